@@ -1,0 +1,83 @@
+//! Feature-learning laws of neural networks, measured exactly and judged honestly.
+//!
+//! A law says that one symmetric positive semidefinite matrix is a power of another, A ≈ κB^α; the
+//! Neural Feature Ansatz is the row "W_lᵀW_l against the AGOP at layer l's input". One engine turns
+//! every row into an exponent, a misfit split into its causes, certificates, nulls and a verdict.
+//!
+//! ```
+//! use nfa_metrics::{Family, Pair, Psd, Thresholds, assess, mat};
+//!
+//! // Weights and AGOP of counterexample C: the AGOP sees how often a direction is sampled.
+//! let pair = Pair::new(Psd::gram(mat(&[[1.0, 0.0], [0.0, 2.0]])), Psd::gram(mat(&[[0.9, 0.0], [0.0, 0.4]])));
+//! let finding = assess(&pair, Family::Power, None, &Thresholds::default());
+//! assert_eq!(finding.verdict.name(), "fails");
+//! assert!(finding.reason.starts_with("order"), "{}", finding.reason);
+//! ```
+//!
+//! # Map
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`law`], [`laws`] | a law as a row; the registry; one file per law |
+//! | [`psd`] | [`Psd`]: a PSD matrix as a Gram or as a factor, its spectrum and stable powers |
+//! | [`misfit`] | exponent, misfit, directions + order + shape |
+//! | [`certificate`] | lower bounds on the misfit that no exponent escapes |
+//! | [`verdict`] | holds, approximate, fails, undetermined, and why |
+//! | [`details`] | everything else that is known to be asked for: cosines, correlations, ranks |
+//! | [`observation`] | what the laws look at: weights and AGOPs of one network, on the host |
+//! | [`metric`], [`metrics`] | what is no law: loss, accuracy, imbalance, recurrence residual |
+//! | [`factor`] | stacked Jacobians compressed on the fly to a triangle |
+//! | `jacobian`, `agop` | Jacobians and AGOP of any network through Burn (feature `burn`) |
+//!
+//! Without the default feature `burn` this crate depends on `faer`, `serde` and `thiserror` alone.
+//!
+//! # Not here
+//!
+//! No files, no command line, no training. Everything is `f64` on the host, whatever computed it.
+
+pub mod certificate;
+pub mod details;
+pub mod factor;
+pub mod interval;
+mod isotonic;
+pub mod law;
+pub mod laws;
+pub mod metric;
+pub mod metrics;
+pub mod misfit;
+pub mod observation;
+pub mod psd;
+pub mod tolerance;
+pub mod verdict;
+
+#[cfg(feature = "burn")]
+pub mod agop;
+#[cfg(feature = "burn")]
+pub mod jacobian;
+
+pub use certificate::{Certificate, CertificateKind};
+pub use details::{AlphaDetails, Details};
+pub use factor::Stack;
+pub use interval::{Interval, IntervalSource};
+pub use law::{Family, Finding, Law, Laws, Pair, assess, laws};
+pub use metric::{Better, MetricInfo};
+pub use misfit::{Fit, Parts};
+pub use observation::{Layer, Observation};
+pub use psd::{Psd, RankRule, Spectrum};
+pub use verdict::{Thresholds, Verdict};
+
+#[cfg(feature = "burn")]
+pub use agop::{AgopOptions, Path, agop, observe};
+
+/// The host matrix type: column-major `f64`.
+pub type Mat = faer::Mat<f64>;
+
+/// A matrix from its rows.
+pub fn mat<const R: usize, const C: usize>(rows: &[[f64; C]; R]) -> Mat {
+    Mat::from_fn(R, C, |i, j| rows[i][j])
+}
+
+/// |X|² (Frobenius).
+pub(crate) fn squared_norm(x: &Mat) -> f64 {
+    x.squared_norm_l2()
+}

@@ -1,0 +1,281 @@
+//! How far A is from the family κB^α, and why.
+//!
+//! With eigenpairs (g, v) of B and m = vᵀAv, the squared misfit splits exactly:
+//!
+//! ```text
+//! δ² = directions² + order² + shape²
+//! directions²   A's mass outside B's eigenspaces: no function of B could repair it
+//! order²        m against its isotonic regression along g: no increasing function could
+//! shape²        the rest: increasing, but not of the law's form
+//! ```
+//!
+//! Equal eigenvalues (the null space among them) are pooled into one projector, on which A is
+//! compared with a multiple of the identity.
+
+use crate::Mat;
+use crate::isotonic::isotonic;
+use crate::law::Family;
+use crate::psd::{Psd, Spectrum};
+use crate::tolerance;
+
+/// The exponents that are searched.
+pub const ALPHA_RANGE: [f64; 2] = [0.001, 4.0];
+
+/// A pool of equal eigenvalues of B, and what A is there.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Pool {
+    /// The eigenvalue of B; exactly 0 for the null space.
+    pub g: f64,
+    /// tr(ΠA) / dim.
+    pub m: f64,
+    /// Its dimension.
+    pub dim: usize,
+}
+
+/// A in the eigenbasis of B.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    /// VᵀAV, `[d, d]`, in the order of B's descending eigenvalues.
+    pub rotated: Mat,
+    /// Equal eigenvalues pooled, descending.
+    pub pools: Vec<Pool>,
+    /// |A| (Frobenius).
+    pub norm: f64,
+    /// directions² · |A|²: squared mass that no function of B has.
+    pub outside: f64,
+}
+
+impl Seen {
+    /// Rotates A into B's eigenbasis.
+    pub fn new(a: &Psd, b: &Spectrum) -> Self {
+        let rotated = b.vectors.transpose() * a.matrix() * &b.vectors;
+        let d = b.values.len();
+        let top = b.values.first().copied().unwrap_or(0.0);
+        let mut pools: Vec<Pool> = Vec::new();
+        let mut outside = 0.0;
+        let mut start = 0;
+        while start < d {
+            let mut end = start + 1;
+            let same = |i: usize| match (b.values[i - 1] > 0.0, b.values[i] > 0.0) {
+                (true, true) => b.values[i - 1] - b.values[i] <= tolerance::pool(d) * top,
+                (zero, other) => zero == other,
+            };
+            while end < d && same(end) {
+                end += 1;
+            }
+            let dim = end - start;
+            let m = (start..end).map(|i| rotated[(i, i)]).sum::<f64>() / dim as f64;
+            // Within the pool what deviates from m·I, outside it every off-diagonal entry.
+            for i in start..end {
+                for j in 0..d {
+                    let entry = if i == j { rotated[(i, i)] - m } else { rotated[(i, j)] };
+                    outside += entry * entry;
+                }
+            }
+            let g = b.values[start..end].iter().sum::<f64>() / dim as f64;
+            pools.push(Pool { g, m, dim });
+            start = end;
+        }
+        let norm = crate::squared_norm(a.matrix()).sqrt();
+        Seen { rotated, pools, norm, outside }
+    }
+
+    /// Pools with a positive eigenvalue.
+    pub fn positive(&self) -> impl Iterator<Item = &Pool> {
+        self.pools.iter().filter(|pool| pool.g > 0.0)
+    }
+
+    /// Σ (m - value(g))² over the pools, by dimension.
+    fn distance(&self, value: impl Fn(f64) -> f64) -> f64 {
+        self.pools.iter().map(|pool| pool.dim as f64 * (pool.m - value(pool.g)).powi(2)).sum()
+    }
+
+    /// The isotonic part: Σ (m - iso(m))² over the pools along increasing g.
+    fn disorder(&self) -> f64 {
+        let m: Vec<f64> = self.pools.iter().rev().map(|pool| pool.m).collect();
+        let dims: Vec<f64> = self.pools.iter().rev().map(|pool| pool.dim as f64).collect();
+        isotonic(&m, &dims).iter().zip(&m).zip(&dims).map(|((iso, m), dim)| dim * (m - iso).powi(2)).sum()
+    }
+}
+
+/// The three causes of a misfit; their squares add to its square.
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
+pub struct Parts {
+    /// No function of B could repair this.
+    pub directions: f64,
+    /// No increasing function of B could.
+    pub order: f64,
+    /// Increasing, but not of the law's form.
+    pub shape: f64,
+}
+
+/// The best member of the family, and what is left.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Fit {
+    /// The exponent of the least misfit; `None` where B has fewer than two distinct positive
+    /// eigenvalues, so that every exponent fits alike; 1 where the family fixes it.
+    pub alpha: Option<f64>,
+    /// The factor that goes with it.
+    pub kappa: f64,
+    /// δ = |A - κB^α| / |A|.
+    pub misfit: f64,
+    /// Why.
+    pub parts: Parts,
+    /// Whether the exponent ran to the search's lower or upper end.
+    pub at_end: Option<End>,
+}
+
+/// An end of the search for the exponent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// [`ALPHA_RANGE`]`[0]`: B^α becomes a projector; there is no positive exponent.
+    Lower,
+    /// [`ALPHA_RANGE`]`[1]`.
+    Upper,
+}
+
+impl Fit {
+    /// Fits a family; `None` where A is zero or B is.
+    pub fn new(seen: &Seen, family: Family) -> Option<Fit> {
+        let top = seen.positive().next()?.g;
+        if seen.norm == 0.0 {
+            return None;
+        }
+        let distinct = seen.positive().count() >= 2;
+        let alpha = match family {
+            Family::Power if distinct => Some(best_exponent(seen, top)),
+            Family::Power => None,
+            Family::Proportional | Family::Equal => Some(1.0),
+        };
+        // With one distinct eigenvalue every exponent gives the same projector.
+        let exponent = alpha.unwrap_or(1.0);
+        let kappa = match family {
+            Family::Equal => 1.0,
+            Family::Power | Family::Proportional => scale(seen, top, exponent) / top.powf(exponent),
+        };
+        // In units of g_1, so that no power overflows.
+        let unit = kappa * top.powf(exponent);
+        let left = seen.distance(|g| if g > 0.0 { unit * (g / top).powf(exponent) } else { 0.0 });
+        let disorder = seen.disorder();
+        let norm2 = seen.norm * seen.norm;
+        let at_end = match (family, alpha) {
+            (Family::Power, Some(a)) if a <= ALPHA_RANGE[0] => Some(End::Lower),
+            (Family::Power, Some(a)) if a >= ALPHA_RANGE[1] => Some(End::Upper),
+            _ => None,
+        };
+        Some(Fit {
+            alpha,
+            kappa,
+            misfit: ((seen.outside + left) / norm2).sqrt(),
+            parts: Parts {
+                directions: (seen.outside / norm2).sqrt(),
+                order: (disorder / norm2).sqrt(),
+                // m that rises already is its own regression to the bit, so a small shape is not
+                // a difference of large numbers.
+                shape: ((left - disorder).max(0.0) / norm2).sqrt(),
+            },
+            at_end,
+        })
+    }
+}
+
+/// The κ of the least squares for (g/g_1)^α.
+fn scale(seen: &Seen, top: f64, alpha: f64) -> f64 {
+    let (mut cross, mut square) = (0.0, 0.0);
+    for pool in seen.positive() {
+        let power = (pool.g / top).powf(alpha);
+        cross += pool.dim as f64 * pool.m * power;
+        square += pool.dim as f64 * power * power;
+    }
+    cross / square
+}
+
+/// The exponent of the least misfit in [`ALPHA_RANGE`].
+///
+/// A logarithmic grid finds every sign change of the cosine's derivative; bisection takes each to
+/// rounding; the least residual (a sum of squares, where cosines would all round to 1) wins.
+fn best_exponent(seen: &Seen, top: f64) -> f64 {
+    let pools: Vec<(f64, f64, f64)> =
+        seen.positive().map(|pool| ((pool.g / top).ln(), pool.m, pool.dim as f64)).collect();
+    // d log cos / d alpha, up to a positive factor: Σ w m g^α (ln g - mean of ln g under w g^2α).
+    let derivative = |alpha: f64| {
+        let (mut square, mut mean) = (0.0, 0.0);
+        for &(log, _, dim) in &pools {
+            let weight = dim * (2.0 * alpha * log).exp();
+            square += weight;
+            mean += weight * log;
+        }
+        mean /= square;
+        pools.iter().map(|&(log, m, dim)| dim * m * (alpha * log).exp() * (log - mean)).sum::<f64>()
+    };
+    let residual = |alpha: f64| {
+        let kappa = scale(seen, top, alpha);
+        pools.iter().map(|&(log, m, dim)| dim * (m - kappa * (alpha * log).exp()).powi(2)).sum::<f64>()
+    };
+    const GRID: usize = 256;
+    let [low, high] = ALPHA_RANGE;
+    let grid = |k: usize| low * (high / low).powf(k as f64 / (GRID - 1) as f64);
+    let mut candidates = vec![low, high];
+    let mut before = (low, derivative(low));
+    for k in 1..GRID {
+        let here = if k == GRID - 1 { high } else { grid(k) };
+        let after = (here, derivative(here));
+        if before.1 > 0.0 && after.1 <= 0.0 {
+            candidates.push(bisect(before.0, after.0, &derivative));
+        }
+        before = after;
+    }
+    candidates.into_iter().min_by(|a, b| residual(*a).total_cmp(&residual(*b))).unwrap_or(low)
+}
+
+/// The root between a positive and a non-positive value of a function.
+fn bisect(mut low: f64, mut high: f64, f: impl Fn(f64) -> f64) -> f64 {
+    loop {
+        let middle = 0.5 * (low + high);
+        if middle <= low || middle >= high {
+            return middle;
+        }
+        if f(middle) > 0.0 {
+            low = middle;
+        } else {
+            high = middle;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mat;
+
+    fn fit(a: Mat, b: Mat, family: Family) -> Fit {
+        let b = Psd::gram(b);
+        Fit::new(&Seen::new(&Psd::gram(a), b.spectrum().expect("finite")), family).expect("neither is zero")
+    }
+
+    #[test]
+    fn recovers_an_exact_power() {
+        let b = Psd::gram(mat(&[[2.0, 0.5, 0.0], [0.5, 1.0, 0.2], [0.0, 0.2, 3.0]]));
+        for alpha in [0.2, 1.0 / 3.0, 0.5, 1.0, 2.5] {
+            let a = b.spectrum().expect("finite").power(alpha);
+            let fit = fit(&a * 7.0, b.matrix().clone(), Family::Power);
+            assert!((fit.alpha.expect("distinct") - alpha).abs() < 1e-12);
+            assert!((fit.kappa - 7.0).abs() < 1e-12);
+            assert!(fit.misfit < 1e-14);
+        }
+    }
+
+    #[test]
+    fn equal_is_scored_by_distance_and_may_exceed_one() {
+        let fit = fit(mat(&[[1.0, 0.0], [0.0, 1.0]]), mat(&[[4.0, 0.0], [0.0, 4.0]]), Family::Equal);
+        assert!((fit.misfit - 3.0).abs() < 1e-15);
+        assert_eq!((fit.parts.directions, fit.parts.order), (0.0, 0.0));
+    }
+
+    #[test]
+    fn a_flat_spectrum_has_no_exponent() {
+        let fit = fit(mat(&[[1.0, 0.0], [0.0, 2.0]]), mat(&[[3.0, 0.0], [0.0, 3.0]]), Family::Power);
+        assert_eq!(fit.alpha, None);
+        assert!((fit.misfit - (0.5f64 / 5.0).sqrt()).abs() < 1e-15);
+    }
+}

@@ -1,0 +1,214 @@
+//! Symmetric positive semidefinite matrices, kept in the form that gives the best spectrum.
+
+use std::sync::OnceLock;
+
+use faer::Side;
+
+use crate::Mat;
+use crate::tolerance;
+
+/// What a rank, and with it every power, was computed from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RankRule {
+    /// The SVD of the stacked Jacobian, whole.
+    Stacked,
+    /// The SVD of a linear network's product matrix, which is every sample's Jacobian.
+    Product,
+    /// The SVD of the triangle that a streamed QR of the stacked Jacobian left.
+    StreamedQr,
+    /// The eigenvalues of the Gram matrix: half the digits of the others.
+    Gram,
+}
+
+impl RankRule {
+    /// Its name in records.
+    pub fn name(self) -> &'static str {
+        match self {
+            RankRule::Stacked => "stacked",
+            RankRule::Product => "product",
+            RankRule::StreamedQr => "streamed_qr",
+            RankRule::Gram => "gram",
+        }
+    }
+}
+
+/// Eigenpairs of a [`Psd`], eigenvalues descending.
+#[derive(Clone, Debug)]
+pub struct Spectrum {
+    /// d eigenvalues, exactly 0 beyond the rank.
+    pub values: Vec<f64>,
+    /// Orthonormal eigenvectors as columns, `[d, d]`.
+    pub vectors: Mat,
+    /// How many eigenvalues count.
+    pub rank: usize,
+    /// By which rule.
+    pub rule: RankRule,
+}
+
+impl Spectrum {
+    /// B^α with 0^α = 0.
+    ///
+    /// # Shapes
+    /// `[d, d]`
+    pub fn power(&self, alpha: f64) -> Mat {
+        let d = self.values.len();
+        let scaled =
+            Mat::from_fn(d, self.rank, |i, k| self.vectors[(i, k)] * self.values[k].powf(alpha / 2.0));
+        &scaled * scaled.transpose()
+    }
+}
+
+/// A symmetric PSD matrix B, as itself or as a factor F with B = FᵀF.
+///
+/// A factor gives small eigenvalues to full precision (s² of singular values, not a difference of
+/// rounded sums), which is what keeps B^(1/L) meaningful: to the power 1/5 a null eigenvalue of
+/// 1e-16 becomes 6e-4.
+#[derive(Clone, Debug)]
+pub struct Psd {
+    form: Form,
+    matrix: OnceLock<Mat>,
+    spectrum: OnceLock<Spectrum>,
+}
+
+#[derive(Clone, Debug)]
+enum Form {
+    Gram { eps: f64 },
+    Factor { factor: Mat, rows: usize, rule: RankRule, eps: f64 },
+}
+
+impl Psd {
+    /// From the matrix itself, `[d, d]`, symmetric up to rounding (its symmetric part is taken).
+    pub fn gram(matrix: Mat) -> Self {
+        Self::gram_of(matrix, f64::EPSILON)
+    }
+
+    /// As [`Psd::gram`], of entries computed with this machine epsilon.
+    pub fn gram_of(matrix: Mat, eps: f64) -> Self {
+        let symmetric = Mat::from_fn(matrix.nrows(), matrix.ncols(), |i, j| 0.5 * (matrix[(i, j)] + matrix[(j, i)]));
+        Psd { form: Form::Gram { eps }, matrix: OnceLock::from(symmetric), spectrum: OnceLock::new() }
+    }
+
+    /// FᵀF from F, `[k, d]`, which stands for a stack of `rows` rows (its rank cut-off) computed
+    /// with machine epsilon `eps`.
+    pub fn factor(factor: Mat, rows: usize, rule: RankRule, eps: f64) -> Self {
+        Psd { form: Form::Factor { factor, rows, rule, eps }, matrix: OnceLock::new(), spectrum: OnceLock::new() }
+    }
+
+    /// WᵀW of weights, `[d_out, d_in]` → `[d_in, d_in]`.
+    pub fn nfm(weight: &Mat) -> Self {
+        Self::factor(weight.clone(), weight.nrows(), RankRule::Stacked, f64::EPSILON)
+    }
+
+    /// WWᵀ of weights, `[d_out, d_in]` → `[d_out, d_out]`.
+    pub fn outer(weight: &Mat) -> Self {
+        Self::nfm(&weight.transpose().to_owned())
+    }
+
+    /// d.
+    pub fn dim(&self) -> usize {
+        match &self.form {
+            Form::Factor { factor, .. } => factor.ncols(),
+            Form::Gram { .. } => self.matrix().nrows(),
+        }
+    }
+
+    /// The matrix, `[d, d]`.
+    pub fn matrix(&self) -> &Mat {
+        self.matrix.get_or_init(|| match &self.form {
+            Form::Factor { factor, .. } => factor.transpose() * factor,
+            // A Gram's matrix is there from the start.
+            Form::Gram { .. } => Mat::zeros(0, 0),
+        })
+    }
+
+    /// tr B.
+    pub fn trace(&self) -> f64 {
+        match &self.form {
+            Form::Factor { factor, .. } => crate::squared_norm(factor),
+            Form::Gram { .. } => (0..self.dim()).map(|i| self.matrix()[(i, i)]).sum(),
+        }
+    }
+
+    /// Whether every entry is finite.
+    pub fn is_finite(&self) -> bool {
+        let entries = match &self.form {
+            Form::Factor { factor, .. } => factor,
+            Form::Gram { .. } => self.matrix(),
+        };
+        entries.col_iter().all(|col| col.iter().all(|x| x.is_finite()))
+    }
+
+    /// Its eigenpairs, computed once.
+    ///
+    /// `None` where an entry is not finite or the iteration fails to converge.
+    pub fn spectrum(&self) -> Option<&Spectrum> {
+        if self.spectrum.get().is_none() {
+            let spectrum = self.decompose()?;
+            // A second thread may have been faster; both computed the same.
+            let _ = self.spectrum.set(spectrum);
+        }
+        self.spectrum.get()
+    }
+
+    fn decompose(&self) -> Option<Spectrum> {
+        if !self.is_finite() {
+            return None;
+        }
+        match &self.form {
+            Form::Factor { factor, rows, rule, eps } => {
+                let d = factor.ncols();
+                let svd = factor.svd().ok()?;
+                let singular: Vec<f64> = svd.S().column_vector().iter().copied().collect();
+                let cut = tolerance::rank_of_stack(*rows, d, *eps) * singular.first().copied().unwrap_or(0.0);
+                let rank = singular.iter().filter(|&&s| s > cut).count();
+                let values = (0..d).map(|i| if i < rank { singular[i] * singular[i] } else { 0.0 }).collect();
+                Some(Spectrum { values, vectors: svd.V().to_owned(), rank, rule: *rule })
+            }
+            Form::Gram { eps } => {
+                let d = self.dim();
+                let eigen = self.matrix().self_adjoint_eigen(Side::Lower).ok()?;
+                let ascending: Vec<f64> = eigen.S().column_vector().iter().copied().collect();
+                let top = ascending.last().copied().unwrap_or(0.0).max(0.0);
+                let cut = tolerance::rank_of_gram(d, *eps) * top;
+                let rank = ascending.iter().filter(|&&g| g > cut).count();
+                let values = (0..d).map(|i| if i < rank { ascending[d - 1 - i] } else { 0.0 }).collect();
+                let vectors = Mat::from_fn(d, d, |i, j| eigen.U()[(i, d - 1 - j)]);
+                Some(Spectrum { values, vectors, rank, rule: RankRule::Gram })
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mat;
+
+    #[test]
+    fn a_factor_keeps_small_eigenvalues_that_a_gram_loses() {
+        // Singular values 1 and 1e-10 in a rotated basis: the Gram's second eigenvalue, 1e-20,
+        // is below its rounding.
+        let (c, s) = (0.6, 0.8);
+        let factor = mat(&[[c, s], [-1e-10 * s, 1e-10 * c]]);
+        let from_factor = Psd::factor(factor, 2, RankRule::Stacked, f64::EPSILON);
+        let spectrum = from_factor.spectrum().expect("finite");
+        assert_eq!(spectrum.rank, 2);
+        assert!((spectrum.values[1] / 1e-20 - 1.0).abs() < 1e-5, "{:?}", spectrum.values);
+        let gram = Psd::gram(from_factor.matrix().clone());
+        assert_eq!(gram.spectrum().expect("finite").rank, 1);
+    }
+
+    #[test]
+    fn powers_invert() {
+        let psd = Psd::gram(mat(&[[2.0, 0.5, 0.0], [0.5, 1.0, 0.2], [0.0, 0.2, 3.0]]));
+        let root = psd.spectrum().expect("finite").power(1.0 / 3.0);
+        let cube = &root * &root * &root;
+        assert!(crate::squared_norm(&(&cube - psd.matrix())).sqrt() < 1e-14 * 4.0);
+    }
+
+    #[test]
+    fn what_is_not_finite_has_no_spectrum() {
+        assert!(Psd::gram(mat(&[[f64::NAN]])).spectrum().is_none());
+        assert!(Psd::nfm(&mat(&[[f64::INFINITY, 1.0]])).spectrum().is_none());
+    }
+}

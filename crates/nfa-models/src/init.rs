@@ -1,0 +1,240 @@
+//! Starting weights, drawn on the host in `f64` from a keyed stream.
+
+use serde::{Deserialize, Serialize};
+
+use crate::rng::Stream;
+use crate::spec::SpecError;
+
+/// A dense host matrix in row-major order: paper layout `[d_out, d_in]` for weights.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Matrix {
+    /// Number of rows.
+    pub rows: usize,
+    /// Number of columns.
+    pub cols: usize,
+    /// Entries, row by row.
+    pub data: Vec<f64>,
+}
+
+impl Matrix {
+    fn from_fn(rows: usize, cols: usize, mut entry: impl FnMut(usize, usize) -> f64) -> Self {
+        let data = (0..rows * cols).map(|k| entry(k / cols, k % cols)).collect();
+        Matrix { rows, cols, data }
+    }
+}
+
+/// How the weights of a network start. Biases start at 0.
+///
+/// | kind | parameters | weights of layer l, `[d_l, d_{l-1}]` |
+/// |---|---|---|
+/// | `balanced` | `spectrum = [high, low]` | U_l S U_{l-1}ᵀ with Haar-random orthonormal U_l and geometric S: W_{l+1}ᵀW_{l+1} = W_lW_lᵀ |
+/// | `gaussian` | `scale` = 1 | independent normals of standard deviation scale/√d_{l-1} |
+/// | `orthogonal` | `gain` = 1 | gain times a Haar-random matrix with orthonormal rows or columns |
+///
+/// The rank of a balanced start is the smallest width, input and output among them: with fewer
+/// directions at one layer no exact balance has more at another.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Init {
+    /// W_{l+1}ᵀW_{l+1} = W_lW_lᵀ exactly (arXiv:2510.15563, the balanced setting).
+    Balanced {
+        /// Largest and smallest singular value of every layer, geometric in between. A flat one
+        /// leaves the exponent undefined at step 0: every power fits alike.
+        spectrum: [f64; 2],
+    },
+    /// Independent normals, standard deviation `scale`/√fan_in.
+    Gaussian {
+        /// Multiplies 1/√fan_in.
+        #[serde(default = "one")]
+        scale: f64,
+    },
+    /// A Haar-random matrix with orthonormal rows or columns, times `gain`.
+    Orthogonal {
+        /// All singular values.
+        #[serde(default = "one")]
+        gain: f64,
+    },
+}
+
+fn one() -> f64 {
+    1.0
+}
+
+impl Default for Init {
+    fn default() -> Self {
+        Init::Gaussian { scale: 1.0 }
+    }
+}
+
+impl Init {
+    /// Checks the parameters.
+    ///
+    /// # Errors
+    /// A scale that is not positive and finite, a spectrum that rises.
+    pub fn check(&self) -> Result<(), SpecError> {
+        let positive = |key: &str, value: f64| {
+            if value.is_finite() && value > 0.0 {
+                Ok(())
+            } else {
+                Err(SpecError::value(key, format!("must be positive and finite, not {value}")))
+            }
+        };
+        match self {
+            Init::Balanced { spectrum: [high, low] } => {
+                positive("spectrum", *high)?;
+                positive("spectrum", *low)?;
+                if low > high {
+                    return Err(SpecError::value(
+                        "spectrum",
+                        format!("goes from the largest to the smallest singular value, so [{low}, {high}]"),
+                    ));
+                }
+                Ok(())
+            }
+            Init::Gaussian { scale } => positive("scale", *scale),
+            Init::Orthogonal { gain } => positive("gain", *gain),
+        }
+    }
+
+    /// The weights of a chain of dense layers.
+    ///
+    /// # Shapes
+    /// `widths` = [d_0, ..., d_L] → L matrices `[d_l, d_{l-1}]`
+    pub fn weights(&self, widths: &[usize], stream: &Stream) -> Vec<Matrix> {
+        let layers = widths.len() - 1;
+        match self {
+            Init::Balanced { spectrum: [high, low] } => {
+                let rank = widths.iter().copied().min().unwrap_or(0);
+                let singular = geometric(*high, *low, rank);
+                let frames: Vec<Matrix> = widths
+                    .iter()
+                    .enumerate()
+                    .map(|(l, &d)| orthonormal_columns(d, rank, &stream.fork(&format!("frame.{l}"))))
+                    .collect();
+                (0..layers)
+                    .map(|l| {
+                        let (left, right) = (&frames[l + 1], &frames[l]);
+                        Matrix::from_fn(widths[l + 1], widths[l], |i, j| {
+                            (0..rank).map(|k| left.data[i * rank + k] * singular[k] * right.data[j * rank + k]).sum()
+                        })
+                    })
+                    .collect()
+            }
+            Init::Gaussian { scale } => (0..layers)
+                .map(|l| {
+                    let (rows, cols) = (widths[l + 1], widths[l]);
+                    let mut draws = stream.fork(&format!("layers.{l}")).draws();
+                    let std = scale / (cols as f64).sqrt();
+                    Matrix::from_fn(rows, cols, |_, _| std * draws.normal())
+                })
+                .collect(),
+            Init::Orthogonal { gain } => (0..layers)
+                .map(|l| {
+                    let (rows, cols) = (widths[l + 1], widths[l]);
+                    let rank = rows.min(cols);
+                    let frame = orthonormal_columns(rows.max(cols), rank, &stream.fork(&format!("layers.{l}")));
+                    Matrix::from_fn(rows, cols, |i, j| {
+                        gain * if rows >= cols { frame.data[i * rank + j] } else { frame.data[j * rank + i] }
+                    })
+                })
+                .collect(),
+        }
+    }
+}
+
+/// `count` numbers in geometric progression from `high` to `low`.
+pub fn geometric(high: f64, low: f64, count: usize) -> Vec<f64> {
+    let steps = count.saturating_sub(1).max(1) as f64;
+    (0..count).map(|k| high * libm::pow(low / high, k as f64 / steps)).collect()
+}
+
+/// A Haar-random `[rows, cols]` matrix with orthonormal columns, cols <= rows.
+///
+/// Gram-Schmidt with one reorthogonalisation ("twice is enough") in plain sequential arithmetic:
+/// orthonormal to rounding, and the same bits on every machine, which a blocked or vectorised QR
+/// does not promise. The R factor has a positive diagonal, so Gaussian columns give Haar measure.
+pub fn orthonormal_columns(rows: usize, cols: usize, stream: &Stream) -> Matrix {
+    debug_assert!(cols <= rows);
+    let mut draws = stream.draws();
+    let mut basis: Vec<Vec<f64>> = Vec::with_capacity(cols);
+    while basis.len() < cols {
+        let mut column: Vec<f64> = (0..rows).map(|_| draws.normal()).collect();
+        let drawn = norm(&column);
+        for _ in 0..2 {
+            for other in &basis {
+                let overlap: f64 = column.iter().zip(other).map(|(a, b)| a * b).sum();
+                for (a, b) in column.iter_mut().zip(other) {
+                    *a -= overlap * b;
+                }
+            }
+        }
+        let length = norm(&column);
+        // A draw inside the span so far (probability zero) is drawn again.
+        if length > 1e-10 * drawn {
+            basis.push(column.into_iter().map(|a| a / length).collect());
+        }
+    }
+    Matrix::from_fn(rows, cols, |i, j| basis[j][i])
+}
+
+fn norm(x: &[f64]) -> f64 {
+    x.iter().map(|a| a * a).sum::<f64>().sqrt()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// WᵀW and WWᵀ, row-major.
+    fn grams(w: &Matrix) -> (Vec<f64>, Vec<f64>) {
+        let at = |i: usize, j: usize| w.data[i * w.cols + j];
+        let nfm =
+            (0..w.cols * w.cols).map(|k| (0..w.rows).map(|i| at(i, k / w.cols) * at(i, k % w.cols)).sum()).collect();
+        let outer =
+            (0..w.rows * w.rows).map(|k| (0..w.cols).map(|j| at(k / w.rows, j) * at(k % w.rows, j)).sum()).collect();
+        (nfm, outer)
+    }
+
+    #[test]
+    fn balanced_weights_are_balanced_for_unequal_widths() {
+        for widths in [vec![16, 20, 20, 6], vec![64, 32, 32, 32, 32, 10], vec![5, 3, 9, 4], vec![4, 4]] {
+            let weights = Init::Balanced { spectrum: [0.9, 0.5] }.weights(&widths, &Stream::root(1));
+            for pair in weights.windows(2) {
+                let (next, _) = grams(&pair[1]);
+                let (_, this) = grams(&pair[0]);
+                let worst = next.iter().zip(&this).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+                assert!(worst <= 1e-14, "{widths:?}: {worst:e}");
+            }
+        }
+    }
+
+    #[test]
+    fn gaussian_weights_have_the_stated_deviation() {
+        let w = &Init::Gaussian { scale: 0.5 }.weights(&[100, 400], &Stream::root(2))[0];
+        let variance = w.data.iter().map(|v| v * v).sum::<f64>() / w.data.len() as f64;
+        // Relative standard error of a variance of 40,000 normals: sqrt(2/40000) = 0.7 %.
+        assert!((variance / (0.25 / 100.0) - 1.0).abs() < 0.04, "{variance}");
+    }
+
+    #[test]
+    fn orthogonal_weights_are_isometries_either_way_round() {
+        for widths in [[7, 4], [4, 7], [5, 5]] {
+            let w = &Init::Orthogonal { gain: 1.5 }.weights(&widths, &Stream::root(3))[0];
+            let (nfm, outer) = grams(w);
+            let (gram, d) = if w.rows >= w.cols { (nfm, w.cols) } else { (outer, w.rows) };
+            for i in 0..d {
+                for j in 0..d {
+                    let expected = if i == j { 2.25 } else { 0.0 };
+                    assert!((gram[i * d + j] - expected).abs() < 1e-14);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_rising_spectrum_and_a_zero_scale_are_refused() {
+        assert!(Init::Balanced { spectrum: [0.1, 0.9] }.check().is_err());
+        assert!(Init::Gaussian { scale: 0.0 }.check().is_err());
+        assert!(Init::Orthogonal { gain: f64::NAN }.check().is_err());
+    }
+}

@@ -1,0 +1,411 @@
+//! What a model author writes ([`Network`]), and what the workspace holds ([`AnyNetwork`]).
+
+use std::fmt;
+
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
+use burn::tensor::{DType, Device, Tensor};
+
+use crate::activation::Activation;
+
+/// A place where features are measured: the input of a layer with weights, counted from 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Site(pub usize);
+
+impl Site {
+    /// The network's own input.
+    pub const INPUT: Site = Site(0);
+}
+
+/// A differentiable map applied row by row: output row i depends on input row i alone.
+///
+/// That contract is what makes one backward pass per output give the exact Jacobian of a whole
+/// batch; layers that couple rows (batch normalisation while training) break it, and
+/// `testing::conformance` finds out.
+///
+/// Two methods are required. A model with more than one measured layer also says how many sites
+/// it has and splits itself there with `encode` and `decode`.
+///
+/// # Example
+///
+/// ```
+/// use burn::module::{Module, Param};
+/// use burn::tensor::{Tensor, activation};
+/// use nfa_models::{Network, Site};
+///
+/// /// f(x) = V (tanh(Wx) * sigmoid(Ux)), measured at W.
+/// #[derive(Module, Debug)]
+/// struct Gated {
+///     w: Param<Tensor<2>>, // [h, d]
+///     u: Param<Tensor<2>>, // [h, d]
+///     v: Param<Tensor<2>>, // [c, h]
+/// }
+///
+/// impl Network for Gated {
+///     fn forward(&self, x: Tensor<2>) -> Tensor<2> {
+///         let z = x.clone().matmul(self.w.val().transpose());
+///         let gate = activation::sigmoid(x.matmul(self.u.val().transpose()));
+///         (activation::tanh(z) * gate).matmul(self.v.val().transpose())
+///     }
+///     fn weight(&self, site: Site) -> Option<Tensor<2>> {
+///         (site == Site::INPUT).then(|| self.w.val())
+///     }
+/// }
+/// ```
+pub trait Network: Module + 'static {
+    /// The outputs.
+    ///
+    /// # Shapes
+    /// x: `[n, d]` → `[n, c]`
+    fn forward(&self, x: Tensor<2>) -> Tensor<2>;
+
+    /// The weights that read a site, in paper layout `[d_out, d_in]` (burn's `Linear` stores the
+    /// transpose); `None` beyond the last site.
+    fn weight(&self, site: Site) -> Option<Tensor<2>>;
+
+    /// How many sites there are; each in `0..sites()` has weights.
+    fn sites(&self) -> usize {
+        1
+    }
+
+    /// The value at a site: `forward(x) == decode(site, encode(site, x))`.
+    ///
+    /// # Shapes
+    /// x: `[n, d]` → `[n, p, d_site]`, p positions per sample (1 for dense layers)
+    fn encode(&self, site: Site, x: Tensor<2>) -> Tensor<3> {
+        assert_eq!(site, Site::INPUT, "a network with more than one site implements encode and decode");
+        x.unsqueeze_dim(1)
+    }
+
+    /// The outputs from the value at a site.
+    ///
+    /// # Shapes
+    /// h: `[n, p, d_site]` → `[n, c]`
+    fn decode(&self, site: Site, h: Tensor<3>) -> Tensor<2> {
+        assert_eq!(site, Site::INPUT, "a network with more than one site implements encode and decode");
+        self.forward(h.squeeze_dim(1))
+    }
+
+    /// The network as a chain of dense layers, if that is all it is: opens the fast exact AGOP.
+    fn chain(&self) -> Option<Chain> {
+        None
+    }
+}
+
+/// A network that is dense layers with activations between, and nothing else:
+/// f(x) = W_L φ_{L-1}(… φ_1(W_1 x + b_1) …) + b_L.
+#[derive(Clone, Debug)]
+pub struct Chain {
+    /// W_1 … W_L, each `[d_l, d_{l-1}]`.
+    pub weights: Vec<Tensor<2>>,
+    /// b_1 … b_L, each `[d_l]` where there is one.
+    pub biases: Vec<Option<Tensor<1>>>,
+    /// φ_1 … φ_{L-1}.
+    pub activations: Vec<Activation>,
+}
+
+impl Chain {
+    /// Whether the input-output map has the same Jacobian everywhere.
+    pub fn is_linear(&self) -> bool {
+        self.activations.iter().all(|&a| a == Activation::Linear)
+    }
+}
+
+/// The parameters of a network (or anything of the same shape: gradients, momenta), by name.
+///
+/// Values are flat, so that an update rule is written once for every shape.
+#[derive(Clone, Debug, Default)]
+pub struct Parameters {
+    entries: Vec<Parameter>,
+}
+
+/// One named tensor of [`Parameters`].
+#[derive(Clone, Debug)]
+pub struct Parameter {
+    /// Path in the module: `layers.0.weight`.
+    pub name: String,
+    /// Its true shape.
+    pub shape: Vec<usize>,
+    /// Its entries, flat in row-major order.
+    pub value: Tensor<1>,
+}
+
+impl Parameters {
+    /// Parameters from their entries, in the module's order.
+    pub fn new(entries: Vec<Parameter>) -> Self {
+        Parameters { entries }
+    }
+
+    /// The entries in the module's order.
+    pub fn iter(&self) -> std::slice::Iter<'_, Parameter> {
+        self.entries.iter()
+    }
+
+    /// How many tensors.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// The tensor of this name.
+    pub fn get(&self, name: &str) -> Option<&Parameter> {
+        self.entries.iter().find(|entry| entry.name == name)
+    }
+
+    /// New values, one from each entry.
+    pub fn map(&self, mut f: impl FnMut(&Parameter) -> Tensor<1>) -> Parameters {
+        Parameters::new(
+            self.entries
+                .iter()
+                .map(|entry| Parameter { name: entry.name.clone(), shape: entry.shape.clone(), value: f(entry) })
+                .collect(),
+        )
+    }
+
+    /// New values from each entry and the one in the same place of `other`.
+    ///
+    /// Both must come from the same network.
+    pub fn zip(&self, other: &Parameters, mut f: impl FnMut(&Parameter, &Parameter) -> Tensor<1>) -> Parameters {
+        debug_assert_eq!(self.len(), other.len());
+        let mut others = other.entries.iter();
+        self.map(|entry| match others.next() {
+            Some(partner) => f(entry, partner),
+            None => entry.value.clone(),
+        })
+    }
+}
+
+impl Parameter {
+    /// Whether this is a bias: a parameter of one axis. Penalties leave biases alone by default.
+    pub fn is_bias(&self) -> bool {
+        self.shape.len() == 1
+    }
+
+    /// The value as a matrix.
+    ///
+    /// # Shapes
+    /// `[rows, rest]`, rows the first axis
+    pub fn matrix(&self) -> Tensor<2> {
+        let rows = self.shape.first().copied().unwrap_or(1);
+        let cols = self.shape.iter().skip(1).product::<usize>();
+        self.value.clone().reshape([rows, cols])
+    }
+}
+
+/// Parameters that don't fit the network they are set in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ParameterError {
+    /// The network has this parameter and the values don't.
+    Missing(String),
+    /// The values have this entry and the network has no such parameter.
+    Unexpected(String),
+    /// Same name, other shape.
+    Shape {
+        /// The parameter.
+        name: String,
+        /// Its shape in the network.
+        expected: Vec<usize>,
+        /// Its shape in the values.
+        got: Vec<usize>,
+    },
+}
+
+impl fmt::Display for ParameterError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ParameterError::Missing(name) => write!(f, "no value for the parameter {name}"),
+            ParameterError::Unexpected(name) => write!(f, "the network has no parameter {name}"),
+            ParameterError::Shape { name, expected, got } => {
+                write!(f, "{name} has shape {expected:?} in the network and {got:?} in the values")
+            }
+        }
+    }
+}
+
+impl std::error::Error for ParameterError {}
+
+/// A scalar to minimise, built from a network's forward pass: returns shape `[1]`.
+pub type Loss<'a> = dyn Fn(&dyn AnyNetwork) -> Tensor<1> + 'a;
+
+/// The object-safe face of every [`Network`].
+///
+/// Its parameters are plain tensors: tracking exists only inside [`AnyNetwork::gradient`], so that
+/// measuring never drags a training graph along.
+pub trait AnyNetwork: Send {
+    /// See [`Network::forward`].
+    fn forward(&self, x: Tensor<2>) -> Tensor<2>;
+    /// See [`Network::weight`].
+    fn weight(&self, site: Site) -> Option<Tensor<2>>;
+    /// See [`Network::sites`].
+    fn sites(&self) -> usize;
+    /// See [`Network::encode`].
+    fn encode(&self, site: Site, x: Tensor<2>) -> Tensor<3>;
+    /// See [`Network::decode`].
+    fn decode(&self, site: Site, h: Tensor<3>) -> Tensor<2>;
+    /// See [`Network::chain`].
+    fn chain(&self) -> Option<Chain>;
+    /// Every float parameter, in the module's order.
+    fn parameters(&self) -> Parameters;
+    /// Replaces every parameter.
+    ///
+    /// # Errors
+    /// A missing, unexpected or misshapen entry; the network is unchanged then.
+    fn set_parameters(&mut self, values: &Parameters) -> Result<(), ParameterError>;
+    /// The loss and its gradient in every parameter.
+    fn gradient(&self, loss: &Loss<'_>) -> (Tensor<1>, Parameters);
+    /// A copy that shares no state.
+    fn boxed_clone(&self) -> Box<dyn AnyNetwork>;
+}
+
+impl<N: Network> AnyNetwork for N {
+    fn forward(&self, x: Tensor<2>) -> Tensor<2> {
+        Network::forward(self, x)
+    }
+
+    fn weight(&self, site: Site) -> Option<Tensor<2>> {
+        Network::weight(self, site)
+    }
+
+    fn sites(&self) -> usize {
+        Network::sites(self)
+    }
+
+    fn encode(&self, site: Site, x: Tensor<2>) -> Tensor<3> {
+        Network::encode(self, site, x)
+    }
+
+    fn decode(&self, site: Site, h: Tensor<3>) -> Tensor<2> {
+        Network::decode(self, site, h)
+    }
+
+    fn chain(&self) -> Option<Chain> {
+        Network::chain(self)
+    }
+
+    fn parameters(&self) -> Parameters {
+        let mut collect = Collect::default();
+        self.visit(&mut collect);
+        Parameters::new(collect.entries)
+    }
+
+    fn set_parameters(&mut self, values: &Parameters) -> Result<(), ParameterError> {
+        let current = AnyNetwork::parameters(self);
+        for entry in current.iter() {
+            let Some(value) = values.get(&entry.name) else {
+                return Err(ParameterError::Missing(entry.name.clone()));
+            };
+            if value.shape != entry.shape {
+                return Err(ParameterError::Shape {
+                    name: entry.name.clone(),
+                    expected: entry.shape.clone(),
+                    got: value.shape.clone(),
+                });
+            }
+        }
+        if let Some(extra) = values.iter().find(|value| current.get(&value.name).is_none()) {
+            return Err(ParameterError::Unexpected(extra.name.clone()));
+        }
+        // Mapping visits in the same order as collecting; the names were just matched.
+        let ordered = current.iter().filter_map(|entry| values.get(&entry.name)).cloned().collect();
+        *self = self.clone().map(&mut Replace { values: ordered, next: 0 });
+        Ok(())
+    }
+
+    fn gradient(&self, loss: &Loss<'_>) -> (Tensor<1>, Parameters) {
+        let tracked = self.clone().map(&mut Track);
+        let value = loss(&tracked);
+        let mut gradients = value.backward();
+        let mut collect = CollectGradients { gradients: &mut gradients, collect: Collect::default() };
+        tracked.visit(&mut collect);
+        (value.inner(), Parameters::new(collect.collect.entries))
+    }
+
+    fn boxed_clone(&self) -> Box<dyn AnyNetwork> {
+        Box::new(self.clone())
+    }
+}
+
+impl Clone for Box<dyn AnyNetwork> {
+    fn clone(&self) -> Self {
+        self.boxed_clone()
+    }
+}
+
+/// The device and dtype that a network computes with: those of its first weights.
+pub fn placement(network: &dyn AnyNetwork) -> Option<(Device, DType)> {
+    let weight = network.weight(Site::INPUT)?;
+    Some((weight.device(), weight.dtype()))
+}
+
+#[derive(Default)]
+struct Collect {
+    path: Vec<String>,
+    entries: Vec<Parameter>,
+}
+
+impl Collect {
+    fn push<const D: usize>(&mut self, value: Tensor<D>) {
+        let shape = value.dims().to_vec();
+        let count = shape.iter().product::<usize>();
+        self.entries.push(Parameter { name: self.path.join("."), shape, value: value.reshape([count]) });
+    }
+}
+
+impl ModuleVisitor for Collect {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        self.push(param.val().inner());
+    }
+    fn enter_module(&mut self, name: &str, _container: &str) {
+        self.path.push(name.to_string());
+    }
+    fn exit_module(&mut self, _name: &str, _container: &str) {
+        self.path.pop();
+    }
+}
+
+struct CollectGradients<'a> {
+    gradients: &'a mut burn::tensor::Gradients,
+    collect: Collect,
+}
+
+impl ModuleVisitor for CollectGradients<'_> {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let value = param.val();
+        // A parameter that the loss doesn't reach has gradient 0.
+        let gradient = value.grad_remove(self.gradients).unwrap_or_else(|| value.inner().zeros_like());
+        self.collect.push(gradient);
+    }
+    fn enter_module(&mut self, name: &str, container: &str) {
+        self.collect.enter_module(name, container);
+    }
+    fn exit_module(&mut self, name: &str, container: &str) {
+        self.collect.exit_module(name, container);
+    }
+}
+
+struct Replace {
+    values: Vec<Parameter>,
+    next: usize,
+}
+
+impl ModuleMapper for Replace {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let value = self.values[self.next].value.clone();
+        self.next += 1;
+        param.map(|old| {
+            let (device, dtype, shape) = (old.device(), old.dtype(), old.dims());
+            value.to_device(&device).cast(dtype).reshape(shape)
+        })
+    }
+}
+
+struct Track;
+
+impl ModuleMapper for Track {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        param.map(|value| value.inner().autodiff().require_grad())
+    }
+}

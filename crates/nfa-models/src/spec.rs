@@ -1,0 +1,304 @@
+//! How a TOML table becomes a network, a dataset or a solver: one mechanism for all.
+//!
+//! A [`Spec`] is a plain serde struct that knows its `kind` and how to build what it describes; a
+//! [`Registry`] is an explicit list of them. Errors carry the path of the key at fault, so that
+//! whoever read the file can add its line.
+
+use std::fmt;
+
+use burn::tensor::{DType, Device};
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::network::AnyNetwork;
+use crate::rng::Stream;
+
+/// What a model needs to be built.
+#[derive(Clone, Debug)]
+pub struct Context<'a> {
+    /// Input size d, from the data.
+    pub inputs: usize,
+    /// Output size c, from the data.
+    pub outputs: usize,
+    /// Where its tensors live.
+    pub device: &'a Device,
+    /// Their dtype.
+    pub dtype: DType,
+    /// Where its weights are drawn from.
+    pub stream: Stream,
+}
+
+/// Something that a registry can build: says what building it takes.
+pub trait Component {
+    /// What is handed to [`Spec::build`].
+    type Context<'a>;
+}
+
+impl Component for dyn AnyNetwork {
+    type Context<'a> = Context<'a>;
+}
+
+/// The file form of one kind of component: a serde struct (with `deny_unknown_fields`) whose
+/// fields are the keys of its table, beside `kind`.
+pub trait Spec<T: ?Sized + Component>: Serialize + DeserializeOwned + Send + 'static {
+    /// The value of `kind` that selects it.
+    const KIND: &'static str;
+    /// What it is, in a sentence or two.
+    const DOC: &'static str;
+    /// Where it comes from: an arXiv number, a DOI, a book.
+    const REFERENCE: &'static str;
+    /// The body of a table (without `kind`) that builds; tests build it, `explain` shows it.
+    const EXAMPLE: &'static str;
+
+    /// Checks everything that can be checked before there is data.
+    ///
+    /// # Errors
+    /// The key at fault and why.
+    fn check(&self) -> Result<(), SpecError> {
+        Ok(())
+    }
+
+    /// Builds it.
+    ///
+    /// # Errors
+    /// The key at fault and why.
+    fn build(&self, context: &T::Context<'_>) -> Result<Box<T>, SpecError>;
+}
+
+/// A table that describes nothing: which key, why, and what may have been meant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SpecError {
+    /// Dotted path of the key below the table that was read; empty for the table itself.
+    pub path: String,
+    /// What is wrong with it.
+    pub message: String,
+    /// A key or value close to what was written.
+    pub suggestion: Option<String>,
+}
+
+impl SpecError {
+    /// A wrong value at a key.
+    pub fn value(path: &str, message: String) -> Self {
+        SpecError { path: path.to_string(), message, suggestion: None }
+    }
+
+    /// The same error one table further out.
+    pub fn under(mut self, parent: &str) -> Self {
+        self.path = match (parent, self.path.as_str()) {
+            ("", path) => path.to_string(),
+            (parent, "") => parent.to_string(),
+            (parent, path) => format!("{parent}.{path}"),
+        };
+        self
+    }
+
+    /// An unknown name among known ones, with the closest of them suggested.
+    pub fn unknown<'a>(path: &str, what: &str, name: &str, known: impl IntoIterator<Item = &'a str>) -> Self {
+        let known: Vec<&str> = known.into_iter().collect();
+        SpecError {
+            path: path.to_string(),
+            message: format!("unknown {what} `{name}`; known: {}", known.join(", ")),
+            suggestion: closest(name, known.iter().copied()),
+        }
+    }
+}
+
+impl fmt::Display for SpecError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.path.is_empty() {
+            write!(f, "{}: ", self.path)?;
+        }
+        f.write_str(&self.message)?;
+        if let Some(suggestion) = &self.suggestion {
+            write!(f, "; did you mean `{suggestion}`?")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for SpecError {}
+
+/// The known name closest to what was written, if it is within a third of its letters.
+pub fn closest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
+    known
+        .into_iter()
+        .map(|candidate| (strsim::osa_distance(name, candidate), candidate))
+        .filter(|(distance, candidate)| 3 * distance <= name.len().max(candidate.len()))
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, candidate)| candidate.to_string())
+}
+
+/// Reads a serde type from a table; errors name the key.
+///
+/// # Errors
+/// Unknown keys and variants (with a suggestion), wrong types, missing keys.
+pub fn read<S: DeserializeOwned>(table: toml::Table) -> Result<S, SpecError> {
+    serde_path_to_error::deserialize(toml::Value::Table(table)).map_err(|error| {
+        let path = error.path().to_string();
+        let path = if path == "." { String::new() } else { path };
+        let message = error.inner().message().to_string();
+        from_serde(path, message)
+    })
+}
+
+/// serde reports "unknown field `x`, expected one of `a`, `b`": the key belongs into the path and
+/// the list yields the suggestion.
+fn from_serde(path: String, message: String) -> SpecError {
+    let mut names = message.split('`').skip(1).step_by(2);
+    let known = |names: &mut dyn Iterator<Item = &str>, name: &str| {
+        let known: Vec<String> = names.map(str::to_string).collect();
+        (closest(name, known.iter().map(String::as_str)), known.join(", "))
+    };
+    if message.starts_with("unknown field")
+        && let Some(name) = names.next()
+    {
+        let (suggestion, known) = known(&mut names, name);
+        // serde_path_to_error already ends the path with an unknown field in some containers.
+        let path = match path.strip_suffix(name) {
+            Some(parent) if parent.is_empty() || parent.ends_with('.') => path,
+            _ => SpecError::value(name, String::new()).under(&path).path,
+        };
+        return SpecError { path, message: format!("unknown key; known here: {known}"), suggestion };
+    }
+    if message.starts_with("unknown variant")
+        && let Some(name) = names.next()
+    {
+        let (suggestion, known) = known(&mut names, name);
+        return SpecError { path, message: format!("unknown value `{name}`; known here: {known}"), suggestion };
+    }
+    if message.starts_with("missing field")
+        && let Some(name) = names.next()
+    {
+        let path = SpecError::value(name, String::new()).under(&path).path;
+        return SpecError::value(&path, "is required and missing".into());
+    }
+    SpecError { path, message, suggestion: None }
+}
+
+type Build<T> = fn(toml::Table, &<T as Component>::Context<'_>) -> Result<Box<T>, SpecError>;
+type Resolve = fn(toml::Table) -> Result<toml::Table, SpecError>;
+
+/// One line of a registry.
+pub struct Entry<T: ?Sized + Component> {
+    /// See [`Spec::KIND`].
+    pub kind: &'static str,
+    /// See [`Spec::DOC`].
+    pub doc: &'static str,
+    /// See [`Spec::REFERENCE`].
+    pub reference: &'static str,
+    /// See [`Spec::EXAMPLE`].
+    pub example: &'static str,
+    build: Build<T>,
+    resolve: Resolve,
+}
+
+/// The known kinds of one component, in order.
+pub struct Registry<T: ?Sized + Component> {
+    noun: &'static str,
+    entries: Vec<Entry<T>>,
+}
+
+impl<T: ?Sized + Component> Registry<T> {
+    /// An empty registry of things called `noun`.
+    pub fn new(noun: &'static str) -> Self {
+        Registry { noun, entries: Vec::new() }
+    }
+
+    /// Adds a kind; one of the same name before it is replaced.
+    #[must_use]
+    pub fn with<S: Spec<T>>(mut self) -> Self {
+        self.entries.retain(|entry| entry.kind != S::KIND);
+        self.entries.push(Entry {
+            kind: S::KIND,
+            doc: S::DOC,
+            reference: S::REFERENCE,
+            example: S::EXAMPLE,
+            build: |table, context| read::<S>(table)?.build(context),
+            resolve: |table| {
+                let spec = read::<S>(table)?;
+                spec.check()?;
+                let mut resolved = toml::Table::new();
+                resolved.insert("kind".into(), S::KIND.into());
+                let body = toml::Table::try_from(&spec).map_err(|error| SpecError::value("", error.to_string()))?;
+                resolved.extend(body);
+                Ok(resolved)
+            },
+        });
+        self
+    }
+
+    /// Every kind.
+    pub fn entries(&self) -> &[Entry<T>] {
+        &self.entries
+    }
+
+    /// The entry that a table's `kind` selects, and the table without it.
+    fn select(&self, mut table: toml::Table) -> Result<(&Entry<T>, toml::Table), SpecError> {
+        let kinds = || self.entries.iter().map(|entry| entry.kind);
+        let kind = match table.remove("kind") {
+            Some(toml::Value::String(kind)) => kind,
+            Some(other) => return Err(SpecError::value("kind", format!("must be a string, not {other}"))),
+            None => {
+                let known = kinds().collect::<Vec<_>>().join(", ");
+                return Err(SpecError::value("kind", format!("is required and missing; known: {known}")));
+            }
+        };
+        match self.entries.iter().find(|entry| entry.kind == kind) {
+            Some(entry) => Ok((entry, table)),
+            None => Err(SpecError::unknown("kind", self.noun, &kind, kinds())),
+        }
+    }
+
+    /// The same table with every default spelled out, checked.
+    ///
+    /// # Errors
+    /// As [`Registry::build`], but for what only the data can tell.
+    pub fn resolve(&self, table: toml::Table) -> Result<toml::Table, SpecError> {
+        let (entry, body) = self.select(table)?;
+        (entry.resolve)(body)
+    }
+
+    /// Builds what a table describes.
+    ///
+    /// # Errors
+    /// Unknown kinds and keys (with a suggestion), wrong types and values.
+    pub fn build(&self, table: toml::Table, context: &T::Context<'_>) -> Result<Box<T>, SpecError> {
+        let (entry, body) = self.select(table)?;
+        (entry.build)(body, context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::models;
+
+    fn refuse(text: &str) -> SpecError {
+        let table = toml::from_str(text).expect("valid TOML");
+        models().resolve(table).expect_err("must be refused")
+    }
+
+    #[test]
+    fn errors_name_the_key_and_suggest() {
+        let error = refuse("kind = \"mpl\"");
+        assert_eq!((error.path.as_str(), error.suggestion.as_deref()), ("kind", Some("mlp")));
+        let error = refuse("kind = \"mlp\"\ndepht = 3");
+        assert_eq!((error.path.as_str(), error.suggestion.as_deref()), ("depht", Some("depth")));
+        let error = refuse("kind = \"mlp\"\ndepth = 3\nwidth = 4\nactivation = \"rleu\"");
+        assert_eq!((error.path.as_str(), error.suggestion.as_deref()), ("activation", Some("relu")));
+        let error = refuse("kind = \"mlp\"\ndepth = 3\nwidth = 4\ninit = { kind = \"gaussian\", scael = 2.0 }");
+        assert_eq!(error.suggestion.as_deref(), Some("scale"), "{error}");
+        let error = refuse("kind = \"mlp\"\ndepth = \"three\"\nwidth = 4");
+        assert_eq!(error.path, "depth");
+        let error = refuse("kind = \"mlp\"\ndepth = 3\nwidth = 4\nactivation = [\"relu\"]");
+        assert!(error.message.contains("lists 1 for 2 hidden layers"), "{error}");
+    }
+
+    #[test]
+    fn resolving_spells_out_every_default_and_is_stable() {
+        let table = toml::from_str("kind = \"mlp\"\nwidths = [5]").expect("valid TOML");
+        let once = models().resolve(table).expect("resolves");
+        assert_eq!(once["activation"].as_str(), Some("linear"));
+        assert_eq!(once["init"]["scale"].as_float(), Some(1.0));
+        assert_eq!(models().resolve(once.clone()).expect("resolves"), once);
+    }
+}

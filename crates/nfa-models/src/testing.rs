@@ -1,0 +1,252 @@
+//! The conformance suite: what every model must satisfy, one's own included.
+//!
+//! ```
+//! # use nfa_models::{models, testing};
+//! // In one's own crate, inside a #[test], with the registry that holds one's models:
+//! testing::conformance(&models(), &burn::tensor::Device::flex());
+//! ```
+
+use burn::tensor::{DType, Device, Tensor, TensorData};
+
+use crate::network::{AnyNetwork, Parameter, Site};
+use crate::rng::Stream;
+use crate::spec::{Context, Registry};
+
+const INPUTS: usize = 5;
+const OUTPUTS: usize = 3;
+const ROWS: usize = 7;
+
+/// Checks every model of a registry; panics with what fails and where.
+///
+/// In `f64` on the given device: the example builds, twice the same; rows are independent to the
+/// bit; every site splits the network exactly; weights fit their site; parameters can be read
+/// and set back, and misfits are refused; gradients in parameters and in inputs agree with
+/// central differences to 1e-7.
+///
+/// # Panics
+/// On the first property that fails.
+pub fn conformance(models: &Registry<dyn AnyNetwork>, device: &Device) {
+    for entry in models.entries() {
+        assert!(!entry.doc.is_empty() && !entry.reference.is_empty(), "{}: no doc or reference", entry.kind);
+        let build = || {
+            let body = toml::from_str::<toml::Table>(entry.example)
+                .unwrap_or_else(|error| panic!("{}: the example is no TOML: {error}", entry.kind));
+            let mut table = toml::Table::new();
+            table.insert("kind".into(), entry.kind.into());
+            table.extend(body);
+            let context = Context {
+                inputs: INPUTS,
+                outputs: OUTPUTS,
+                device,
+                dtype: DType::F64,
+                stream: Stream::root(11).fork("init"),
+            };
+            models
+                .build(table, &context)
+                .unwrap_or_else(|error| panic!("{}: the example does not build: {error}", entry.kind))
+        };
+        let network = build();
+        assert_eq!(flat(network.as_ref()), flat(build().as_ref()), "{}: building twice gives two networks", entry.kind);
+        check(entry.kind, network, device);
+    }
+}
+
+/// The suite for one built network of 5 inputs.
+///
+/// # Panics
+/// On the first property that fails.
+pub fn check(name: &str, mut network: Box<dyn AnyNetwork>, device: &Device) {
+    let x = inputs(device);
+    row_independence(name, network.as_ref(), &x);
+    sites(name, network.as_ref(), &x);
+    setting_parameters(name, network.as_mut());
+    parameter_gradients(name, network.as_ref(), &x);
+    input_gradients(name, network.as_ref(), &x);
+}
+
+/// Inputs away from each other and from zero.
+fn inputs(device: &Device) -> Tensor<2> {
+    Tensor::from_data(TensorData::new(Stream::root(12).normals(ROWS * INPUTS), [ROWS, INPUTS]), (device, DType::F64))
+}
+
+fn values<const D: usize>(tensor: &Tensor<D>) -> Vec<f64> {
+    tensor.clone().inner().try_into_vec_as::<f64>().expect("readable")
+}
+
+fn flat(network: &dyn AnyNetwork) -> Vec<f64> {
+    network.parameters().iter().flat_map(|p| values(&p.value)).collect()
+}
+
+fn row_independence(name: &str, network: &dyn AnyNetwork, x: &Tensor<2>) {
+    let before = values(&network.forward(x.clone()));
+    let mut data = values(x);
+    data[2 * INPUTS..3 * INPUTS].iter_mut().for_each(|v| *v += 0.5);
+    let after =
+        values(&network.forward(Tensor::from_data(TensorData::new(data, [ROWS, INPUTS]), (&x.device(), x.dtype()))));
+    let c = before.len() / ROWS;
+    for row in (0..ROWS).filter(|&row| row != 2) {
+        assert_eq!(
+            before[row * c..(row + 1) * c],
+            after[row * c..(row + 1) * c],
+            "{name}: row {row} changed with row 2; a layer couples samples"
+        );
+    }
+}
+
+fn sites(name: &str, network: &dyn AnyNetwork, x: &Tensor<2>) {
+    let whole = values(&network.forward(x.clone()));
+    assert!(network.sites() > 0, "{name}: no site");
+    assert!(network.weight(Site(network.sites())).is_none(), "{name}: weights beyond the last site");
+    for site in (0..network.sites()).map(Site) {
+        let h = network.encode(site, x.clone());
+        let weight = network.weight(site).unwrap_or_else(|| panic!("{name}: no weights at {site:?}"));
+        assert_eq!(
+            weight.dims()[1],
+            h.dims()[2],
+            "{name}: weights at {site:?} are not [d_out, d_in] for values {:?}",
+            h.dims()
+        );
+        let split = values(&network.decode(site, h));
+        for (a, b) in whole.iter().zip(&split) {
+            assert!(
+                (a - b).abs() <= 1e-13 * (1.0 + a.abs()),
+                "{name}: decode(encode(x)) at {site:?} is {b}, forward {a}"
+            );
+        }
+    }
+}
+
+fn setting_parameters(name: &str, network: &mut dyn AnyNetwork) {
+    let before = flat(network);
+    let parameters = network.parameters();
+    let scaled = parameters.map(|p| p.value.clone().mul_scalar(2.0));
+    network.set_parameters(&scaled).unwrap_or_else(|error| panic!("{name}: {error}"));
+    assert_eq!(flat(network), before.iter().map(|v| 2.0 * v).collect::<Vec<_>>(), "{name}: set_parameters");
+    let partial = crate::Parameters::new(parameters.iter().skip(1).cloned().collect());
+    assert!(network.set_parameters(&partial).is_err(), "{name}: a missing parameter went unnoticed");
+    network.set_parameters(&parameters).unwrap_or_else(|error| panic!("{name}: {error}"));
+    assert_eq!(flat(network), before, "{name}: set_parameters does not restore");
+}
+
+/// Σ sin(f + k): every output counts, with different weights.
+fn loss(outputs: Tensor<2>) -> Tensor<1> {
+    let [n, c] = outputs.dims();
+    let phase = Tensor::<1>::from_data(
+        TensorData::new((0..n * c).map(|k| k as f64).collect(), [n * c]),
+        (&outputs.device().inner(), outputs.dtype()),
+    );
+    (outputs.reshape([n * c]) + phase).sin().sum()
+}
+
+const STEP: f64 = 6e-6; // eps^(1/3): balances truncation and rounding of a central difference
+const TOLERANCE: f64 = 1e-7;
+
+fn parameter_gradients(name: &str, network: &dyn AnyNetwork, x: &Tensor<2>) {
+    let (_, gradient) = network.gradient(&|net| loss(net.forward(x.clone())));
+    let parameters = network.parameters();
+    let direction: Vec<Vec<f64>> =
+        parameters.iter().map(|p| Stream::root(13).fork(&p.name).normals(p.shape.iter().product())).collect();
+    let at = |t: f64| {
+        let mut moved = network.boxed_clone();
+        let mut index = 0;
+        let values = parameters.map(|p: &Parameter| {
+            let step = Tensor::from_data(
+                TensorData::new(direction[index].clone(), [direction[index].len()]),
+                (&p.value.device(), p.value.dtype()),
+            );
+            index += 1;
+            p.value.clone() + step.mul_scalar(t)
+        });
+        moved.set_parameters(&values).expect("same network");
+        values_sum(&loss(moved.forward(x.clone())))
+    };
+    let numeric = (at(STEP) - at(-STEP)) / (2.0 * STEP);
+    let exact: f64 = gradient
+        .iter()
+        .zip(&direction)
+        .map(|(g, d)| values(&g.value).iter().zip(d).map(|(a, b)| a * b).sum::<f64>())
+        .sum();
+    assert!(
+        (numeric - exact).abs() <= TOLERANCE * (1.0 + exact.abs()),
+        "{name}: parameter gradient {exact}, difference {numeric}"
+    );
+}
+
+fn input_gradients(name: &str, network: &dyn AnyNetwork, x: &Tensor<2>) {
+    for site in (0..network.sites()).map(Site) {
+        let h = network.encode(site, x.clone()).inner();
+        let shape = h.dims();
+        let tracked = h.clone().autodiff().require_grad();
+        let mut gradients = loss(network.decode(site, tracked.clone())).backward();
+        let gradient =
+            values(&tracked.grad_remove(&mut gradients).unwrap_or_else(|| panic!("{name}: no gradient at {site:?}")));
+        let base = values(&h);
+        for k in 0..base.len() {
+            let at = |t: f64| {
+                let mut data = base.clone();
+                data[k] += t;
+                values_sum(&loss(
+                    network.decode(site, Tensor::from_data(TensorData::new(data, shape), (&x.device(), x.dtype()))),
+                ))
+            };
+            let numeric = (at(STEP) - at(-STEP)) / (2.0 * STEP);
+            assert!(
+                (numeric - gradient[k]).abs() <= TOLERANCE * (1.0 + gradient[k].abs()),
+                "{name}: gradient at {site:?}, entry {k}: {}, difference {numeric}",
+                gradient[k]
+            );
+        }
+    }
+}
+
+fn values_sum(tensor: &Tensor<1>) -> f64 {
+    values(tensor).iter().sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Activation, Mlp};
+
+    #[test]
+    fn every_built_in_model_conforms() {
+        conformance(&crate::models(), &Device::flex());
+    }
+
+    #[test]
+    fn every_activation_conforms_with_and_without_biases() {
+        let device = Device::flex();
+        for activation in Activation::ALL {
+            for bias in [false, true] {
+                let stream = Stream::root(5).fork(activation.name());
+                let tensor = |name: &str, rows: usize, cols: usize| {
+                    Tensor::<2>::from_data(
+                        TensorData::new(stream.fork(name).normals(rows * cols), [rows, cols]),
+                        (&device, DType::F64),
+                    )
+                };
+                let weights = vec![tensor("0", 6, 5), tensor("1", 4, 6), tensor("2", 3, 4)];
+                let biases = [6, 4, 3].map(|d| bias.then(|| tensor("b", 1, d).reshape([d])));
+                let network = Mlp::new(weights, biases.to_vec(), vec![activation; 2]).expect("shapes chain");
+                check(activation.name(), Box::new(network), &device);
+            }
+        }
+    }
+
+    #[test]
+    fn parameter_names_are_those_of_the_files() {
+        let table = toml::from_str("kind = \"mlp\"\ndepth = 2\nwidth = 4\nbias = true").expect("valid TOML");
+        let context =
+            Context { inputs: 5, outputs: 3, device: &Device::flex(), dtype: DType::F64, stream: Stream::root(0) };
+        let network = crate::models().build(table, &context).expect("builds");
+        let names: Vec<(String, Vec<usize>)> =
+            network.parameters().iter().map(|p| (p.name.clone(), p.shape.clone())).collect();
+        let expected = [
+            ("layers.0.weight", vec![4, 5]),
+            ("layers.0.bias", vec![4]),
+            ("layers.1.weight", vec![3, 4]),
+            ("layers.1.bias", vec![3]),
+        ];
+        assert_eq!(names, expected.map(|(n, s)| (n.to_string(), s)));
+    }
+}

@@ -1,0 +1,132 @@
+//! Numbers as people read them.
+
+/// What stands for a value that is undefined.
+pub(crate) const UNDEFINED: &str = "\u{2013}";
+
+/// A number with `digits` significant digits; powers of ten (`3.4×10⁻⁵`) where decimals would be long.
+pub(crate) fn sig(value: f64, digits: usize) -> String {
+    scientific(value, digits).map_or_else(
+        || plain(value, digits),
+        |(mantissa, exponent)| format!("{mantissa}\u{d7}10{}", superscript(exponent)),
+    )
+}
+
+/// The same in ASCII, for a terminal: `3.4e-5`.
+pub(crate) fn ascii(value: f64, digits: usize) -> String {
+    scientific(value, digits).map_or_else(
+        || plain(value, digits),
+        |(mantissa, exponent)| format!("{mantissa}e{exponent}"),
+    )
+}
+
+/// A number or the mark of an undefined one.
+pub(crate) fn maybe(value: Option<f64>, digits: usize) -> String {
+    value.map_or_else(|| UNDEFINED.to_string(), |value| sig(value, digits))
+}
+
+/// Fixed decimals, or the mark of an undefined value.
+pub(crate) fn fixed(value: Option<f64>, decimals: usize) -> String {
+    value.map_or_else(
+        || UNDEFINED.to_string(),
+        |value| format!("{value:.decimals$}"),
+    )
+}
+
+/// Mantissa and exponent, where plain decimals would be long.
+fn scientific(value: f64, digits: usize) -> Option<(String, i32)> {
+    let magnitude = value.abs();
+    if magnitude == 0.0 || (1e-3..1e5).contains(&magnitude) || !value.is_finite() {
+        return None;
+    }
+    let text = format!("{value:.*e}", digits.saturating_sub(1));
+    let (mantissa, exponent) = text.split_once('e')?;
+    Some((mantissa.to_string(), exponent.parse().ok()?))
+}
+
+/// Plain decimals with `digits` significant digits.
+fn plain(value: f64, digits: usize) -> String {
+    if value == 0.0 {
+        return "0".to_string();
+    }
+    if !value.is_finite() {
+        return UNDEFINED.to_string();
+    }
+    #[allow(clippy::cast_possible_truncation)]
+    let before = value.abs().log10().floor() as i32 + 1;
+    let decimals = i32::try_from(digits).unwrap_or(3) - before;
+    format!("{value:.*}", usize::try_from(decimals).unwrap_or(0))
+}
+
+/// An integer in superscript digits.
+pub(crate) fn superscript(value: i32) -> String {
+    const DIGITS: [char; 10] = ['⁰', '¹', '²', '³', '⁴', '⁵', '⁶', '⁷', '⁸', '⁹'];
+    value
+        .to_string()
+        .chars()
+        .map(|c| match c {
+            '-' => '⁻',
+            c => c
+                .to_digit(10)
+                .and_then(|digit| DIGITS.get(digit as usize))
+                .copied()
+                .unwrap_or(c),
+        })
+        .collect()
+}
+
+/// `1 run`, `2 runs`.
+pub(crate) fn count(n: usize, noun: &str) -> String {
+    if n == 1 {
+        format!("1 {noun}")
+    } else {
+        format!("{n} {noun}s")
+    }
+}
+
+/// `a`, `a and b`, `a, b and c`; beyond `most`, `a, b and 7 more`.
+pub(crate) fn list(items: &[String], most: usize) -> String {
+    match items {
+        [] => String::new(),
+        [one] => one.clone(),
+        _ if items.len() > most && most > 0 => {
+            format!("{} and {} more", items[..most].join(", "), items.len() - most)
+        }
+        [rest @ .., last] => format!("{} and {last}", rest.join(", ")),
+    }
+}
+
+/// `0.0012`, or `0.0012 to 0.4` where smallest and largest differ.
+pub(crate) fn range(values: &[f64], digits: usize) -> String {
+    let lo = values.iter().copied().fold(f64::INFINITY, f64::min);
+    let hi = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let (lo, hi) = (sig(lo, digits), sig(hi, digits));
+    if lo == hi { lo } else { format!("{lo} to {hi}") }
+}
+
+/// The last part of a dotted key: `depth` of `model.depth`.
+pub(crate) fn short(key: &str) -> &str {
+    key.rsplit('.').next().unwrap_or(key)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_keep_their_significant_digits() {
+        assert_eq!(sig(0.333_333, 4), "0.3333");
+        assert_eq!(sig(0.0, 3), "0");
+        assert_eq!(sig(1234.5, 2), "1234");
+        assert_eq!(sig(-3.4e-5, 2), "-3.4×10⁻⁵");
+        assert_eq!(ascii(3.41e-5, 2), "3.4e-5");
+        assert_eq!(sig(f64::NAN, 2), UNDEFINED);
+    }
+
+    #[test]
+    fn lists_end_in_and() {
+        let names: Vec<String> = ["a", "b", "c", "d"].map(String::from).to_vec();
+        assert_eq!(list(&names, 9), "a, b, c and d");
+        assert_eq!(list(&names, 2), "a, b and 2 more");
+        assert_eq!(range(&[0.5, 0.1], 1), "0.1 to 0.5");
+    }
+}
