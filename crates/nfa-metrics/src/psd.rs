@@ -52,8 +52,7 @@ impl Spectrum {
     /// `[d, d]`
     pub fn power(&self, alpha: f64) -> Mat {
         let d = self.values.len();
-        let scaled =
-            Mat::from_fn(d, self.rank, |i, k| self.vectors[(i, k)] * self.values[k].powf(alpha / 2.0));
+        let scaled = Mat::from_fn(d, self.rank, |i, k| self.vectors[(i, k)] * self.values[k].powf(alpha / 2.0));
         &scaled * scaled.transpose()
     }
 }
@@ -157,7 +156,8 @@ impl Psd {
         match &self.form {
             Form::Factor { factor, rows, rule, eps } => {
                 let d = factor.ncols();
-                let svd = factor.svd().ok()?;
+                // Every right singular vector is needed, the null space's too; the left ones never.
+                let svd = if factor.nrows() >= d { factor.thin_svd() } else { factor.svd() }.ok()?;
                 let singular: Vec<f64> = svd.S().column_vector().iter().copied().collect();
                 let cut = tolerance::rank_of_stack(*rows, d, *eps) * singular.first().copied().unwrap_or(0.0);
                 let rank = singular.iter().filter(|&&s| s > cut).count();

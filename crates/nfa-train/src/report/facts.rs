@@ -207,6 +207,7 @@ pub(crate) fn decay_law(run: &StudyRun) -> Option<Solver> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use crate::report::sample;

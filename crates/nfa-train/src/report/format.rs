@@ -109,6 +109,7 @@ pub(crate) fn short(key: &str) -> &str {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 

@@ -1,0 +1,268 @@
+//! Everything else that is known to be asked for, at each exponent.
+//!
+//! With M = A (the NFM), G = B (the AGOP), eigenpairs g, V of G, m_i = v_iᵀMv_i and r the rank.
+//! A quantity that is undefined is `None`.
+
+use crate::Mat;
+use crate::misfit::Seen;
+use crate::psd::{Psd, RankRule};
+use crate::tolerance;
+
+/// Quantities that depend on an exponent α.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AlphaDetails {
+    /// The exponent.
+    pub alpha: f64,
+    /// <M, G^α> / (|M| |G^α|).
+    pub cosine: Option<f64>,
+    /// |M/|M| - G^α/|G^α||² / 2, never by subtraction.
+    pub one_minus_cosine: Option<f64>,
+    /// The cosine after subtracting (tr / d) I from both.
+    pub traceless_cosine: Option<f64>,
+    /// Pearson correlation of all d² entries.
+    pub pearson: Option<f64>,
+    /// Of the entries off the diagonal.
+    pub pearson_offdiag: Option<f64>,
+    /// |M - κG^α| / |M|.
+    pub relative_error: Option<f64>,
+    /// <M, G^α> / |G^α|².
+    pub kappa: Option<f64>,
+    /// Products of the sorted spectra of M and G^α over their norms: the best any rotation reaches.
+    pub cosine_sorted: Option<f64>,
+    /// tr M tr G^α / (d |M| |G^α|): the mean cosine under random rotation.
+    pub haar: Option<f64>,
+}
+
+/// The `details` of a layer.
+#[derive(Clone, Debug)]
+pub struct Details {
+    /// tr M.
+    pub nfm_trace: f64,
+    /// tr G.
+    pub agop_trace: f64,
+    /// How many eigenvalues of G count.
+    pub agop_rank: usize,
+    /// By which rule.
+    pub rank_rule: RankRule,
+    /// (tr M)² / |M|².
+    pub nfm_effective_rank: Option<f64>,
+    /// Least squares of log m_i on log g_i.
+    pub loglog_slope: Option<f64>,
+    /// Its R².
+    pub loglog_r2: Option<f64>,
+    /// tau-b of (g_i, m_i), i <= r.
+    pub kendall_tau: Option<f64>,
+    /// (k, |U_kᵀV_k|² / k) of the leading eigenvectors of M and G, k <= r among 1, 3, 10.
+    pub top_k_overlap: Vec<(usize, f64)>,
+    /// At each exponent.
+    pub at: Vec<AlphaDetails>,
+}
+
+/// Which k the overlap is taken at.
+pub const OVERLAPS: [usize; 3] = [1, 3, 10];
+
+impl Details {
+    /// Measures them; `None` where a spectrum does not exist.
+    pub fn new(m: &Psd, g: &Psd, alphas: &[f64]) -> Option<Self> {
+        let spectrum = g.spectrum()?;
+        let own = m.spectrum()?;
+        let seen = Seen::new(m, spectrum);
+        let norm2 = seen.norm * seen.norm;
+        let pairs: Vec<(f64, f64)> = (0..spectrum.rank).map(|i| (spectrum.values[i], seen.rotated[(i, i)])).collect();
+        let (loglog_slope, loglog_r2) = loglog(&pairs);
+        let top_k_overlap = OVERLAPS
+            .into_iter()
+            .filter(|&k| k <= spectrum.rank)
+            .map(|k| {
+                let overlap = own.vectors.subcols(0, k).transpose() * spectrum.vectors.subcols(0, k);
+                (k, crate::squared_norm(&overlap) / k as f64)
+            })
+            .collect();
+        let entries = Entries::new(m.matrix());
+        Some(Details {
+            nfm_trace: m.trace(),
+            agop_trace: g.trace(),
+            agop_rank: spectrum.rank,
+            rank_rule: spectrum.rule,
+            nfm_effective_rank: (norm2 > 0.0).then(|| m.trace().powi(2) / norm2),
+            loglog_slope,
+            loglog_r2,
+            kendall_tau: kendall(&pairs),
+            top_k_overlap,
+            at: alphas.iter().map(|&alpha| at(&seen, spectrum, own, &entries, alpha)).collect(),
+        })
+    }
+}
+
+/// Sums over the entries of M that correlations need.
+struct Entries {
+    diagonal: Vec<f64>,
+    sum: f64,
+}
+
+impl Entries {
+    fn new(m: &Mat) -> Self {
+        let diagonal = (0..m.nrows()).map(|i| m[(i, i)]).collect();
+        Entries { diagonal, sum: m.sum() }
+    }
+}
+
+fn at(
+    seen: &Seen,
+    spectrum: &crate::psd::Spectrum,
+    own: &crate::psd::Spectrum,
+    entries: &Entries,
+    alpha: f64,
+) -> AlphaDetails {
+    let d = spectrum.values.len();
+    let rank = spectrum.rank;
+    let top = spectrum.values.first().copied().unwrap_or(0.0);
+    if seen.norm == 0.0 || rank == 0 {
+        return AlphaDetails {
+            alpha,
+            cosine: None,
+            one_minus_cosine: None,
+            traceless_cosine: None,
+            pearson: None,
+            pearson_offdiag: None,
+            relative_error: None,
+            kappa: None,
+            cosine_sorted: None,
+            haar: None,
+        };
+    }
+    // (G/g_1)^α: scale-free, so no power over- or underflows.
+    let power: Vec<f64> = spectrum.values.iter().map(|&g| if g > 0.0 { (g / top).powf(alpha) } else { 0.0 }).collect();
+    let size = power.iter().map(|p| p * p).sum::<f64>().sqrt();
+    let inner: f64 = (0..rank).map(|i| seen.rotated[(i, i)] * power[i]).sum();
+    let kappa = inner / (size * size);
+    // Both distances are sums of squares over M in G's eigenbasis.
+    let (mut unit_distance, mut error) = (0.0, 0.0);
+    for i in 0..d {
+        for j in 0..d {
+            let entry = seen.rotated[(i, j)];
+            let (p, k) = if i == j { (power[i] / size, kappa * power[i]) } else { (0.0, 0.0) };
+            unit_distance += (entry / seen.norm - p).powi(2);
+            error += (entry - k).powi(2);
+        }
+    }
+    // Entry sums of G^α in the original basis, from the eigenvectors.
+    let ones: Vec<f64> = (0..rank).map(|k| (0..d).map(|i| spectrum.vectors[(i, k)]).sum()).collect();
+    let power_sum: f64 = (0..rank).map(|k| power[k] * ones[k] * ones[k]).sum();
+    let power_diagonal: Vec<f64> =
+        (0..d).map(|i| (0..rank).map(|k| power[k] * spectrum.vectors[(i, k)].powi(2)).sum()).collect();
+    let n = (d * d) as f64;
+    let (m2, p2) = (seen.norm * seen.norm, size * size);
+    let pearson = correlation(inner, entries.sum, power_sum, m2, p2, n);
+    let diagonal = |f: &dyn Fn(usize) -> f64| (0..d).map(f).sum::<f64>();
+    let pearson_offdiag = correlation(
+        inner - diagonal(&|i| entries.diagonal[i] * power_diagonal[i]),
+        entries.sum - diagonal(&|i| entries.diagonal[i]),
+        power_sum - diagonal(&|i| power_diagonal[i]),
+        m2 - diagonal(&|i| entries.diagonal[i].powi(2)),
+        p2 - diagonal(&|i| power_diagonal[i].powi(2)),
+        n - d as f64,
+    );
+    let sorted: f64 = own.values.iter().zip(&power).map(|(m, p)| m * p).sum();
+    let own_norm = own.values.iter().map(|m| m * m).sum::<f64>().sqrt();
+    AlphaDetails {
+        alpha,
+        cosine: Some(inner / (seen.norm * size)),
+        one_minus_cosine: Some(0.5 * unit_distance),
+        traceless_cosine: traceless_cosine(seen, alpha),
+        pearson,
+        pearson_offdiag,
+        relative_error: Some(error.sqrt() / seen.norm),
+        kappa: Some(kappa / top.powf(alpha)).filter(|k| k.is_finite()),
+        cosine_sorted: Some(sorted / (own_norm * size)),
+        haar: Some(haar(seen, alpha)),
+    }
+}
+
+/// Correlation from sums: products, both sums, both sums of squares, count. `None` where a
+/// variance is rounding.
+fn correlation(xy: f64, x: f64, y: f64, xx: f64, yy: f64, n: f64) -> Option<f64> {
+    let (vx, vy) = (xx - x * x / n, yy - y * y / n);
+    let noise = tolerance::rounding(1) * n.sqrt();
+    (n > 0.0 && vx > noise * xx && vy > noise * yy).then(|| (xy - x * y / n) / (vx.sqrt() * vy.sqrt()))
+}
+
+/// tr A tr B^α / (d |A| |B^α|).
+pub(crate) fn haar(seen: &Seen, alpha: f64) -> f64 {
+    let top = seen.pools.first().map_or(1.0, |pool| pool.g);
+    let (mut trace_a, mut trace_b, mut square) = (0.0, 0.0, 0.0);
+    let mut d = 0;
+    for pool in &seen.pools {
+        let dim = pool.dim as f64;
+        trace_a += dim * pool.m;
+        d += pool.dim;
+        if pool.g > 0.0 {
+            let power = (pool.g / top).powf(alpha);
+            trace_b += dim * power;
+            square += dim * power * power;
+        }
+    }
+    trace_a * trace_b / (d as f64 * seen.norm * square.sqrt())
+}
+
+/// Cosine of the traceless parts of A and B^α; `None` where one of them is rounding.
+pub(crate) fn traceless_cosine(seen: &Seen, alpha: f64) -> Option<f64> {
+    let d = seen.rotated.nrows();
+    let top = seen.pools.first()?.g;
+    let power: Vec<f64> = seen
+        .pools
+        .iter()
+        .flat_map(|pool| {
+            let value = if pool.g > 0.0 { (pool.g / top).powf(alpha) } else { 0.0 };
+            std::iter::repeat_n(value, pool.dim)
+        })
+        .collect();
+    let mean = power.iter().sum::<f64>() / d as f64;
+    let trace = (0..d).map(|i| seen.rotated[(i, i)]).sum::<f64>() / d as f64;
+    let (mut inner, mut a2, mut b2) = (0.0, 0.0, 0.0);
+    for i in 0..d {
+        for j in 0..d {
+            let a = seen.rotated[(i, j)] - if i == j { trace } else { 0.0 };
+            a2 += a * a;
+            if i == j {
+                inner += a * (power[i] - mean);
+                b2 += (power[i] - mean).powi(2);
+            }
+        }
+    }
+    let size2: f64 = power.iter().map(|p| p * p).sum();
+    let noise = tolerance::rounding(d).powi(2);
+    (a2 > noise * seen.norm * seen.norm && b2 > noise * size2).then(|| inner / (a2.sqrt() * b2.sqrt()))
+}
+
+/// Slope and R² of log m on log g over g > 1e-10 g_1, m > 0; `None` below two distinct points.
+fn loglog(pairs: &[(f64, f64)]) -> (Option<f64>, Option<f64>) {
+    let top = pairs.first().map_or(0.0, |p| p.0);
+    let points: Vec<(f64, f64)> =
+        pairs.iter().filter(|&&(g, m)| g > 1e-10 * top && m > 0.0).map(|&(g, m)| (g.ln(), m.ln())).collect();
+    let n = points.len() as f64;
+    let mean = |f: &dyn Fn(&(f64, f64)) -> f64| points.iter().map(f).sum::<f64>() / n;
+    let (mx, my) = (mean(&|p| p.0), mean(&|p| p.1));
+    let xx: f64 = points.iter().map(|p| (p.0 - mx).powi(2)).sum();
+    let yy: f64 = points.iter().map(|p| (p.1 - my).powi(2)).sum();
+    let xy: f64 = points.iter().map(|p| (p.0 - mx) * (p.1 - my)).sum();
+    if points.len() < 2 || xx <= (tolerance::pool(points.len())).powi(2) * n {
+        return (None, None);
+    }
+    (Some(xy / xx), (yy > 0.0).then(|| xy * xy / (xx * yy)))
+}
+
+/// Kendall's tau-b; `None` below two points or where one side is all ties.
+fn kendall(pairs: &[(f64, f64)]) -> Option<f64> {
+    let (mut score, mut x_pairs, mut y_pairs) = (0.0, 0.0, 0.0);
+    for (i, a) in pairs.iter().enumerate() {
+        for b in &pairs[..i] {
+            let sign = |d: f64| if d == 0.0 { 0.0 } else { d.signum() };
+            let (x, y) = (sign(a.0 - b.0), sign(a.1 - b.1));
+            score += x * y;
+            x_pairs += x.abs();
+            y_pairs += y.abs();
+        }
+    }
+    (x_pairs > 0.0 && y_pairs > 0.0).then(|| score / (f64::sqrt(x_pairs) * f64::sqrt(y_pairs)))
+}

@@ -1,0 +1,25 @@
+//! Balance of neighbouring layers, which gradient flow conserves in linear networks.
+
+use crate::law::{Family, Law, Pair};
+use crate::observation::Observation;
+use crate::psd::Psd;
+
+/// W_{l+1}ᵀW_{l+1} = W_lW_lᵀ.
+pub const LAW: Law = Law {
+    name: "balance",
+    left: "W_{l+1}^T W_{l+1}",
+    right: "W_l W_l^T",
+    family: Family::Equal,
+    doc: "Balanced layers: what layer l+1 reads equals what layer l writes. Weight decay restores it, gradient flow \
+          conserves the difference.",
+    reference: "arXiv:2510.15563",
+    details: false,
+    brings: &["imbalance", "recurrence_residual"],
+    pair,
+};
+
+fn pair(observation: &Observation, layer: usize) -> Option<Pair> {
+    let this = &observation.layers.get(layer)?.weight;
+    let next = &observation.layers.get(layer + 1)?.weight;
+    (next.ncols() == this.nrows()).then(|| Pair::new(Psd::nfm(next), Psd::outer(this)))
+}

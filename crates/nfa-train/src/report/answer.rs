@@ -1,0 +1,196 @@
+//! The answer in one sentence: what was claimed, what was checked, what failed.
+
+use super::facts;
+use super::format::{count, list};
+use crate::study::Study;
+use maud::{Markup, html};
+
+/// How the checks came out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Tone {
+    /// Everything that was checked was met, and every run completed.
+    Met,
+    /// A check was missed or a run didn't complete.
+    Missed,
+    /// Nothing was checked.
+    Unchecked,
+}
+
+/// The answer: its tone, and the sentence that the claim follows.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Answer {
+    /// How the checks came out.
+    pub(crate) tone: Tone,
+    /// What was checked and what failed.
+    pub(crate) evidence: String,
+}
+
+/// What may be said of a study, and no more: checks that were met, on the runs that they spoke of.
+pub(crate) fn answer(study: &Study) -> Answer {
+    let checks = study.expectations.len();
+    let ended = ended(study);
+    if checks == 0 {
+        let evidence = format!("Nothing was checked: {ended}, without expectations");
+        return Answer { tone: Tone::Unchecked, evidence };
+    }
+    let missed: Vec<&str> = study
+        .expectations
+        .iter()
+        .filter(|checked| !checked.met)
+        .map(|checked| checked.run.as_str())
+        .collect();
+    let runs = distinct(study.expectations.iter().map(|checked| checked.run.as_str()));
+    let broken = study.runs.iter().filter(|run| !facts::completed(run)).count();
+    let tone = if missed.is_empty() && broken == 0 { Tone::Met } else { Tone::Missed };
+    let mut evidence = if missed.is_empty() {
+        let all = if checks == 1 {
+            "The one check is met".to_string()
+        } else {
+            format!("All {checks} checks are met")
+        };
+        format!("{all}, on {}", of_runs(runs.len(), study.runs.len()))
+    } else {
+        let failing = distinct(missed.iter().copied());
+        format!(
+            "{} of {} missed, on {} ({})",
+            missed.len(),
+            count(checks, "check"),
+            of_runs(failing.len(), study.runs.len()),
+            list(&failing, 2)
+        )
+    };
+    if broken > 0 {
+        evidence.push_str(&format!("; {ended}"));
+    }
+    Answer { tone, evidence }
+}
+
+/// `all 4 runs`, `the one run`, `3 of 4 runs`.
+fn of_runs(n: usize, total: usize) -> String {
+    match (n, total) {
+        (1, 1) => "the one run".to_string(),
+        _ if n >= total => format!("all {n} runs"),
+        _ => format!("{n} of {total} runs"),
+    }
+}
+
+/// How the runs ended: `40 runs completed`, `38 runs completed, 2 diverged`.
+pub(crate) fn ended(study: &Study) -> String {
+    let outcomes = distinct(study.runs.iter().map(|run| run.outcome.as_str()));
+    let of = |outcome: &str| study.runs.iter().filter(|run| run.outcome == outcome).count();
+    let parts: Vec<String> = outcomes
+        .iter()
+        .enumerate()
+        .map(|(i, outcome)| match i {
+            0 => format!("{} {outcome}", count(of(outcome), "run")),
+            _ => format!("{} {outcome}", of(outcome)),
+        })
+        .collect();
+    if parts.is_empty() { "no run yet".to_string() } else { parts.join(", ") }
+}
+
+/// The distinct items, in order.
+fn distinct<'a>(items: impl Iterator<Item = &'a str>) -> Vec<String> {
+    let mut seen: Vec<String> = Vec::new();
+    for item in items {
+        if !seen.iter().any(|known| known == item) {
+            seen.push(item.to_string());
+        }
+    }
+    seen
+}
+
+/// The head of the page: name, answer, claim, a few counts.
+pub(crate) fn html(study: &Study, law: Option<&str>) -> Markup {
+    let answer = answer(study);
+    let (class, mark) = match answer.tone {
+        Tone::Met => ("met", "✓"),
+        Tone::Missed => ("missed", "✗"),
+        Tone::Unchecked => ("unchecked", "?"),
+    };
+    let claim = study.claim.as_deref().map(str::trim).filter(|claim| !claim.is_empty());
+    html! {
+        header {
+            p.over {
+                span.name { (study.name) }
+                @if let Some(id) = &study.id { span { (id) } }
+                @if let Some(reference) = &study.reference { span { (reference) } }
+            }
+            h1 {
+                span class={"evidence " (class)} {
+                    span.glyph aria-hidden="true" { (mark) }
+                    " " (answer.evidence) @if claim.is_some() { ":" } @else { "." }
+                }
+                @if let Some(claim) = claim { " " span.claim { "\u{201c}" (claim) "\u{201d}" } }
+            }
+            (counts(study, law))
+        }
+    }
+}
+
+/// A few numbers under the answer.
+fn counts(study: &Study, law: Option<&str>) -> Markup {
+    let met = study.expectations.iter().filter(|checked| checked.met).count();
+    let mut words: Vec<(&str, usize)> = Vec::new();
+    for run in &study.runs {
+        if let Some(word) = law.and_then(|law| facts::word(run, law, "verdict", 0)) {
+            match words.iter_mut().find(|(known, _)| *known == word) {
+                Some((_, n)) => *n += 1,
+                None => words.push((word, 1)),
+            }
+        }
+    }
+    let words: Vec<String> = words.into_iter().map(|(word, n)| format!("{word} {n}")).collect();
+    html! {
+        dl.counts {
+            div { dt { "Runs" } dd { (ended(study)) } }
+            div {
+                dt { "Checks" }
+                dd { @if study.expectations.is_empty() { "none" } @else { (met) " of " (study.expectations.len()) " met" } }
+            }
+            @if !words.is_empty() {
+                div { dt { "Verdicts on layer 0" } dd { (words.join(" · ")) } }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::report::sample;
+
+    #[test]
+    fn met_everywhere() {
+        let answer = answer(&sample::study());
+        assert_eq!(answer.tone, Tone::Met);
+        assert_eq!(answer.evidence, "All 4 checks are met, on all 4 runs");
+    }
+
+    #[test]
+    fn a_miss_names_its_run() {
+        let mut study = sample::study();
+        study.expectations[1].met = false;
+        let answer = answer(&study);
+        assert_eq!(answer.tone, Tone::Missed);
+        assert_eq!(answer.evidence, "1 of 4 checks missed, on 1 of 4 runs (balanced-depth3)");
+    }
+
+    #[test]
+    fn a_diverged_run_is_said_and_no_check_is_no_claim() {
+        let mut study = sample::study();
+        study.runs[0].outcome = "diverged".to_string();
+        assert_eq!(answer(&study).tone, Tone::Missed);
+        assert!(answer(&study).evidence.ends_with("1 run diverged, 3 completed"));
+        study.expectations.clear();
+        assert_eq!(answer(&study).tone, Tone::Unchecked);
+    }
+
+    #[test]
+    fn checks_on_some_runs_do_not_speak_for_all() {
+        let mut study = sample::study();
+        study.expectations.truncate(2);
+        assert_eq!(answer(&study).evidence, "All 2 checks are met, on 2 of 4 runs");
+    }
+}

@@ -1,0 +1,290 @@
+//! The report: one page that answers, shows and lets check; the same figures as files.
+//!
+//! A pure function of records: the page is complete without a network, without scripts and without
+//! any other file. Grey is theory, colour is measurement, hollow is null.
+
+mod answer;
+mod checks;
+mod facts;
+mod fan;
+mod figure;
+mod format;
+mod misfit;
+mod reproduce;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod sample;
+mod strip;
+mod style;
+mod svg;
+mod table;
+mod view;
+
+pub use table::text;
+
+use crate::study::Study;
+use figure::Figure;
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+use view::View;
+
+/// The study as one HTML page.
+pub fn html(study: &Study) -> String {
+    let view = View::of(study);
+    let law = view.law.as_deref();
+    let mut number = 0;
+    let page = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; img-src data:";
+                title { (study.name) ": " (answer::answer(study).evidence) }
+                link rel="icon" href="data:,";
+                style { (PreEscaped(style::page())) }
+            }
+            body {
+                (answer::html(study, law))
+                (contents())
+                main {
+                    section id="figures" {
+                        (open(fan::figure(&view, 0), "The fan", "No directions were recorded, so there is no fan.", &mut number))
+                    }
+                    section { (open(misfit::figure(&view), "How far from the law, and why", "No law was measured, so there is no misfit.", &mut number)) }
+                    section { (open(strip::figure(&view), "Over time", "Nothing was recorded over time.", &mut number)) }
+                    section id="runs" { (runs(study, law)) }
+                    section id="checks" { h2 { "What was expected" } (checks::html(study)) }
+                    section id="reproduce" { h2 { "How to reproduce this" } (reproduce::html(study)) }
+                    section id="more" { (more(study, &view, &mut number)) }
+                }
+            }
+        }
+    };
+    page.into_string()
+}
+
+/// The figures as files of their own: (file name, SVG).
+pub fn figures(study: &Study) -> Vec<(String, String)> {
+    let view = View::of(study);
+    all(&view)
+        .into_iter()
+        .map(|figure| (format!("{}.svg", figure.id), figure.standalone()))
+        .collect()
+}
+
+/// Every figure: the open ones, then the folded ones.
+fn all(view: &View<'_>) -> Vec<Figure> {
+    let open = [fan::figure(view, 0), misfit::figure(view), strip::figure(view)];
+    let mut figures: Vec<Figure> = open.into_iter().flatten().collect();
+    figures.extend(deeper(view));
+    figures.extend(strip::each(view));
+    figures
+}
+
+/// The fans of the layers after the first, but for each network's last, where the law is an identity.
+fn deeper(view: &View<'_>) -> Vec<Figure> {
+    let Some(law) = view.law.as_deref() else {
+        return Vec::new();
+    };
+    let most = view.networks().map(|network| facts::layers(network.run, law).len()).max();
+    (1..most.unwrap_or(0).saturating_sub(1).min(4))
+        .filter_map(|layer| fan::figure(view, layer))
+        .collect()
+}
+
+/// Links to the parts of the page.
+fn contents() -> Markup {
+    html! {
+        nav aria-label="Contents" {
+            a href="#figures" { "Figures" }
+            a href="#runs" { "Every run" }
+            a href="#checks" { "Expectations" }
+            a href="#reproduce" { "Reproduce" }
+            a href="#more" { "Definitions and more figures" }
+        }
+    }
+}
+
+/// A figure that stands open, under its heading; a sentence where there is none.
+fn open(figure: Option<Figure>, heading: &str, otherwise: &str, number: &mut usize) -> Markup {
+    match figure {
+        Some(figure) => {
+            *number += 1;
+            html! { h2 { "Figure " (number) ". " (heading) } (figure.html()) }
+        }
+        None => html! { h2 { (heading) } p { (otherwise) } },
+    }
+}
+
+/// The table of runs: layer 0, the other layers folded.
+fn runs(study: &Study, law: Option<&str>) -> Markup {
+    let law = law.unwrap_or("nfa");
+    let first = |layer: usize| layer == 0;
+    let others = |layer: usize| layer > 0;
+    let rest = table::length(study, law, &others);
+    html! {
+        h2 { "Every run, layer 0, at its last probe" }
+        @if study.runs.is_empty() {
+            p { "No run yet." }
+        } @else {
+            (table::scroll("Every run, layer 0", table::html(study, law, &first)))
+            p.reading {
+                "Strong features are not good features: the verdict says how far the weights follow the law, the test error how well the network does its job."
+            }
+        }
+        @if rest > 0 {
+            details {
+                summary { "The other layers (" (format::count(rest, "row")) ")" }
+                (table::scroll("Every run, other layers", table::html(study, law, &others)))
+            }
+        }
+    }
+}
+
+/// Definitions, the figures that aren't open, and the other laws' tables.
+fn more(study: &Study, view: &View<'_>, number: &mut usize) -> Markup {
+    let fans = deeper(view);
+    let strips = strip::each(view);
+    let laws: Vec<String> =
+        facts::laws(study).into_iter().filter(|law| view.law.as_ref() != Some(law)).collect();
+    html! {
+        h2 { "Definitions and more figures" }
+        details { summary { "What the words mean" } (definitions()) }
+        @if !fans.is_empty() {
+            details { summary { "The fan of the other layers" } @for figure in &fans { (folded(figure, number)) } }
+        }
+        @if !strips.is_empty() {
+            details { summary { "Every group over time" } @for figure in &strips { (folded(figure, number)) } }
+        }
+        @for law in &laws {
+            details {
+                summary { "Law " code { (law) } ", every layer" }
+                (table::scroll(law, table::html(study, law, &|_| true)))
+            }
+        }
+    }
+}
+
+/// A figure inside a folded part.
+fn folded(figure: &Figure, number: &mut usize) -> Markup {
+    *number += 1;
+    html! { section { h2 { "Figure " (number) } (figure.html()) } }
+}
+
+/// The words of the page.
+fn definitions() -> Markup {
+    let terms: [(&str, &str); 11] = [
+        ("AGOP", "B: the mean over the training samples of JᵀJ, where J is the Jacobian of the network\u{2019}s outputs with respect to the inputs of the layer. Its large eigenvalues are the directions to which the output is sensitive."),
+        ("weights", "A = WᵀW of the same layer, without any normalisation."),
+        ("law", "A ≈ κ B^α. In a linear network of L matrices with balanced weights it is exact with α = 1/L in the first layer, and 1/(matrices from here on) in the others."),
+        ("exponent α", "the exponent in [0.001, 4] that minimises the misfit."),
+        ("misfit δ", "|A \u{2212} κB^α| / |A| at the best κ and α, Frobenius norms; 0 is exactly the law, and for powers δ² = 1 \u{2212} cos²."),
+        ("its parts", "directions² + order² + shape² = δ²: what no function of B could repair; what no increasing function could; and what is increasing but no power."),
+        ("leak", "of a direction: the off-diagonal part of A in B\u{2019}s eigenbasis, in the row of that direction."),
+        ("null", "the misfit that A would have after a random rotation, and the misfit of this layer before training."),
+        ("imbalance", "D = WₗWₗᵀ \u{2212} Wₗ₊₁ᵀWₗ₊₁ of neighbouring layers. Under gradient descent with weight decay λ its norm falls like (1 \u{2212} ηλ)²ᵗ, up to terms of second order in the learning rate η."),
+        ("verdict", "fails, where a certificate refutes every exponent, or δ is above 0.2; holds, where δ is at most 0.05 and below the nulls that the reason names; approximate in between; undetermined, where the exponent cannot be told. The thresholds are options, printed in each configuration."),
+        ("check", "an [[expect]] block of the experiment held against one run, at the worst probe that it speaks of."),
+    ];
+    html! { dl.terms { @for (term, meaning) in terms { dt { (term) } dd { (meaning) } } } }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::record::Record;
+
+    #[test]
+    fn the_page_has_its_parts_and_no_holes() {
+        let page = html(&sample::study());
+        for part in ["All 4 checks are met", "The exponent is 1/L.", "id=\"fan\"", "id=\"misfit\"", "id=\"strip\"", "nfa-train check"] {
+            assert!(page.contains(part), "{part}");
+        }
+        for hole in ["NaN", "inf\"", "http://", "https://", "<script"] {
+            assert!(!page.contains(hole), "{hole}");
+        }
+    }
+
+    #[test]
+    fn at_most_four_figures_are_open() {
+        let page = html(&sample::study());
+        let open = page.split("<details").next().unwrap();
+        assert!(open.matches("<figure").count() <= 4);
+    }
+
+    #[test]
+    fn names_are_escaped() {
+        let mut study = sample::study();
+        study.name = "<b>&\"x\"".to_string();
+        study.claim = Some("a < b".to_string());
+        study.runs[0].keys[0].1 = "<i>".to_string();
+        study.runs[0].outcome = "diverged".to_string();
+        study.runs[0].reason = Some("<u>".to_string());
+        let page = html(&study);
+        assert!(page.contains("&lt;b&gt;&amp;") && page.contains("a &lt; b"));
+        for raw in ["<b>", "<i>", "<u>"] {
+            assert!(!page.contains(raw), "{raw}");
+        }
+        for (_, svg) in figures(&study) {
+            assert!(!svg.contains("<i>"));
+        }
+    }
+
+    #[test]
+    fn the_page_is_complete_without_columns() {
+        let mut study = sample::study();
+        study.expectations.clear();
+        study.claim = None;
+        for run in &mut study.runs {
+            run.record = Record::new(vec!["step".to_string()]);
+            run.directions.clear();
+            run.config = toml::Table::new();
+            run.manifest = serde_json::Value::Null;
+            run.keys.clear();
+        }
+        let page = html(&study);
+        assert!(page.contains("there is no fan") && page.contains("Nothing was checked"));
+        assert!(page.ends_with("</html>"));
+        assert!(figures(&study).is_empty());
+        assert!(text(&study, 80, false).contains("Nothing was checked"));
+        study.runs.clear();
+        assert!(html(&study).contains("No run yet"));
+    }
+
+    #[test]
+    fn figures_are_well_formed() {
+        let files = figures(&sample::study());
+        let names: Vec<&str> = files.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names, ["fan.svg", "misfit.svg", "strip.svg", "fan-layer1.svg", "strip-0.svg", "strip-1.svg"]);
+        for (name, svg) in &files {
+            assert!(svg.starts_with("<svg xmlns="), "{name}");
+            assert_eq!(tags(svg), Vec::<String>::new(), "{name}: tags left open");
+            assert!(!svg.contains("NaN") && !svg.contains("var("), "{name}");
+        }
+    }
+
+    #[test]
+    fn discs_of_the_sample_land_where_expected() {
+        // The sample's axes: g from 0.05 to 1 over 82..322 pixels, so g = 0.25 is at
+        // 82 + 240·ln(0.25/0.05)/ln(1/0.05) = 211.
+        let (_, svg) = figures(&sample::study()).into_iter().next().unwrap();
+        assert!(svg.contains("<circle cx=\"210.9\""), "{svg}");
+    }
+
+    /// The tags that are open at the end of a document, or closed in the wrong order.
+    fn tags(xml: &str) -> Vec<String> {
+        let mut open = Vec::new();
+        for tag in xml.split('<').skip(1) {
+            let name: String = tag.chars().take_while(|c| c.is_alphanumeric() || *c == '/').collect();
+            match name.strip_prefix('/') {
+                Some(name) if open.last().is_some_and(|last| last == name) => {
+                    open.pop();
+                }
+                Some(name) => open.push(format!("/{name}")),
+                None => open.push(name),
+            }
+        }
+        open
+    }
+}

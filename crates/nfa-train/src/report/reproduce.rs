@@ -1,0 +1,139 @@
+//! How to get the same numbers again: commands, versions, data, configurations.
+
+use super::facts;
+use super::table::scroll;
+use crate::study::{Study, StudyRun};
+use maud::{Markup, html};
+use serde_json::Value;
+
+/// Runs whose configuration and manifest are folded into the page; the others' are in their folders.
+const RUNS: usize = 100;
+
+/// Commands, the environment that all runs share, and the files folded.
+pub(crate) fn html(study: &Study) -> Markup {
+    html! {
+        pre.commands { code { (commands(study)) } }
+        (environment(study))
+        details {
+            summary { code { "experiment.toml" } " as it ran" }
+            pre { code { (study.experiment) } }
+        }
+        @if !study.runs.is_empty() {
+            details.raw {
+                summary { "Configuration and manifest of each run" }
+                @if study.runs.len() > RUNS {
+                    p { "The first " (RUNS) " of " (study.runs.len()) " runs; the others\u{2019} are in their folders." }
+                }
+                @for run in study.runs.iter().take(RUNS) { (files(run)) }
+            }
+        }
+    }
+}
+
+/// What to type.
+fn commands(study: &Study) -> String {
+    let check = study.id.as_ref().map_or_else(
+        || "nfa-train check experiment.toml".to_string(),
+        |id| format!("nfa-train check experiment.toml --claim {id}"),
+    );
+    let one = study.runs.first().map_or(String::new(), |run| {
+        format!("\n# one run, every default spelled out\nnfa-train run runs/{}/config.toml\n", run.id)
+    });
+    format!(
+        "# all runs, held against the expectations\n{check}\n{one}\n# this page again, from the records alone\nnfa-train report ."
+    )
+}
+
+/// What the manifests say: a value where all runs agree, else how many values there are.
+fn environment(study: &Study) -> Markup {
+    let rows = shared(study);
+    html! {
+        @if !rows.is_empty() {
+            (scroll("Versions, device and data", html! {
+                table.facts {
+                    tbody { @for (key, value) in &rows { tr { th scope="row" { (key) } td { (value) } } } }
+                }
+            }))
+        }
+    }
+}
+
+/// The leaves of the manifests by their dotted keys, in order.
+fn shared(study: &Study) -> Vec<(String, String)> {
+    let mut rows: Vec<(String, Vec<String>)> = Vec::new();
+    for run in &study.runs {
+        let mut leaves = Vec::new();
+        flatten("", &run.manifest, &mut leaves);
+        for (key, value) in leaves {
+            match rows.iter_mut().find(|(known, _)| *known == key) {
+                Some((_, values)) if values.contains(&value) => {}
+                Some((_, values)) => values.push(value),
+                None => rows.push((key, vec![value])),
+            }
+        }
+    }
+    rows.into_iter()
+        .map(|(key, values)| match values.as_slice() {
+            few if few.len() <= 3 => (key, few.join(" · ")),
+            many => (key, format!("{} different values, see each run", many.len())),
+        })
+        .collect()
+}
+
+/// The leaves of a JSON value; a list of plain values is one leaf.
+fn flatten(prefix: &str, value: &Value, leaves: &mut Vec<(String, String)>) {
+    let join = |key: &str| if prefix.is_empty() { key.to_string() } else { format!("{prefix}.{key}") };
+    match value {
+        Value::Object(map) => map.iter().for_each(|(key, value)| flatten(&join(key), value, leaves)),
+        Value::Null => {}
+        Value::String(text) => leaves.push((prefix.to_string(), text.clone())),
+        Value::Array(items) if items.iter().all(|item| !item.is_object()) => {
+            let words: Vec<String> = items
+                .iter()
+                .map(|item| item.as_str().map_or_else(|| item.to_string(), str::to_string))
+                .collect();
+            leaves.push((prefix.to_string(), words.join(" ")));
+        }
+        other => leaves.push((prefix.to_string(), other.to_string())),
+    }
+}
+
+/// One run's configuration and manifest.
+fn files(run: &StudyRun) -> Markup {
+    let config = toml::to_string(&run.config).unwrap_or_default();
+    let manifest = serde_json::to_string_pretty(&run.manifest).unwrap_or_default();
+    html! {
+        details {
+            summary {
+                code { (run.id) }
+                @if !facts::completed(run) { " " (run.outcome) " at step " (run.step) }
+            }
+            @if let Some(reason) = &run.reason { p { (reason) } }
+            h4 { "config.toml" }
+            pre { code { (config) } }
+            h4 { "manifest.json" }
+            pre { code { (manifest) } }
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::report::sample;
+
+    #[test]
+    fn manifests_that_agree_are_one_line() {
+        let mut study = sample::study();
+        study.runs[0].manifest["argv"] = serde_json::json!(["a", "b"]);
+        let rows = shared(&study);
+        assert!(rows.contains(&("device".to_string(), "flex".to_string())));
+        assert!(rows.contains(&("argv".to_string(), "a b".to_string())));
+    }
+
+    #[test]
+    fn the_commands_name_the_claim() {
+        assert!(commands(&sample::study()).contains("--claim NFA-0"));
+    }
+}
