@@ -36,7 +36,7 @@ impl Stack {
             if i < above { self.kept[(i, j)] } else { block[(i - above, j)] }
         });
         if stacked.nrows() > self.dim && stacked.nrows() * self.dim > KEPT_ENTRIES.max(2 * self.dim * self.dim) {
-            self.kept = stacked.qr().thin_R().to_owned();
+            self.kept = triangle(&stacked);
             self.compressed = true;
         } else {
             self.kept = stacked;
@@ -63,6 +63,14 @@ impl Stack {
         };
         Psd::factor(factor, self.rows, rule, f64::EPSILON)
     }
+}
+
+/// The triangle R of X = QR: a matrix of at most `cols` rows with the same Gram matrix as X.
+///
+/// # Shapes
+/// `[rows, cols]` → `[min(rows, cols), cols]`
+pub fn triangle(x: &Mat) -> Mat {
+    x.qr().thin_R().to_owned()
 }
 
 #[cfg(test)]

@@ -36,6 +36,7 @@
 //! No files, no command line, no training. Everything is `f64` on the host, whatever computed it.
 
 pub mod certificate;
+pub mod columns;
 pub mod details;
 pub mod factor;
 pub mod interval;

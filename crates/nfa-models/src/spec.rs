@@ -73,12 +73,14 @@ pub struct SpecError {
     pub message: String,
     /// A key or value close to what was written.
     pub suggestion: Option<String>,
+    /// What could have stood there, where that is a short list.
+    pub known: Vec<String>,
 }
 
 impl SpecError {
     /// A wrong value at a key.
     pub fn value(path: &str, message: String) -> Self {
-        SpecError { path: path.to_string(), message, suggestion: None }
+        SpecError { path: path.to_string(), message, suggestion: None, known: Vec::new() }
     }
 
     /// The same error one table further out.
@@ -93,12 +95,24 @@ impl SpecError {
 
     /// An unknown name among known ones, with the closest of them suggested.
     pub fn unknown<'a>(path: &str, what: &str, name: &str, known: impl IntoIterator<Item = &'a str>) -> Self {
-        let known: Vec<&str> = known.into_iter().collect();
+        let known: Vec<String> = known.into_iter().map(str::to_string).collect();
         SpecError {
             path: path.to_string(),
-            message: format!("unknown {what} `{name}`; known: {}", known.join(", ")),
-            suggestion: closest(name, known.iter().copied()),
+            message: format!("unknown {what} `{name}`"),
+            suggestion: closest(name, known.iter().map(String::as_str)),
+            known,
         }
+    }
+
+    /// More names that could have stood there: the suggestion is taken among all.
+    #[must_use]
+    pub fn or_known(mut self, more: &[&str]) -> Self {
+        if !self.known.is_empty() && self.message.starts_with("unknown key") {
+            self.known.splice(0..0, more.iter().map(|name| name.to_string()));
+            let name = self.path.rsplit('.').next().unwrap_or("");
+            self.suggestion = closest(name, self.known.iter().map(String::as_str));
+        }
+        self
     }
 }
 
@@ -108,6 +122,9 @@ impl fmt::Display for SpecError {
             write!(f, "{}: ", self.path)?;
         }
         f.write_str(&self.message)?;
+        if !self.known.is_empty() {
+            write!(f, "; known here: {}", self.known.join(", "))?;
+        }
         if let Some(suggestion) = &self.suggestion {
             write!(f, "; did you mean `{suggestion}`?")?;
         }
@@ -144,34 +161,26 @@ pub fn read<S: DeserializeOwned>(table: toml::Table) -> Result<S, SpecError> {
 /// the list yields the suggestion.
 fn from_serde(path: String, message: String) -> SpecError {
     let mut names = message.split('`').skip(1).step_by(2);
-    let known = |names: &mut dyn Iterator<Item = &str>, name: &str| {
-        let known: Vec<String> = names.map(str::to_string).collect();
-        (closest(name, known.iter().map(String::as_str)), known.join(", "))
-    };
-    if message.starts_with("unknown field")
-        && let Some(name) = names.next()
-    {
-        let (suggestion, known) = known(&mut names, name);
+    let Some(name) = names.next() else { return SpecError::value(&path, message) };
+    if message.starts_with("unknown field") {
         // serde_path_to_error already ends the path with an unknown field in some containers.
         let path = match path.strip_suffix(name) {
             Some(parent) if parent.is_empty() || parent.ends_with('.') => path,
             _ => SpecError::value(name, String::new()).under(&path).path,
         };
-        return SpecError { path, message: format!("unknown key; known here: {known}"), suggestion };
+        let error = SpecError::unknown(&path, "key", name, names);
+        // A table without keys of its own still belongs to someone who may add his.
+        let known = if error.known.is_empty() { vec!["kind".into()] } else { error.known };
+        return SpecError { known, ..error };
     }
-    if message.starts_with("unknown variant")
-        && let Some(name) = names.next()
-    {
-        let (suggestion, known) = known(&mut names, name);
-        return SpecError { path, message: format!("unknown value `{name}`; known here: {known}"), suggestion };
+    if message.starts_with("unknown variant") {
+        return SpecError::unknown(&path, "value", name, names);
     }
-    if message.starts_with("missing field")
-        && let Some(name) = names.next()
-    {
+    if message.starts_with("missing field") {
         let path = SpecError::value(name, String::new()).under(&path).path;
         return SpecError::value(&path, "is required and missing".into());
     }
-    SpecError { path, message, suggestion: None }
+    SpecError::value(&path, message)
 }
 
 type Build<T> = fn(toml::Table, &<T as Component>::Context<'_>) -> Result<Box<T>, SpecError>;

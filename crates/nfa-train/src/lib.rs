@@ -1,1 +1,63 @@
-//! placeholder
+//! From one TOML file to records, checked claims and a report.
+//!
+//! ```text
+//! experiment.toml -> Experiment -> plan -> runs -> records -> Study -> check, report
+//! ```
+//!
+//! The plan is a pure function of the file, a run of its resolved configuration and device, a
+//! record is deterministic bytes (wall clock lives apart), and a report is a pure function of
+//! records. A user's crate adds its own kinds and keeps everything else:
+//!
+//! ```no_run
+//! use nfa_train::App;
+//! fn main() -> std::process::ExitCode {
+//!     nfa_train::allocator::keep_pages();
+//!     App::standard().laws(|laws| laws).main()
+//! }
+//! ```
+//!
+//! # Map
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`experiment`], [`resolved`], [`plan`] | a file; one run's configuration; all runs |
+//! | [`data`], [`loss`], [`solver`] | datasets, losses, solvers: one file and one line each |
+//! | [`objective`] | the loss that solvers see |
+//! | [`run`], [`probe`], [`checkpoint`], [`outcome`] | the loop, what it measures, saves, ends in |
+//! | [`record`], [`study`], [`expect`], [`report`] | rows; everything read back; claims; pictures |
+//! | [`store`] | the only door to the file system |
+//! | [`device`] | from a name to a Burn device |
+//! | [`app`], [`cli`] | the command line |
+
+pub mod allocator;
+pub mod app;
+pub mod checkpoint;
+pub mod cli;
+pub mod data;
+pub mod device;
+pub mod error;
+pub mod expect;
+pub mod experiment;
+pub mod formula;
+pub mod loss;
+pub mod manifest;
+pub mod objective;
+pub mod outcome;
+pub mod plan;
+pub mod probe;
+mod progress;
+pub mod record;
+pub mod registries;
+pub mod report;
+pub mod resolved;
+pub mod run;
+pub mod schedule;
+pub mod solver;
+pub mod store;
+pub mod study;
+pub mod toml_text;
+
+pub use app::App;
+pub use error::{Error, Result};
+pub use record::Record;
+pub use study::Study;

@@ -1,1 +1,8 @@
-fn main() {}
+//! The command line; everything else is in the library.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    nfa_train::allocator::keep_pages();
+    nfa_train::App::standard().main()
+}

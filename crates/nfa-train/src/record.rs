@@ -70,11 +70,7 @@ impl fmt::Display for Cell {
 /// would be long.
 pub fn decimal(value: f64) -> String {
     let magnitude = value.abs();
-    if value != 0.0 && !(1e-4..1e16).contains(&magnitude) {
-        format!("{value:e}")
-    } else {
-        format!("{value}")
-    }
+    if value != 0.0 && !(1e-4..1e16).contains(&magnitude) { format!("{value:e}") } else { format!("{value}") }
 }
 
 /// The rows of one run, in order of steps.

@@ -2,7 +2,8 @@
 
 use super::facts;
 use super::format::{count, list};
-use crate::study::Study;
+use super::view::value;
+use crate::study::{Study, StudyRun};
 use maud::{Markup, html};
 
 /// How the checks came out.
@@ -33,36 +34,42 @@ pub(crate) fn answer(study: &Study) -> Answer {
         let evidence = format!("Nothing was checked: {ended}, without expectations");
         return Answer { tone: Tone::Unchecked, evidence };
     }
-    let missed: Vec<&str> = study
-        .expectations
-        .iter()
-        .filter(|checked| !checked.met)
-        .map(|checked| checked.run.as_str())
-        .collect();
+    let missed: Vec<&str> =
+        study.expectations.iter().filter(|checked| !checked.met).map(|checked| checked.run.as_str()).collect();
     let runs = distinct(study.expectations.iter().map(|checked| checked.run.as_str()));
     let broken = study.runs.iter().filter(|run| !facts::completed(run)).count();
     let tone = if missed.is_empty() && broken == 0 { Tone::Met } else { Tone::Missed };
     let mut evidence = if missed.is_empty() {
-        let all = if checks == 1 {
-            "The one check is met".to_string()
-        } else {
-            format!("All {checks} checks are met")
-        };
+        let all = if checks == 1 { "The one check is met".to_string() } else { format!("All {checks} checks are met") };
         format!("{all}, on {}", of_runs(runs.len(), study.runs.len()))
     } else {
         let failing = distinct(missed.iter().copied());
         format!(
-            "{} of {} missed, on {} ({})",
+            "Not as claimed: {} of {} missed, on {} ({})",
             missed.len(),
             count(checks, "check"),
             of_runs(failing.len(), study.runs.len()),
-            list(&failing, 2)
+            list(&groups(study, &failing), 3)
         )
     };
     if broken > 0 {
-        evidence.push_str(&format!("; {ended}"));
+        evidence.push_str(&format!("; {}", stopped(study)));
     }
     Answer { tone, evidence }
+}
+
+/// The arms of some runs, or the runs themselves where there are no arms.
+fn groups(study: &Study, runs: &[String]) -> Vec<String> {
+    let names = runs.iter().map(|id| {
+        let run = study.runs.iter().find(|run| run.id == *id);
+        run.map(|run| value(run, "arm")).filter(|arm| !arm.is_empty()).unwrap_or(id)
+    });
+    distinct(names)
+}
+
+/// The runs that didn't complete: `1 run diverged`, `2 runs failed, 1 diverged`; empty where all did.
+pub(crate) fn stopped(study: &Study) -> String {
+    endings(study, |run| !facts::completed(run))
 }
 
 /// `all 4 runs`, `the one run`, `3 of 4 runs`.
@@ -76,8 +83,15 @@ fn of_runs(n: usize, total: usize) -> String {
 
 /// How the runs ended: `40 runs completed`, `38 runs completed, 2 diverged`.
 pub(crate) fn ended(study: &Study) -> String {
-    let outcomes = distinct(study.runs.iter().map(|run| run.outcome.as_str()));
-    let of = |outcome: &str| study.runs.iter().filter(|run| run.outcome == outcome).count();
+    let text = endings(study, |_| true);
+    if text.is_empty() { "no run yet".to_string() } else { text }
+}
+
+/// How many of some runs ended how.
+fn endings(study: &Study, of: impl Fn(&StudyRun) -> bool) -> String {
+    let runs: Vec<&StudyRun> = study.runs.iter().filter(|run| of(run)).collect();
+    let outcomes = distinct(runs.iter().map(|run| run.outcome.as_str()));
+    let of = |outcome: &str| runs.iter().filter(|run| run.outcome == outcome).count();
     let parts: Vec<String> = outcomes
         .iter()
         .enumerate()
@@ -86,7 +100,7 @@ pub(crate) fn ended(study: &Study) -> String {
             _ => format!("{} {outcome}", of(outcome)),
         })
         .collect();
-    if parts.is_empty() { "no run yet".to_string() } else { parts.join(", ") }
+    parts.join(", ")
 }
 
 /// The distinct items, in order.
@@ -112,7 +126,7 @@ pub(crate) fn html(study: &Study, law: Option<&str>) -> Markup {
     html! {
         header {
             p.over {
-                span.name { (study.name) }
+                span.study { (study.name) }
                 @if let Some(id) = &study.id { span { (id) } }
                 @if let Some(reference) = &study.reference { span { (reference) } }
             }
@@ -131,16 +145,12 @@ pub(crate) fn html(study: &Study, law: Option<&str>) -> Markup {
 /// A few numbers under the answer.
 fn counts(study: &Study, law: Option<&str>) -> Markup {
     let met = study.expectations.iter().filter(|checked| checked.met).count();
-    let mut words: Vec<(&str, usize)> = Vec::new();
-    for run in &study.runs {
-        if let Some(word) = law.and_then(|law| facts::word(run, law, "verdict", 0)) {
-            match words.iter_mut().find(|(known, _)| *known == word) {
-                Some((_, n)) => *n += 1,
-                None => words.push((word, 1)),
-            }
-        }
-    }
-    let words: Vec<String> = words.into_iter().map(|(word, n)| format!("{word} {n}")).collect();
+    let words: Vec<String> = law
+        .map(|law| super::table::verdicts(study, law, 0))
+        .unwrap_or_default()
+        .into_iter()
+        .map(|(word, n)| format!("{word} {n}"))
+        .collect();
     html! {
         dl.counts {
             div { dt { "Runs" } dd { (ended(study)) } }
@@ -174,7 +184,7 @@ mod tests {
         study.expectations[1].met = false;
         let answer = answer(&study);
         assert_eq!(answer.tone, Tone::Missed);
-        assert_eq!(answer.evidence, "1 of 4 checks missed, on 1 of 4 runs (balanced-depth3)");
+        assert_eq!(answer.evidence, "Not as claimed: 1 of 4 checks missed, on 1 of 4 runs (balanced)");
     }
 
     #[test]
@@ -182,7 +192,7 @@ mod tests {
         let mut study = sample::study();
         study.runs[0].outcome = "diverged".to_string();
         assert_eq!(answer(&study).tone, Tone::Missed);
-        assert!(answer(&study).evidence.ends_with("1 run diverged, 3 completed"));
+        assert!(answer(&study).evidence.ends_with("on all 4 runs; 1 run diverged"));
         study.expectations.clear();
         assert_eq!(answer(&study).tone, Tone::Unchecked);
     }

@@ -1,6 +1,6 @@
 //! Expectations: what was foretold, how often it was met, and the worst case.
 
-use super::format::{UNDEFINED, short, sig};
+use super::format::{UNDEFINED, count, short, sig};
 use super::table::scroll;
 use crate::study::{Checked, Study};
 use maud::{Markup, html};
@@ -23,7 +23,8 @@ pub(crate) fn html(study: &Study) -> Markup {
     let groups = groups(&study.expectations);
     let missed: Vec<&Checked> = study.expectations.iter().filter(|checked| !checked.met).collect();
     html! {
-        (scroll("Expectations", html! {
+        p.finding { (finding(missed.len(), study.expectations.len())) }
+        (scroll("Expectations", groups.len(), html! {
             table {
                 thead { tr {
                     th { "metric" } th { "of" } th { "at" } th { "expected" } th { "within" }
@@ -34,12 +35,21 @@ pub(crate) fn html(study: &Study) -> Markup {
         }))
         @if !missed.is_empty() {
             h3 { "Missed" }
-            (scroll("Missed checks", every(&missed)))
+            (scroll("Missed checks", missed.len(), every(&missed)))
         }
         details {
             summary { "Every check (" (study.expectations.len()) ")" }
-            (scroll("Every check", every(&study.expectations.iter().collect::<Vec<_>>())))
+            (scroll("Every check", study.expectations.len(), every(&study.expectations.iter().collect::<Vec<_>>())))
         }
+    }
+}
+
+/// How many checks were missed.
+fn finding(missed: usize, all: usize) -> String {
+    match missed {
+        0 if all == 1 => "The one check is met.".to_string(),
+        0 => format!("All {all} checks are met."),
+        _ => format!("{missed} of {} missed.", count(all, "check")),
     }
 }
 
@@ -52,9 +62,7 @@ fn groups(checks: &[Checked]) -> Vec<Group<'_>> {
             any_layer(&group.metric) == metric
                 && group.expected == expected
                 && group.checks.iter().all(|other| {
-                    other.scope == check.scope
-                        && other.at == check.at
-                        && other.tolerance == check.tolerance
+                    other.scope == check.scope && other.at == check.at && other.tolerance == check.tolerance
                 })
         };
         match groups.iter_mut().find(same) {
@@ -99,9 +107,7 @@ fn badness(check: &Checked) -> (bool, f64) {
     let off = match (measured, target(&check.expected)) {
         (Some(measured), Some(_)) if is_bound(&check.expected, ['<', '≤'], "max") => measured,
         (Some(measured), Some(_)) if is_bound(&check.expected, ['>', '≥'], "min") => -measured,
-        (Some(measured), Some(target)) if is_relative(check) && target != 0.0 => {
-            (measured / target - 1.0).abs()
-        }
+        (Some(measured), Some(target)) if is_relative(check) && target != 0.0 => (measured / target - 1.0).abs(),
         (Some(measured), Some(target)) => (measured - target).abs(),
         _ if check.measured.is_null() => f64::INFINITY,
         _ => 0.0,
@@ -169,7 +175,7 @@ fn every(checks: &[&Checked]) -> Markup {
 /// The expected value alone, where it is a formula with its value.
 fn value(expected: &str) -> String {
     match expected.split_once(" = ") {
-        Some((_, value)) => value.trim().parse().map_or(value.to_string(), |value| sig(value, 5)),
+        Some((_, value)) => value.trim().parse().map_or(value.to_string(), |value| sig(value, 4)),
         None => expected.to_string(),
     }
 }
@@ -179,7 +185,7 @@ fn measured(check: &Checked) -> String {
     match &check.measured {
         serde_json::Value::Null => "undefined".to_string(),
         serde_json::Value::String(word) => word.clone(),
-        value => value.as_f64().map_or_else(|| value.to_string(), |value| sig(value, 5)),
+        value => value.as_f64().map_or_else(|| value.to_string(), |value| sig(value, 4)),
     }
 }
 
@@ -195,10 +201,9 @@ fn scope(scope: &serde_json::Value) -> String {
     let parts: Vec<String> = map
         .iter()
         .map(|(key, value)| {
-            let values = value.as_array().map_or_else(
-                || word(value),
-                |values| values.iter().map(word).collect::<Vec<_>>().join(", "),
-            );
+            let values = value
+                .as_array()
+                .map_or_else(|| word(value), |values| values.iter().map(word).collect::<Vec<_>>().join(", "));
             format!("{} = {values}", short(key))
         })
         .collect();

@@ -5,10 +5,7 @@ use crate::study::{Study, StudyRun};
 /// The law that the page is about: `nfa` where it was measured, else the first law there is.
 pub(crate) fn main_law(study: &Study) -> Option<String> {
     let laws = laws(study);
-    laws.iter()
-        .find(|law| *law == "nfa")
-        .or_else(|| laws.first())
-        .cloned()
+    laws.iter().find(|law| *law == "nfa").or_else(|| laws.first()).cloned()
 }
 
 /// Every law that some run has a misfit of, in the order of columns.
@@ -37,20 +34,14 @@ pub(crate) fn layers(run: &StudyRun, law: &str) -> Vec<usize> {
 
 /// The numbers that follow a prefix in the names of a run's columns.
 pub(crate) fn numbered(run: &StudyRun, prefix: &str) -> Vec<usize> {
-    run.record
-        .columns()
-        .iter()
-        .filter_map(|column| column.strip_prefix(prefix)?.parse().ok())
-        .collect()
+    run.record.columns().iter().filter_map(|column| column.strip_prefix(prefix)?.parse().ok()).collect()
 }
 
 /// The number of weight matrices L, from the model's `depth` or its `widths`.
 pub(crate) fn depth(run: &StudyRun) -> Option<usize> {
     let model = run.config.get("model")?;
     let depth = model.get("depth").and_then(toml::Value::as_integer);
-    depth
-        .and_then(|depth| usize::try_from(depth).ok())
-        .or_else(|| Some(model.get("widths")?.as_array()?.len() + 1))
+    depth.and_then(|depth| usize::try_from(depth).ok()).or_else(|| Some(model.get("widths")?.as_array()?.len() + 1))
 }
 
 /// Whether the network is linear without biases, where the imbalance obeys the decay law.
@@ -62,9 +53,7 @@ pub(crate) fn is_linear(run: &StudyRun) -> bool {
     let activation = match model.get("activation") {
         None => true,
         Some(toml::Value::String(name)) => linear(name),
-        Some(toml::Value::Array(names)) => names
-            .iter()
-            .all(|name| name.as_str().is_some_and(linear)),
+        Some(toml::Value::Array(names)) => names.iter().all(|name| name.as_str().is_some_and(linear)),
         Some(_) => false,
     };
     activation && model.get("bias").and_then(toml::Value::as_bool) != Some(true)
@@ -86,12 +75,7 @@ pub(crate) fn measured(run: &StudyRun, law: &str, quantity: &str, layer: usize) 
 }
 
 /// One word of a law at the last probe: `verdict` or `reason`.
-pub(crate) fn word<'a>(
-    run: &'a StudyRun,
-    law: &str,
-    quantity: &str,
-    layer: usize,
-) -> Option<&'a str> {
+pub(crate) fn word<'a>(run: &'a StudyRun, law: &str, quantity: &str, layer: usize) -> Option<&'a str> {
     last_text(run, &format!("{law}.{quantity}.layer{layer}"))
 }
 
@@ -102,10 +86,7 @@ pub(crate) fn completed(run: &StudyRun) -> bool {
 
 /// A threshold of the verdict as this run resolved it.
 pub(crate) fn threshold(run: &StudyRun, name: &str, default: f64) -> f64 {
-    run.config
-        .get("verdict")
-        .and_then(|table| number(table.get(name)?))
-        .unwrap_or(default)
+    run.config.get("verdict").and_then(|table| number(table.get(name)?)).unwrap_or(default)
 }
 
 /// How well the network does its job at the last probe, beside its verdict.
@@ -140,10 +121,9 @@ impl Solver {
         let table = run.config.get("solver")?;
         let lr = table.get("lr")?;
         let pieces = match lr {
-            toml::Value::Array(pieces) => pieces
-                .iter()
-                .filter_map(|piece| Some((number(piece.get(0)?)?, number(piece.get(1)?)?)))
-                .collect(),
+            toml::Value::Array(pieces) => {
+                pieces.iter().filter_map(|piece| Some((number(piece.get(0)?)?, number(piece.get(1)?)?))).collect()
+            }
             value => vec![(0.0, number(value)?)],
         };
         let lambda = table.get("weight_decay").and_then(number).unwrap_or(0.0);
@@ -159,9 +139,7 @@ impl Solver {
 
     /// Theory's factor on the imbalance after `step` steps: Π (1 - lr·λ)².
     pub(crate) fn decay(&self, step: f64) -> f64 {
-        self.spans(step)
-            .map(|(steps, lr)| (1.0 - lr * self.lambda).abs().powf(2.0 * steps))
-            .product()
+        self.spans(step).map(|(steps, lr)| (1.0 - lr * self.lambda).abs().powf(2.0 * steps)).product()
     }
 
     /// (number of steps, learning rate) of each piece before `step`.
@@ -214,11 +192,7 @@ mod tests {
 
     #[test]
     fn decay_follows_a_schedule() {
-        let solver = Solver {
-            pieces: vec![(0.0, 0.1), (10.0, 0.01)],
-            lambda: 0.5,
-            plain: true,
-        };
+        let solver = Solver { pieces: vec![(0.0, 0.1), (10.0, 0.01)], lambda: 0.5, plain: true };
         assert!((solver.time(15.0) - 1.05).abs() < 1e-12);
         let expected = 0.95_f64.powi(20) * 0.995_f64.powi(10);
         assert!((solver.decay(15.0) - expected).abs() < 1e-12);

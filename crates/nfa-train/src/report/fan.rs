@@ -6,21 +6,25 @@
 use super::facts;
 use super::figure::{Drawing, Figure, Key, MODULE};
 use super::format::{UNDEFINED, count, fixed, list, maybe, range, sig};
-use super::svg::{Frame, Scale, Shape, label, line, px, round_down, round_up};
+use super::svg::{Frame, Scale, Shape, label, line, px, round_down};
 use super::view::{Network, Panel, View};
 use crate::study::Direction;
 use maud::{Markup, html};
 
 /// Radius in pixels of a disc that holds all of |A|.
 const RADIUS: f64 = 11.0;
-/// Directions below this share of |A| don't widen the axes.
-const VISIBLE: f64 = 0.005;
+/// Directions with less than this share of |A|, in disc and ring, are not drawn.
+const VISIBLE: f64 = 0.02;
+/// The x axis reaches at least to directions of this share.
+const LARGE: f64 = 0.05;
 /// The axes reach no further down than this.
-const FLOOR: f64 = 1e-6;
+const FLOOR: f64 = 1e-4;
 /// Width of the strip at the left edge, for directions with g = 0.
-const GUTTER: f64 = 34.0;
+const GUTTER: f64 = 46.0;
+/// Between the strip and the ends of the rays, for their labels.
+const GAP: f64 = 36.0;
 /// Left, top, right, bottom edge of the strip and the plot together.
-const EDGE: (f64, f64, f64, f64) = (42.0, 66.0, MODULE - 4.0, 270.0);
+const EDGE: (f64, f64, f64, f64) = (40.0, 66.0, MODULE - 4.0, 282.0);
 
 /// One direction of a fan.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -65,11 +69,11 @@ pub(crate) fn discs(directions: &[Direction], law: &str, layer: usize) -> Vec<Di
 
 /// The domain of both axes over everything that is drawn: (x from, y from, y to); x ends at 1.
 fn domain(discs: &[Disc]) -> (f64, f64, f64) {
-    let seen = || discs.iter().filter(|disc| disc.share >= VISIBLE);
-    let x = seen().filter_map(|disc| disc.x).fold(0.3, f64::min);
+    let seen = || discs.iter().filter(|disc| disc.share >= VISIBLE && disc.y > 0.0);
+    let large = seen().filter(|disc| disc.share >= LARGE);
+    let x = large.filter_map(|disc| disc.x).fold(0.3, f64::min);
     let y = seen().map(|disc| disc.y).fold(0.3, f64::min);
     let top = seen().map(|disc| disc.y).fold(1.0, f64::max);
-    let top = if top > 1.0 { round_up(top) } else { 1.0 };
     (round_down(x.max(FLOOR)), round_down(y.max(FLOOR)), top)
 }
 
@@ -77,28 +81,42 @@ fn domain(discs: &[Disc]) -> (f64, f64, f64) {
 pub(crate) fn figure(view: &View<'_>, layer: usize) -> Option<Figure> {
     let law = view.law.as_deref()?;
     let of = |network: &Network<'_>| discs(&network.run.directions, law, layer);
-    let all: Vec<Disc> = view.networks().flat_map(of).collect();
+    let panels: Vec<Panel<'_>> = view
+        .panels
+        .iter()
+        .map(|panel| Panel {
+            title: panel.title.clone(),
+            networks: panel.networks.iter().filter(|network| belongs(network, law, layer)).cloned().collect(),
+        })
+        .filter(|panel| panel.networks.iter().any(|network| !of(network).is_empty()))
+        .collect();
+    let all: Vec<Disc> = panels.iter().flat_map(|panel| &panel.networks).flat_map(of).collect();
     if all.is_empty() {
         return None;
     }
     let domain = domain(&all);
-    let panels: Vec<&Panel<'_>> = view
-        .panels
-        .iter()
-        .filter(|panel| panel.networks.iter().any(|network| !of(network).is_empty()))
-        .collect();
-    let drawings = panels
-        .iter()
-        .map(|panel| drawing(panel, law, layer, domain))
-        .collect();
-    let zero = all.iter().any(|disc| parked(disc, domain) && disc.share >= VISIBLE);
-    Some(Figure {
-        id: if layer == 0 { "fan".to_string() } else { format!("fan-layer{layer}") },
-        finding: finding(&panels, law, layer),
-        reading: reading(zero, &view.choice),
-        keys: keys(layer),
-        drawings,
-    })
+    let drawings = panels.iter().map(|panel| drawing(panel, law, layer, domain)).collect();
+    let zero = all.iter().any(|disc| parked(disc, domain) && visible(disc));
+    let (id, heading) = match layer {
+        0 => ("fan".to_string(), "The fan".to_string()),
+        _ => (format!("fan-layer{layer}"), format!("The fan of layer {layer}")),
+    };
+    let reading = if layer == 0 { reading(zero, &view.choice) } else { String::new() };
+    let panels: Vec<&Panel<'_>> = panels.iter().collect();
+    let predicted = panels.iter().any(|panel| outcome(panel, law, layer).predicted > 0);
+    Some(Figure { id, heading, finding: finding(&panels, law, layer), reading, keys: keys(layer, predicted), drawings })
+}
+
+/// Whether a network is part of a layer's fan: always of the first; of the others where it has
+/// directions and the layer isn't its last, where both matrices are equal by definition.
+fn belongs(network: &Network<'_>, law: &str, layer: usize) -> bool {
+    let last = facts::depth(network.run).is_some_and(|depth| depth == layer + 1);
+    layer == 0 || (!last && !discs(&network.run.directions, law, layer).is_empty())
+}
+
+/// Whether a direction carries enough of A to be drawn.
+fn visible(disc: &Disc) -> bool {
+    disc.y > 0.0 && (disc.share >= VISIBLE || disc.leak >= VISIBLE)
 }
 
 /// Whether a direction is parked at the left edge.
@@ -107,23 +125,24 @@ fn parked(disc: &Disc, (x_from, _, _): (f64, f64, f64)) -> bool {
 }
 
 /// What the marks mean.
-fn keys(layer: usize) -> Vec<Key> {
+fn keys(layer: usize, predicted: bool) -> Vec<Key> {
     let ray = html! { line x1="-7" y1="4" x2="7" y2="-4" class="ray mine" {} };
     let slope = if layer == 0 { "slope 1/L" } else { "slope 1/(matrices from here on)" };
+    let whose = if predicted { "theory: a ray" } else { "for orientation: rays" };
     vec![
-        Key { mark: ray, text: format!("theory: a ray of {slope}") },
+        Key { mark: ray, text: format!("{whose} of {slope}") },
         Key::shape(Shape::Circle, "mark soft", "a direction; area = its share of |A|"),
-        Key::shape(Shape::Circle, "ring softline", "its leak into other directions"),
+        Key::shape(Shape::Circle, "ring", "its leak into other directions, on the same scale"),
     ]
 }
 
 /// How to read the fan.
 fn reading(zero: bool, choice: &str) -> String {
     let mut text = "How to read it: every direction in which the network output varies is one disc, \
-        placed by how strongly the output varies along it (x, the AGOP) and how strongly the first \
+        placed by how strongly the output varies along it (x, the AGOP) and how strongly the \
         weights carry it (y). If the weights follow the AGOP with exponent α, all discs lie on the ray \
         of slope α; depth says which ray. Rings are misalignment: a large ring is a direction that the \
-        two matrices don\u{2019}t share."
+        two matrices don\u{2019}t share. Directions with less than 2 % of |A| are left out."
         .to_string();
     if zero {
         text.push_str(
@@ -161,9 +180,8 @@ fn outcome(panel: &Panel<'_>, law: &str, layer: usize) -> Outcome {
         let alpha = facts::measured(run, law, "alpha", layer);
         if let (Some(predicted), Some(alpha)) = (predicted, alpha) {
             let off = (alpha - predicted).abs();
-            let holds = facts::word(run, law, "verdict", layer) == Some("holds");
-            outcome.on_ray +=
-                usize::from(holds && off <= facts::threshold(run, "exponent", 0.01));
+            let holds = facts::completed(run) && facts::word(run, law, "verdict", layer) == Some("holds");
+            outcome.on_ray += usize::from(holds && off <= facts::threshold(run, "exponent", 0.01));
             outcome.off.push(off);
         }
     }
@@ -172,13 +190,10 @@ fn outcome(panel: &Panel<'_>, law: &str, layer: usize) -> Outcome {
 
 /// The figure's finding: which groups lie on their rays, and how far off the others are.
 fn finding(panels: &[&Panel<'_>], law: &str, layer: usize) -> String {
-    let outcomes: Vec<(String, Outcome)> = panels
-        .iter()
-        .map(|panel| (panel.title.clone(), outcome(panel, law, layer)))
-        .collect();
+    let outcomes: Vec<(String, Outcome)> =
+        panels.iter().map(|panel| (panel.title.clone(), outcome(panel, law, layer))).collect();
     let predicted: usize = outcomes.iter().map(|(_, o)| o.predicted).sum();
-    let misfits =
-        |of: &[&(String, Outcome)]| of.iter().flat_map(|(_, o)| o.misfits.clone()).collect::<Vec<_>>();
+    let misfits = |of: &[&(String, Outcome)]| of.iter().flat_map(|(_, o)| o.misfits.clone()).collect::<Vec<_>>();
     if predicted == 0 {
         let all: Vec<&(String, Outcome)> = outcomes.iter().collect();
         let misfits = misfits(&all);
@@ -187,16 +202,17 @@ fn finding(panels: &[&Panel<'_>], law: &str, layer: usize) -> String {
         }
         return format!(
             "Theory predicts no exponent here; layer {layer}\u{2019}s distance from the nearest ray (misfit) is {}.",
-            range(&misfits, 2)
+            range(&misfits)
         );
     }
-    let (on, off): (Vec<_>, Vec<_>) =
-        outcomes.iter().partition(|(_, o)| o.on_ray == o.predicted && o.predicted > 0);
+    let (on, off): (Vec<_>, Vec<_>) = outcomes.iter().partition(|(_, o)| o.on_ray == o.predicted && o.predicted > 0);
     let on_ray: usize = outcomes.iter().map(|(_, o)| o.on_ray).sum();
-    let mut text = format!(
-        "{on_ray} of {} lie on their own ray",
-        count(predicted, "network")
-    );
+    let mut text = match (on_ray, predicted) {
+        (1, 1) => "The network lies on its own ray".to_string(),
+        (0, 1) => "The network doesn\u{2019}t lie on its own ray".to_string(),
+        (n, _) if n == predicted => format!("All {n} networks lie on their own ray"),
+        _ => format!("{on_ray} of {} lie on their own ray", count(predicted, "network")),
+    };
     if !on.is_empty() && !off.is_empty() {
         text.push_str(&format!(", all of {}", names(&on)));
     }
@@ -204,12 +220,12 @@ fn finding(panels: &[&Panel<'_>], law: &str, layer: usize) -> String {
     if !on.is_empty() {
         text.push_str(&format!(" (measured exponent within {} of theory\u{2019}s)", sig(worst, 1)));
     }
-    if !off.is_empty() {
-        let values = misfits(&off);
+    let values = misfits(&off);
+    if !off.is_empty() && !on.is_empty() {
         text.push_str(&format!("; {} stray", names(&off)));
-        if !values.is_empty() {
-            text.push_str(&format!(" (misfit {})", range(&values, 2)));
-        }
+    }
+    if !values.is_empty() {
+        text.push_str(&format!(" (misfit {})", range(&values)));
     }
     text.push('.');
     text
@@ -243,8 +259,8 @@ fn rays(panel: &Panel<'_>, law: &str, layer: usize) -> Vec<(usize, bool)> {
 /// One panel of the fan.
 fn drawing(panel: &Panel<'_>, law: &str, layer: usize, domain: (f64, f64, f64)) -> Drawing {
     let (left, top, right, bottom) = EDGE;
-    let x = Scale::log(domain.0, 1.0, (left + GUTTER + 6.0, right - 14.0));
-    let y = Scale::log(domain.1, domain.2, (bottom - 8.0, top + 14.0));
+    let x = Scale::log(domain.0, 1.0, (left + GUTTER + GAP, right - 14.0));
+    let y = Scale::log(domain.1, domain.2, (bottom - 18.0, top + 14.0));
     let frame = Frame { x, y, edge: (left + GUTTER, top, right, bottom) };
     let summary = summary(panel, law, layer);
     let rows = panel.networks.len();
@@ -253,10 +269,8 @@ fn drawing(panel: &Panel<'_>, law: &str, layer: usize, domain: (f64, f64, f64)) 
     let body = html! {
         (label((0.0, 18.0), "head", &panel.title))
         (label((0.0, 36.0), "sub", &summary))
-        (axes(&frame, domain))
-        @for (inverse, mine) in rays(panel, law, layer) {
-            (ray(&frame, inverse, mine, layer))
-        }
+        (axes(&frame, domain, law))
+        (draw_rays(&frame, &rays(panel, law, layer), layer))
         @for (lane, network) in panel.networks.iter().enumerate() {
             (network_discs(network, law, layer, &frame, domain, (lane, rows)))
         }
@@ -273,29 +287,30 @@ fn summary(panel: &Panel<'_>, law: &str, layer: usize) -> String {
     let misfit = if outcome.misfits.is_empty() {
         "misfit undefined".to_string()
     } else {
-        format!("misfit {}", range(&outcome.misfits, 2))
+        format!("misfit {}", range(&outcome.misfits))
     };
     if outcome.off.is_empty() {
         return misfit;
     }
     let exponent = if layer == 0 { "1/L" } else { "theory" };
     let off = sig(outcome.off.iter().copied().fold(0.0, f64::max), 1);
-    format!(
-        "{} of {} on their ray; |α \u{2212} {exponent}| ≤ {off}; {misfit}",
-        outcome.on_ray, outcome.predicted
-    )
+    format!("{} of {} on their ray; |α \u{2212} {exponent}| at most {off}", outcome.on_ray, outcome.predicted)
 }
 
 /// Frame, gutter and the names of the axes.
-fn axes(frame: &Frame, domain: (f64, f64, f64)) -> Markup {
+fn axes(frame: &Frame, domain: (f64, f64, f64), law: &str) -> Markup {
     let (left, top, right, bottom) = EDGE;
     let inner = frame.edge.0;
+    let names = match law {
+        "nfa" => ("g / g₁ (AGOP)", "m / m₁ (weights)"),
+        _ => ("g / g₁ (of B)", "m / m₁ (of A)"),
+    };
     html! {
         rect x=(px(left)) y=(px(top)) width=(px(GUTTER)) height=(px(bottom - top)) class="wash" {}
         @for tick in frame.x.ticks() {
             @let at = frame.x.at(tick.value);
             (line((at, bottom), (at, bottom + if tick.label.is_empty() { 3.0 } else { 5.0 }), "tick"))
-            @if !tick.label.is_empty() && at > inner + 14.0 {
+            @if !tick.label.is_empty() && at >= frame.x.range.0 - 1.0 {
                 (label((at, bottom + 17.0), "num mid", &tick.label))
             }
         }
@@ -310,31 +325,54 @@ fn axes(frame: &Frame, domain: (f64, f64, f64)) -> Markup {
         (line((left, top), (left, bottom), "axis"))
         (line((inner, top), (inner, bottom), "grid"))
         (label((left + GUTTER / 2.0, bottom + 17.0), "num mid", if domain.0 > FLOOR { "0" } else { "≈ 0" }))
-        (label((right, bottom + 33.0), "name end", "g / g₁ (AGOP)"))
-        (label((0.0, top - 9.0), "name", "m / m₁ (weights)"))
+        (label((right, bottom + 33.0), "name end", names.0))
+        (label((0.0, top - 9.0), "name", names.1))
     }
 }
 
-/// One ray from (1, 1) to the frame's edge, with its label at the end.
-fn ray(frame: &Frame, inverse: usize, mine: bool, layer: usize) -> Markup {
+/// The rays from (1, 1) to the frame's edge, with labels at their ends; where labels would overlap,
+/// those of the networks drawn come first.
+fn draw_rays(frame: &Frame, rays: &[(usize, bool)], layer: usize) -> Markup {
+    let mut taken: Vec<(f64, f64)> = Vec::new();
+    let mine = rays.iter().filter(|(_, mine)| *mine);
+    let others = rays.iter().filter(|(_, mine)| !*mine);
+    html! {
+        @for &(inverse, mine) in mine.chain(others) {
+            @let (end, at, anchor) = ray_end(frame, inverse);
+            @let weight = if mine { " mine" } else { "" };
+            (line((frame.x.at(1.0), frame.y.at(1.0)), end, &format!("ray{weight}")))
+            @if free(&mut taken, at) {
+                (label(at, &format!("raylabel{weight} {anchor}"), &ray_name(inverse, layer)))
+            }
+        }
+    }
+}
+
+/// Where a ray leaves the frame, where its label stands, and how that is anchored.
+fn ray_end(frame: &Frame, inverse: usize) -> ((f64, f64), (f64, f64), &'static str) {
     #[allow(clippy::cast_precision_loss)]
-    let slope = 1.0 / inverse as f64;
+    let depth = inverse as f64;
     let (x_from, y_from) = (frame.x.domain.0, frame.y.domain.0);
-    let x_end = x_from.max(y_from.powf(1.0 / slope));
-    let y_end = x_end.powf(slope);
-    let start = (frame.x.at(1.0), frame.y.at(1.0));
-    let end = (frame.x.at(x_end), frame.y.at(y_end));
-    let class = if mine { "ray mine" } else { "ray" };
-    let text = match (layer, inverse) {
+    let x_end = x_from.max(y_from.powf(depth));
+    let end = (frame.x.at(x_end), frame.y.at(x_end.powf(1.0 / depth)));
+    if x_end > x_from * 1.001 { (end, (end.0, end.1 + 12.0), "mid") } else { (end, (end.0 - 4.0, end.1 + 3.5), "end") }
+}
+
+/// Takes the place of a label, if no other is there.
+fn free(taken: &mut Vec<(f64, f64)>, at: (f64, f64)) -> bool {
+    let free = taken.iter().all(|(x, y)| (at.0 - x).abs() > 32.0 || (at.1 - y).abs() > 9.5);
+    if free {
+        taken.push(at);
+    }
+    free
+}
+
+/// `L = 3` in the first layer, the slope in the others.
+fn ray_name(inverse: usize, layer: usize) -> String {
+    match (layer, inverse) {
         (0, _) => format!("L = {inverse}"),
         (_, 1) => "slope 1".to_string(),
         _ => format!("1/{inverse}"),
-    };
-    let at_bottom = x_end > x_from * 1.001;
-    let at = if at_bottom { (end.0 + 4.0, end.1 - 3.0) } else { (end.0 - 2.0, end.1 - 3.0) };
-    html! {
-        (line(start, end, class))
-        (label(at, if mine { "raylabel mine" } else { "raylabel" }, &text))
     }
 }
 
@@ -349,10 +387,7 @@ fn network_discs(
 ) -> Markup {
     #[allow(clippy::cast_precision_loss)]
     let lane = EDGE.0 + GUTTER * (lane as f64 + 0.5) / lanes.max(1) as f64;
-    let discs: Vec<Disc> = discs(&network.run.directions, law, layer)
-        .into_iter()
-        .filter(|disc| disc.share >= 1e-3 && disc.y > 0.0)
-        .collect();
+    let discs: Vec<Disc> = discs(&network.run.directions, law, layer).into_iter().filter(visible).collect();
     let at = |disc: &Disc| {
         let x = disc.x.filter(|x| *x >= domain.0).map_or(lane, |x| frame.x.at(x));
         (x, frame.y.at(disc.y))
@@ -365,9 +400,9 @@ fn network_discs(
                 @let r = (RADIUS * disc.share.sqrt()).max(1.2);
                 circle cx=(px(x)) cy=(px(y)) r=(px(r)) class={"disc f" (hue)} {}
             }
-            @for disc in discs.iter().filter(|disc| disc.leak >= 0.02) {
+            @for disc in discs.iter().filter(|disc| disc.leak >= VISIBLE) {
                 @let (x, y) = at(disc);
-                circle cx=(px(x)) cy=(px(y)) r=(px(RADIUS * disc.leak.sqrt())) class={"ring s" (hue)} {}
+                circle cx=(px(x)) cy=(px(y)) r=(px(RADIUS * disc.leak.sqrt())) class=(if parked(disc, domain) { "ring faint" } else { "ring" }) {}
             }
         }
     }
@@ -382,9 +417,9 @@ fn legend(network: &Network<'_>, law: &str, layer: usize, row: usize) -> Markup 
     let verdict = if facts::completed(network.run) { verdict } else { &network.run.outcome };
     html! {
         circle cx=(px(EDGE.0 - 32.0)) cy=(px(y - 4.0)) r="5" class={"disc f" (network.hue)} {}
-        (label((EDGE.0 - 22.0, y), "key strong", &clip(&network.label, 16)))
+        (label((EDGE.0 - 22.0, y), "key strong", &clip(&network.label, 12)))
         (label((104.0, y), "key", &format!("α = {}", fixed(number("alpha"), 3))))
-        (label((174.0, y), "key", &format!("misfit {}", maybe(number("misfit"), 2))))
+        (label((174.0, y), "key", &format!("misfit {}", maybe(number("misfit")))))
         (label((EDGE.2, y), "key end", verdict))
     }
 }
@@ -448,11 +483,19 @@ mod tests {
     }
 
     #[test]
+    fn labels_keep_apart() {
+        let mut taken = Vec::new();
+        assert!(free(&mut taken, (10.0, 10.0)));
+        assert!(!free(&mut taken, (12.0, 15.0)));
+        assert!(free(&mut taken, (12.0, 22.0)));
+    }
+
+    #[test]
     fn the_finding_counts_networks_on_their_ray() {
         let study = sample::study();
         let view = View::of(&study);
         let figure = figure(&view, 0).unwrap();
-        assert!(figure.finding.starts_with("4 of 4 networks lie on their own ray"), "{}", figure.finding);
+        assert!(figure.finding.starts_with("All 4 networks lie on their own ray"), "{}", figure.finding);
         assert_eq!(figure.drawings.len(), 2);
     }
 }

@@ -41,6 +41,8 @@ impl Key {
 pub(crate) struct Figure {
     /// Its name in links and files.
     pub(crate) id: String,
+    /// What it is, in a few words.
+    pub(crate) heading: String,
     /// What it found, in a sentence with numbers from the data.
     pub(crate) finding: String,
     /// How it is read.
@@ -81,7 +83,7 @@ impl Figure {
                 div class={"panels c" (self.columns())} {
                     @for drawing in &self.drawings { (drawing.inline()) }
                 }
-                p.reading { (self.reading) }
+                @if !self.reading.is_empty() { p.reading { (self.reading) } }
             }
         }
     }
@@ -92,8 +94,7 @@ impl Figure {
         const TOP: f64 = 42.0;
         let columns = self.columns();
         let rows: Vec<&[Drawing]> = self.drawings.chunks(columns).collect();
-        let height_of =
-            |row: &[Drawing]| row.iter().map(|drawing| drawing.height).fold(0.0, f64::max);
+        let height_of = |row: &[Drawing]| row.iter().map(|drawing| drawing.height).fold(0.0, f64::max);
         #[allow(clippy::cast_precision_loss)]
         let step = |i: usize| i as f64 * (MODULE + GAP);
         let width = (step(columns) - GAP + 2.0 * GAP).max(520.0);
@@ -180,6 +181,7 @@ mod tests {
         let key = |text: &str| Key::shape(Shape::Circle, "h0", text);
         let figure = Figure {
             id: String::new(),
+            heading: String::new(),
             finding: String::new(),
             reading: String::new(),
             keys: vec![key("aaaaaaaaaa"), key("bbbbbbbbbb"), key("c")],
@@ -194,6 +196,7 @@ mod tests {
     fn control_characters_do_not_reach_a_file() {
         let figure = Figure {
             id: "x".into(),
+            heading: String::new(),
             finding: "a\u{1}b & <c>".into(),
             reading: String::new(),
             keys: Vec::new(),

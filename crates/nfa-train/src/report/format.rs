@@ -13,29 +13,29 @@ pub(crate) fn sig(value: f64, digits: usize) -> String {
 
 /// The same in ASCII, for a terminal: `3.4e-5`.
 pub(crate) fn ascii(value: f64, digits: usize) -> String {
-    scientific(value, digits).map_or_else(
-        || plain(value, digits),
-        |(mantissa, exponent)| format!("{mantissa}e{exponent}"),
-    )
+    scientific(value, digits)
+        .map_or_else(|| plain(value, digits), |(mantissa, exponent)| format!("{mantissa}e{exponent}"))
 }
 
-/// A number or the mark of an undefined one.
-pub(crate) fn maybe(value: Option<f64>, digits: usize) -> String {
-    value.map_or_else(|| UNDEFINED.to_string(), |value| sig(value, digits))
+/// A misfit or one of its parts, to two digits: what is below 10⁻⁶ is rounding and is not spelled out.
+pub(crate) fn misfit(value: f64) -> String {
+    if value > 0.0 && value < 1e-6 { format!("< 10{}", superscript(-6)) } else { sig(value, 2) }
+}
+
+/// A misfit, or the mark of an undefined one.
+pub(crate) fn maybe(value: Option<f64>) -> String {
+    value.map_or_else(|| UNDEFINED.to_string(), misfit)
 }
 
 /// Fixed decimals, or the mark of an undefined value.
 pub(crate) fn fixed(value: Option<f64>, decimals: usize) -> String {
-    value.map_or_else(
-        || UNDEFINED.to_string(),
-        |value| format!("{value:.decimals$}"),
-    )
+    value.map_or_else(|| UNDEFINED.to_string(), |value| format!("{value:.decimals$}"))
 }
 
 /// Mantissa and exponent, where plain decimals would be long.
 fn scientific(value: f64, digits: usize) -> Option<(String, i32)> {
     let magnitude = value.abs();
-    if magnitude == 0.0 || (1e-3..1e5).contains(&magnitude) || !value.is_finite() {
+    if magnitude == 0.0 || (1e-4..1e5).contains(&magnitude) || !value.is_finite() {
         return None;
     }
     let text = format!("{value:.*e}", digits.saturating_sub(1));
@@ -65,22 +65,14 @@ pub(crate) fn superscript(value: i32) -> String {
         .chars()
         .map(|c| match c {
             '-' => '⁻',
-            c => c
-                .to_digit(10)
-                .and_then(|digit| DIGITS.get(digit as usize))
-                .copied()
-                .unwrap_or(c),
+            c => c.to_digit(10).and_then(|digit| DIGITS.get(digit as usize)).copied().unwrap_or(c),
         })
         .collect()
 }
 
 /// `1 run`, `2 runs`.
 pub(crate) fn count(n: usize, noun: &str) -> String {
-    if n == 1 {
-        format!("1 {noun}")
-    } else {
-        format!("{n} {noun}s")
-    }
+    if n == 1 { format!("1 {noun}") } else { format!("{n} {noun}s") }
 }
 
 /// `a`, `a and b`, `a, b and c`; beyond `most`, `a, b and 7 more`.
@@ -95,11 +87,11 @@ pub(crate) fn list(items: &[String], most: usize) -> String {
     }
 }
 
-/// `0.0012`, or `0.0012 to 0.4` where smallest and largest differ.
-pub(crate) fn range(values: &[f64], digits: usize) -> String {
+/// Misfits as `0.0012`, or as `0.0012 to 0.4` where smallest and largest differ.
+pub(crate) fn range(values: &[f64]) -> String {
     let lo = values.iter().copied().fold(f64::INFINITY, f64::min);
     let hi = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    let (lo, hi) = (sig(lo, digits), sig(hi, digits));
+    let (lo, hi) = (misfit(lo), misfit(hi));
     if lo == hi { lo } else { format!("{lo} to {hi}") }
 }
 
@@ -120,6 +112,7 @@ mod tests {
         assert_eq!(sig(1234.5, 2), "1234");
         assert_eq!(sig(-3.4e-5, 2), "-3.4×10⁻⁵");
         assert_eq!(ascii(3.41e-5, 2), "3.4e-5");
+        assert_eq!(sig(9.1e-4, 2), "0.00091");
         assert_eq!(sig(f64::NAN, 2), UNDEFINED);
     }
 
@@ -128,6 +121,6 @@ mod tests {
         let names: Vec<String> = ["a", "b", "c", "d"].map(String::from).to_vec();
         assert_eq!(list(&names, 9), "a, b, c and d");
         assert_eq!(list(&names, 2), "a, b and 2 more");
-        assert_eq!(range(&[0.5, 0.1], 1), "0.1 to 0.5");
+        assert_eq!(range(&[0.5, 1e-9]), "< 10⁻⁶ to 0.50");
     }
 }

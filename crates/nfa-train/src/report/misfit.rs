@@ -6,7 +6,7 @@
 use super::facts;
 use super::fan::clip;
 use super::figure::{Drawing, Figure, Key, MODULE};
-use super::format::{count, list, sig};
+use super::format::{self, count, list, sig};
 use super::svg::{Scale, Shape, label, line, px};
 use super::view::{Network, Panel, View};
 use maud::{Markup, html};
@@ -20,7 +20,9 @@ const PARTS: [(&str, &str); 3] = [
 /// Height of one bar with its gap.
 const STEP: f64 = 13.0;
 /// Left edge, top edge and right edge of the bars.
-const EDGE: (f64, f64, f64) = (56.0, 60.0, MODULE - 46.0);
+const EDGE: (f64, f64, f64) = (66.0, 64.0, MODULE - 56.0);
+/// Characters of a name that fit beside a bar.
+const BESIDE: usize = 5;
 /// Layers of one network that are drawn at most.
 const LAYERS: usize = 12;
 
@@ -41,11 +43,17 @@ pub(crate) struct Bar {
 
 /// The bars of a network, one for each layer with a misfit.
 pub(crate) fn bars(network: &Network<'_>, law: &str) -> Vec<Bar> {
-    facts::layers(network.run, law)
-        .into_iter()
-        .take(LAYERS)
-        .filter_map(|layer| bar(network, law, layer))
-        .collect()
+    shown(network, law).into_iter().take(LAYERS).filter_map(|layer| bar(network, law, layer)).collect()
+}
+
+/// The layers with a bar: all but the last of a deep network, where A and B are the same matrix.
+fn shown(network: &Network<'_>, law: &str) -> Vec<usize> {
+    let last = facts::depth(network.run).filter(|depth| *depth > 1);
+    let mut layers = facts::layers(network.run, law);
+    if law == "nfa" {
+        layers.retain(|layer| last.is_none_or(|depth| layer + 1 < depth));
+    }
+    layers
 }
 
 /// The bar of one layer.
@@ -54,8 +62,7 @@ fn bar(network: &Network<'_>, law: &str, layer: usize) -> Option<Bar> {
     let misfit = number("misfit").filter(|misfit| *misfit >= 0.0)?;
     let squares = PARTS.map(|(part, _)| number(&format!("parts.{part}")).unwrap_or(0.0).powi(2));
     let total: f64 = squares.iter().sum();
-    let segments =
-        squares.map(|square| if total > 0.0 { misfit * square / total } else { 0.0 });
+    let segments = squares.map(|square| if total > 0.0 { misfit * square / total } else { 0.0 });
     Some(Bar { layer, misfit, segments, haar: number("null.haar"), init: number("null.init") })
 }
 
@@ -66,11 +73,7 @@ pub(crate) fn figure(view: &View<'_>) -> Option<Figure> {
     if all.is_empty() {
         return None;
     }
-    let most = all
-        .iter()
-        .flat_map(|bar| [Some(bar.misfit), bar.haar, bar.init])
-        .flatten()
-        .fold(0.25, f64::max);
+    let most = all.iter().flat_map(|bar| [Some(bar.misfit), bar.haar, bar.init]).flatten().fold(0.25, f64::max);
     let drawings = view
         .panels
         .iter()
@@ -79,12 +82,14 @@ pub(crate) fn figure(view: &View<'_>) -> Option<Figure> {
         .collect();
     Some(Figure {
         id: "misfit".to_string(),
+        heading: "How far from the law, and why".to_string(),
         finding: finding(view, law),
         reading: "How to read it: one bar per layer, as long as its misfit δ (relative distance from \
-            the nearest κB^α), split in proportion to the squares of its three parts. Vertical lines \
+            the nearest κBᵅ), split in proportion to the squares of its three parts. Vertical lines \
             are the thresholds of the verdicts \u{201c}holds\u{201d} and \u{201c}approximate\u{201d}. Hollow \
             marks are what δ would be without the law: for a randomly rotated matrix, and for this \
-            layer before training. A network that starts balanced obeys the law from the first step."
+            layer before training. A network that starts balanced obeys the law from the first step. \
+            The last layer of a network is left out: there both matrices are equal by definition."
             .to_string(),
         keys: keys(),
         drawings,
@@ -93,10 +98,8 @@ pub(crate) fn figure(view: &View<'_>) -> Option<Figure> {
 
 /// What the marks mean.
 fn keys() -> Vec<Key> {
-    let mut keys: Vec<Key> = PARTS
-        .iter()
-        .map(|(part, text)| Key::shape(Shape::Square, &format!("part-{part}"), *text))
-        .collect();
+    let mut keys: Vec<Key> =
+        PARTS.iter().map(|(part, text)| Key::shape(Shape::Square, &format!("part-{part}"), *text)).collect();
     keys.push(Key::shape(Shape::Diamond, "hollow", "null: random rotation"));
     keys.push(Key::shape(Shape::Circle, "hollow", "null: before training"));
     keys
@@ -128,16 +131,12 @@ fn finding(view: &View<'_>, law: &str) -> String {
             }
         }
     }
-    let mut text = format!(
-        "{within} of {} have a misfit of at most {}",
-        count(total, "layer"),
-        sig(threshold, 1)
-    );
+    let mut text = format!("{within} of {} have a misfit of at most {}", count(total, "layer"), sig(threshold, 1));
     if let Some((misfit, name)) = worst {
         let sum: f64 = sums.iter().sum();
         let largest = (0..3).max_by(|a, b| sums[*a].total_cmp(&sums[*b])).unwrap_or(0);
         text.push_str(&format!(
-            "; in the others {:.0} % of δ² is {} (worst: {name}, δ = {})",
+            "; in the others {:.0} % of δ² comes from {} (largest: {name}, δ = {})",
             100.0 * sums[largest] / sum,
             PARTS[largest].0,
             sig(misfit, 2)
@@ -157,12 +156,18 @@ fn drawing(panel: &Panel<'_>, law: &str, most: f64) -> Drawing {
         if bars.is_empty() {
             continue;
         }
-        rows.push(group_label(network, y));
+        if network.label.chars().count() > BESIDE {
+            // A long name stands above its bars instead of beside the first.
+            y += STEP;
+            rows.push(group_label(network, y - STEP));
+        } else {
+            rows.push(group_label(network, y));
+        }
         for bar in &bars {
             rows.push(row(bar, &x, y));
             y += STEP;
         }
-        let hidden = facts::layers(network.run, law).len().saturating_sub(LAYERS);
+        let hidden = shown(network, law).len().saturating_sub(LAYERS);
         if hidden > 0 {
             rows.push(label((EDGE.0, y + 9.0), "num", &format!("and {}", count(hidden, "layer"))));
             y += STEP;
@@ -180,14 +185,15 @@ fn drawing(panel: &Panel<'_>, law: &str, most: f64) -> Drawing {
             (label((at, bottom + 17.0), "num mid", &tick.label))
         }
         (label((EDGE.2, bottom + 33.0), "name end", "misfit δ (0: exactly the law)"))
-        @for (value, name, class) in [(holds, "holds", "num end"), (approximate, "approximate", "num")] {
+        @for (value, name, up) in [(holds, "holds", 27.0), (approximate, "approximate", 14.0)] {
             @let at = x.at(value);
-            (line((at, EDGE.1 - 12.0), (at, bottom), "limit"))
-            (label((if class == "num" { at + 3.0 } else { at + 2.0 }, EDGE.1 - 16.0), class, &format!("{name} ≤ {}", sig(value, 1))))
+            (line((at, EDGE.1 - up), (at, bottom), "limit"))
+            (label((at + 4.0, EDGE.1 - up + 9.0), "num", &format!("{name} ≤ {}", sig(value, 1))))
         }
         (line((EDGE.0, EDGE.1), (EDGE.0, bottom), "axis"))
         @for row in rows { (row) }
-        (label((0.0, 40.0), "name", "layer"))
+        (label((EDGE.0 - 6.0, EDGE.1 - 5.0), "name end", "layer"))
+        (label((MODULE - 2.0, EDGE.1 - 5.0), "name end", "δ"))
     };
     Drawing {
         height: bottom + 42.0,
@@ -209,7 +215,7 @@ fn thresholds(panel: &Panel<'_>) -> (f64, f64) {
 fn group_label(network: &Network<'_>, y: f64) -> Markup {
     html! {
         circle cx="4.5" cy=(px(y + 5.0)) r="4" class={"disc f" (network.hue)} {}
-        (label((12.0, y + 9.0), "key strong", &clip(&network.label, 5)))
+        (label((12.0, y + 9.0), "key strong", &clip(&network.label, 40)))
     }
 }
 
@@ -222,7 +228,7 @@ fn row(bar: &Bar, x: &Scale, y: f64) -> Markup {
         (format!("part-{part}"), x.at(start), x.at(from))
     });
     html! {
-        (label((EDGE.0 - 4.0, y + 9.0), "num end", &bar.layer.to_string()))
+        (label((EDGE.0 - 7.0, y + 9.0), "num end", &bar.layer.to_string()))
         @for (class, from, to) in segments {
             @if to - from > 0.05 {
                 rect x=(px(from)) y=(px(y + 1.0)) width=(px(to - from)) height="8" class=(class) {}
@@ -230,7 +236,7 @@ fn row(bar: &Bar, x: &Scale, y: f64) -> Markup {
         }
         @if let Some(haar) = bar.haar { (Shape::Diamond.draw((x.at(haar), y + 5.0), 3.2, "hollow")) }
         @if let Some(init) = bar.init { (Shape::Circle.draw((x.at(init), y + 5.0), 3.0, "hollow")) }
-        (label((MODULE - 2.0, y + 9.0), "num end", &sig(bar.misfit, 2)))
+        (label((MODULE - 2.0, y + 9.0), "num end", &format::misfit(bar.misfit)))
     }
 }
 
@@ -240,8 +246,7 @@ fn desc(panel: &Panel<'_>, law: &str) -> String {
         .networks
         .iter()
         .map(|network| {
-            let values: Vec<String> =
-                bars(network, law).iter().map(|bar| sig(bar.misfit, 2)).collect();
+            let values: Vec<String> = bars(network, law).iter().map(|bar| format::misfit(bar.misfit)).collect();
             format!("{}: {}", network.label, list(&values, LAYERS))
         })
         .collect();
@@ -260,7 +265,7 @@ mod tests {
         let view = View::of(&study);
         let network = view.networks().next().unwrap();
         let bars = bars(network, "nfa");
-        assert_eq!(bars.len(), 2);
+        assert_eq!(bars.len(), 1, "the last layer is left out");
         let bar = &bars[0];
         assert!((bar.segments.iter().sum::<f64>() - bar.misfit).abs() < 1e-12);
         // The sample's parts are 3, 4 and 0 fifths of its misfit.
@@ -272,6 +277,6 @@ mod tests {
     fn the_finding_counts_layers() {
         let study = sample::study();
         let figure = figure(&View::of(&study)).unwrap();
-        assert!(figure.finding.starts_with("10 of 10 layers"), "{}", figure.finding);
+        assert!(figure.finding.starts_with("6 of 6 layers"), "{}", figure.finding);
     }
 }

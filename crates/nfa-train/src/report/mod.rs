@@ -66,10 +66,7 @@ pub fn html(study: &Study) -> String {
 /// The figures as files of their own: (file name, SVG).
 pub fn figures(study: &Study) -> Vec<(String, String)> {
     let view = View::of(study);
-    all(&view)
-        .into_iter()
-        .map(|figure| (format!("{}.svg", figure.id), figure.standalone()))
-        .collect()
+    all(&view).into_iter().map(|figure| (format!("{}.svg", figure.id), figure.standalone())).collect()
 }
 
 /// Every figure: the open ones, then the folded ones.
@@ -87,9 +84,7 @@ fn deeper(view: &View<'_>) -> Vec<Figure> {
         return Vec::new();
     };
     let most = view.networks().map(|network| facts::layers(network.run, law).len()).max();
-    (1..most.unwrap_or(0).saturating_sub(1).min(4))
-        .filter_map(|layer| fan::figure(view, layer))
-        .collect()
+    (1..most.unwrap_or(0).saturating_sub(1).min(4)).filter_map(|layer| fan::figure(view, layer)).collect()
 }
 
 /// Links to the parts of the page.
@@ -110,7 +105,7 @@ fn open(figure: Option<Figure>, heading: &str, otherwise: &str, number: &mut usi
     match figure {
         Some(figure) => {
             *number += 1;
-            html! { h2 { "Figure " (number) ". " (heading) } (figure.html()) }
+            html! { h2 { "Figure " (number) ". " (figure.heading) } (figure.html()) }
         }
         None => html! { h2 { (heading) } p { (otherwise) } },
     }
@@ -127,7 +122,8 @@ fn runs(study: &Study, law: Option<&str>) -> Markup {
         @if study.runs.is_empty() {
             p { "No run yet." }
         } @else {
-            (table::scroll("Every run, layer 0", table::html(study, law, &first)))
+            p.finding { (verdicts(study, law)) }
+            (table::scroll("Every run, layer 0", study.runs.len(), table::html(study, law, &first)))
             p.reading {
                 "Strong features are not good features: the verdict says how far the weights follow the law, the test error how well the network does its job."
             }
@@ -135,18 +131,34 @@ fn runs(study: &Study, law: Option<&str>) -> Markup {
         @if rest > 0 {
             details {
                 summary { "The other layers (" (format::count(rest, "row")) ")" }
-                (table::scroll("Every run, other layers", table::html(study, law, &others)))
+                (table::scroll("Every run, other layers", rest, table::html(study, law, &others)))
             }
         }
     }
+}
+
+/// The table's finding: how many runs have which verdict.
+fn verdicts(study: &Study, law: &str) -> String {
+    let verb = |word: &str| match word {
+        "holds" | "fails" => word.to_string(),
+        word => format!("is {word}"),
+    };
+    let counts: Vec<String> =
+        table::verdicts(study, law, 0).into_iter().map(|(word, n)| format!("{} in {n}", verb(word))).collect();
+    if counts.is_empty() {
+        return format!("{}.", answer::ended(study));
+    }
+    let runs = format::count(study.runs.len(), "run");
+    let stopped = answer::stopped(study);
+    let stopped = if stopped.is_empty() { stopped } else { format!("; {stopped}") };
+    format!("Of {runs} the law {}{stopped}.", format::list(&counts, 9))
 }
 
 /// Definitions, the figures that aren't open, and the other laws' tables.
 fn more(study: &Study, view: &View<'_>, number: &mut usize) -> Markup {
     let fans = deeper(view);
     let strips = strip::each(view);
-    let laws: Vec<String> =
-        facts::laws(study).into_iter().filter(|law| view.law.as_ref() != Some(law)).collect();
+    let laws: Vec<String> = facts::laws(study).into_iter().filter(|law| view.law.as_ref() != Some(law)).collect();
     html! {
         h2 { "Definitions and more figures" }
         details { summary { "What the words mean" } (definitions()) }
@@ -159,7 +171,7 @@ fn more(study: &Study, view: &View<'_>, number: &mut usize) -> Markup {
         @for law in &laws {
             details {
                 summary { "Law " code { (law) } ", every layer" }
-                (table::scroll(law, table::html(study, law, &|_| true)))
+                (table::scroll(law, table::length(study, law, &|_| true), table::html(study, law, &|_| true)))
             }
         }
     }
@@ -168,22 +180,40 @@ fn more(study: &Study, view: &View<'_>, number: &mut usize) -> Markup {
 /// A figure inside a folded part.
 fn folded(figure: &Figure, number: &mut usize) -> Markup {
     *number += 1;
-    html! { section { h2 { "Figure " (number) } (figure.html()) } }
+    html! { section { h2 { "Figure " (number) ". " (figure.heading) } (figure.html()) } }
 }
 
 /// The words of the page.
 fn definitions() -> Markup {
     let terms: [(&str, &str); 11] = [
-        ("AGOP", "B: the mean over the training samples of JᵀJ, where J is the Jacobian of the network\u{2019}s outputs with respect to the inputs of the layer. Its large eigenvalues are the directions to which the output is sensitive."),
+        (
+            "AGOP",
+            "B: the mean over the training samples of JᵀJ, where J is the Jacobian of the network\u{2019}s outputs with respect to the inputs of the layer. Its large eigenvalues are the directions to which the output is sensitive.",
+        ),
         ("weights", "A = WᵀW of the same layer, without any normalisation."),
-        ("law", "A ≈ κ B^α. In a linear network of L matrices with balanced weights it is exact with α = 1/L in the first layer, and 1/(matrices from here on) in the others."),
+        (
+            "law",
+            "A ≈ κBᵅ. In a linear network of L matrices with balanced weights it is exact with α = 1/L in the first layer, and 1/(matrices from here on) in the others.",
+        ),
         ("exponent α", "the exponent in [0.001, 4] that minimises the misfit."),
-        ("misfit δ", "|A \u{2212} κB^α| / |A| at the best κ and α, Frobenius norms; 0 is exactly the law, and for powers δ² = 1 \u{2212} cos²."),
-        ("its parts", "directions² + order² + shape² = δ²: what no function of B could repair; what no increasing function could; and what is increasing but no power."),
+        (
+            "misfit δ",
+            "|A \u{2212} κBᵅ| / |A| at the best κ and α, Frobenius norms; 0 is exactly the law, and for powers δ² = 1 \u{2212} cos².",
+        ),
+        (
+            "its parts",
+            "directions² + order² + shape² = δ²: what no function of B could repair; what no increasing function could; and what is increasing but no power.",
+        ),
         ("leak", "of a direction: the off-diagonal part of A in B\u{2019}s eigenbasis, in the row of that direction."),
         ("null", "the misfit that A would have after a random rotation, and the misfit of this layer before training."),
-        ("imbalance", "D = WₗWₗᵀ \u{2212} Wₗ₊₁ᵀWₗ₊₁ of neighbouring layers. Under gradient descent with weight decay λ its norm falls like (1 \u{2212} ηλ)²ᵗ, up to terms of second order in the learning rate η."),
-        ("verdict", "fails, where a certificate refutes every exponent, or δ is above 0.2; holds, where δ is at most 0.05 and below the nulls that the reason names; approximate in between; undetermined, where the exponent cannot be told. The thresholds are options, printed in each configuration."),
+        (
+            "imbalance",
+            "D = Wₗ₊₁ᵀWₗ₊₁ \u{2212} WₗWₗᵀ of neighbouring layers. Under gradient descent with weight decay λ its norm falls like (1 \u{2212} ηλ)²ᵗ, up to terms of second order in the learning rate η.",
+        ),
+        (
+            "verdict",
+            "fails, where a certificate refutes every exponent, or δ is above 0.2; holds, where δ is at most 0.05 and below the nulls that the reason names; approximate in between; undetermined, where the exponent cannot be told. The thresholds are options, printed in each configuration.",
+        ),
         ("check", "an [[expect]] block of the experiment held against one run, at the worst probe that it speaks of."),
     ];
     html! { dl.terms { @for (term, meaning) in terms { dt { (term) } dd { (meaning) } } } }
@@ -198,7 +228,14 @@ mod tests {
     #[test]
     fn the_page_has_its_parts_and_no_holes() {
         let page = html(&sample::study());
-        for part in ["All 4 checks are met", "The exponent is 1/L.", "id=\"fan\"", "id=\"misfit\"", "id=\"strip\"", "nfa-train check"] {
+        for part in [
+            "All 4 checks are met",
+            "The exponent is 1/L.",
+            "id=\"fan\"",
+            "id=\"misfit\"",
+            "id=\"strip\"",
+            "nfa-train check",
+        ] {
             assert!(page.contains(part), "{part}");
         }
         for hole in ["NaN", "inf\"", "http://", "https://", "<script"] {
@@ -211,6 +248,13 @@ mod tests {
         let page = html(&sample::study());
         let open = page.split("<details").next().unwrap();
         assert!(open.matches("<figure").count() <= 4);
+    }
+
+    #[test]
+    fn the_table_says_how_many_hold_and_how_many_stopped() {
+        let mut study = sample::study();
+        study.runs[0].outcome = "diverged".to_string();
+        assert_eq!(verdicts(&study, "nfa"), "Of 4 runs the law holds in 3; 1 run diverged.");
     }
 
     #[test]
@@ -266,10 +310,11 @@ mod tests {
 
     #[test]
     fn discs_of_the_sample_land_where_expected() {
-        // The sample's axes: g from 0.05 to 1 over 82..322 pixels, so g = 0.25 is at
-        // 82 + 240·ln(0.25/0.05)/ln(1/0.05) = 211.
+        // The sample's axes: g from 0.05 to 1 over 122..322 pixels, m from 0.2 to 1 over 264..80.
+        // With L = 2, g = 0.25 and m = 0.5 are at 122 + 200·ln 5/ln 20 = 229.4 and
+        // 264 - 184·ln 2.5/ln 5 = 159.2.
         let (_, svg) = figures(&sample::study()).into_iter().next().unwrap();
-        assert!(svg.contains("<circle cx=\"210.9\""), "{svg}");
+        assert!(svg.contains("<circle cx=\"229.4\" cy=\"159.2\""), "{svg}");
     }
 
     /// The tags that are open at the end of a document, or closed in the wrong order.

@@ -13,6 +13,11 @@ const RUNS: usize = 100;
 pub(crate) fn html(study: &Study) -> Markup {
     html! {
         pre.commands { code { (commands(study)) } }
+        p {
+            "The records beside this page: " a href="summary.csv" { "summary.csv" } ", "
+            a href="expectations.json" { "expectations.json" } ", the figures in " a href="plots/" { "plots" }
+            " and every run in " a href="runs/" { "runs" } "."
+        }
         (environment(study))
         details {
             summary { code { "experiment.toml" } " as it ran" }
@@ -49,7 +54,7 @@ fn environment(study: &Study) -> Markup {
     let rows = shared(study);
     html! {
         @if !rows.is_empty() {
-            (scroll("Versions, device and data", html! {
+            (scroll("Versions, device and data", rows.len(), html! {
                 table.facts {
                     tbody { @for (key, value) in &rows { tr { th scope="row" { (key) } td { (value) } } } }
                 }
@@ -88,10 +93,8 @@ fn flatten(prefix: &str, value: &Value, leaves: &mut Vec<(String, String)>) {
         Value::Null => {}
         Value::String(text) => leaves.push((prefix.to_string(), text.clone())),
         Value::Array(items) if items.iter().all(|item| !item.is_object()) => {
-            let words: Vec<String> = items
-                .iter()
-                .map(|item| item.as_str().map_or_else(|| item.to_string(), str::to_string))
-                .collect();
+            let words: Vec<String> =
+                items.iter().map(|item| item.as_str().map_or_else(|| item.to_string(), str::to_string)).collect();
             leaves.push((prefix.to_string(), words.join(" ")));
         }
         other => leaves.push((prefix.to_string(), other.to_string())),

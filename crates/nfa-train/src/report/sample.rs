@@ -13,10 +13,7 @@ pub(crate) fn run(arm: &str, depth: u32) -> StudyRun {
     );
     StudyRun {
         id: format!("{arm}-depth{depth}"),
-        keys: vec![
-            ("arm".to_string(), arm.to_string()),
-            ("model.depth".to_string(), depth.to_string()),
-        ],
+        keys: vec![("arm".to_string(), arm.to_string()), ("model.depth".to_string(), depth.to_string())],
         outcome: "completed".to_string(),
         step: 100,
         reason: None,
@@ -32,8 +29,17 @@ fn record(depth: u32) -> Record {
     let mut columns = vec!["step".to_string(), "loss.test".to_string()];
     for layer in 0..depth {
         for quantity in [
-            "alpha", "misfit", "parts.directions", "parts.order", "parts.shape", "null.haar",
-            "null.init", "verdict", "reason", "predicted", "one_minus_cosine",
+            "alpha",
+            "misfit",
+            "parts.directions",
+            "parts.order",
+            "parts.shape",
+            "null.haar",
+            "null.init",
+            "verdict",
+            "reason",
+            "predicted",
+            "one_minus_cosine",
         ] {
             columns.push(format!("nfa.{quantity}.layer{layer}"));
         }
@@ -84,8 +90,7 @@ fn directions(depth: u32, layer: u32) -> Vec<Direction> {
 
 /// A study of two arms and two depths with met expectations.
 pub(crate) fn study() -> Study {
-    let runs: Vec<StudyRun> =
-        ["balanced", "decay"].iter().flat_map(|arm| [run(arm, 2), run(arm, 3)]).collect();
+    let runs: Vec<StudyRun> = ["balanced", "decay"].iter().flat_map(|arm| [run(arm, 2), run(arm, 3)]).collect();
     let expectations = runs.iter().map(|run| checked(&run.id, true)).collect();
     Study {
         name: "sample".to_string(),

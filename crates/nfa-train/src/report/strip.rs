@@ -30,6 +30,8 @@ struct Track<'a> {
     network: &'a Network<'a>,
     /// The panel it comes from: shape and index.
     group: usize,
+    /// Its place among the networks of its panel, and their number.
+    turn: (usize, usize),
     solver: Option<Solver>,
 }
 
@@ -39,15 +41,13 @@ type Points = Vec<(f64, f64)>;
 /// The strip that the page opens with: the groups with weight decay where there are some, else the
 /// first group.
 pub(crate) fn figure(view: &View<'_>) -> Option<Figure> {
-    let decays = |panel: &&Panel<'_>| {
-        panel.networks.iter().any(|network| decay_of(network).is_some())
-    };
+    let decays = |panel: &&Panel<'_>| panel.networks.iter().any(|network| decay_of(network).is_some());
     let decaying: Vec<&Panel<'_>> = view.panels.iter().filter(decays).collect();
     if decaying.is_empty() {
         let first: Vec<&Panel<'_>> = view.panels.iter().take(1).collect();
-        return strip(view, &first, Clock::Step, "strip");
+        return strip(view, &first, Clock::Step, ("strip", "Over time"));
     }
-    strip(view, &decaying, Clock::Decay, "strip")
+    strip(view, &decaying, Clock::Decay, ("strip", "Over time"))
 }
 
 /// One strip for each group, by steps; for the folded part.
@@ -58,7 +58,7 @@ pub(crate) fn each(view: &View<'_>) -> Vec<Figure> {
     view.panels
         .iter()
         .enumerate()
-        .filter_map(|(i, panel)| strip(view, &[panel], Clock::Step, &format!("strip-{i}")))
+        .filter_map(|(i, panel)| strip(view, &[panel], Clock::Step, (&format!("strip-{i}"), &panel.title)))
         .collect()
 }
 
@@ -68,30 +68,32 @@ fn decay_of(network: &Network<'_>) -> Option<Solver> {
 }
 
 /// The strip of some groups.
-fn strip(view: &View<'_>, panels: &[&Panel<'_>], clock: Clock, id: &str) -> Option<Figure> {
+fn strip(view: &View<'_>, panels: &[&Panel<'_>], clock: Clock, (id, heading): (&str, &str)) -> Option<Figure> {
     let law = view.law.as_deref().unwrap_or("nfa");
     let tracks: Vec<Track<'_>> = panels
         .iter()
         .enumerate()
-        .flat_map(|(group, panel)| panel.networks.iter().map(move |network| (group, network)))
-        .map(|(group, network)| Track { network, group, solver: Solver::of(network.run) })
+        .flat_map(|(group, panel)| {
+            let n = panel.networks.len();
+            panel.networks.iter().enumerate().map(move |(i, network)| Track {
+                network,
+                group,
+                turn: (i, n),
+                solver: Solver::of(network.run),
+            })
+        })
         .collect();
-    let drawings: Vec<Drawing> = [
-        ratio(&tracks, clock),
-        exponent(&tracks, clock, law),
-        task(&tracks, clock),
-    ]
-    .into_iter()
-    .flatten()
-    .collect();
+    let drawings: Vec<Drawing> =
+        [ratio(&tracks, clock), exponent(&tracks, clock, law), task(&tracks, clock)].into_iter().flatten().collect();
     if drawings.is_empty() {
         return None;
     }
     Some(Figure {
         id: id.to_string(),
+        heading: heading.to_string(),
         finding: finding(&tracks, panels, law),
         reading: reading(clock),
-        keys: keys(panels),
+        keys: keys(panels, law),
         drawings,
     })
 }
@@ -99,21 +101,29 @@ fn strip(view: &View<'_>, panels: &[&Panel<'_>], clock: Clock, id: &str) -> Opti
 /// How to read the strip.
 fn reading(clock: Clock) -> String {
     let clock = match clock {
-        Clock::Decay => "The clock is λ·η·t (weight decay × learning rate × steps): on it every network that \
-            decays obeys one curve, whatever its depth, data or learning rate.",
+        Clock::Decay => {
+            "The clock is λ·η·t (weight decay × learning rate × steps): on it every network that \
+            decays obeys one curve, whatever its depth, data or learning rate."
+        }
         Clock::Step => "The clock is the step, logarithmic; step 0 is left out.",
     };
     format!(
         "How to read it: grey is theory, coloured marks are measurements (thinned to be told apart; \
-         thin lines join all probes). {clock} The imbalance is |WₗWₗᵀ \u{2212} Wₗ₊₁ᵀWₗ₊₁| over its value at \
+         thin lines join all probes). {clock} The imbalance is |Wₗ₊₁ᵀWₗ₊₁ \u{2212} WₗWₗᵀ| over its value at \
          step 0, of the pair of layers furthest from theory."
     )
 }
 
 /// The colours and shapes of the tracks.
-fn keys(panels: &[&Panel<'_>]) -> Vec<Key> {
+fn keys(panels: &[&Panel<'_>], law: &str) -> Vec<Key> {
     let grey = html! { line x1="-7" y1="0" x2="7" y2="0" class="ray mine" {} };
-    let mut keys = vec![Key { mark: grey, text: "theory".to_string() }];
+    let mut keys = Vec::new();
+    let foretold = |network: &Network<'_>| {
+        facts::decay_law(network.run).is_some() || facts::measured(network.run, law, "predicted", 0).is_some()
+    };
+    if panels.iter().flat_map(|panel| &panel.networks).any(foretold) {
+        keys.push(Key { mark: grey, text: "theory".to_string() });
+    }
     let mut seen: Vec<usize> = Vec::new();
     for network in panels.iter().flat_map(|panel| &panel.networks) {
         if !seen.contains(&network.hue) {
@@ -154,9 +164,8 @@ fn deviation(tracks: &[Track<'_>]) -> Option<f64> {
 /// What the strip shows, with numbers.
 fn finding(tracks: &[Track<'_>], panels: &[&Panel<'_>], law: &str) -> String {
     let names: Vec<String> = panels.iter().map(|panel| panel.title.clone()).collect();
-    let off = deviation(tracks).map(|off| {
-        format!("the imbalance follows its law to within {} at every probe", percent(off))
-    });
+    let off =
+        deviation(tracks).map(|off| format!("the imbalance follows its law to within {} at every probe", percent(off)));
     let ends: Vec<f64> = tracks
         .iter()
         .filter_map(|track| {
@@ -164,19 +173,13 @@ fn finding(tracks: &[Track<'_>], panels: &[&Panel<'_>], law: &str) -> String {
             Some((number("alpha")? - number("predicted")?).abs())
         })
         .collect();
-    let end = ends.iter().copied().reduce(f64::max).map(|worst| {
-        format!("the exponent ends within {} of 1/L", sig(worst, 1))
-    });
+    let end =
+        ends.iter().copied().reduce(f64::max).map(|worst| format!("the exponent ends within {} of 1/L", sig(worst, 1)));
     let parts: Vec<String> = [off, end].into_iter().flatten().collect();
     if parts.is_empty() {
         return format!("{}: exponent and task over time.", list(&names, 6));
     }
-    format!(
-        "{} ({}): {}.",
-        list(&names, 6),
-        count(tracks.len(), "network"),
-        parts.join(", and ")
-    )
+    format!("{} ({}): {}.", list(&names, 6), count(tracks.len(), "network"), parts.join(", and "))
 }
 
 /// A share in per cent.
@@ -265,12 +268,18 @@ fn ratio(tracks: &[Track<'_>], clock: Clock) -> Option<Drawing> {
         (label((0.0, 36.0), "sub", "|D(t)| / |D(0)| and its law"))
         (frame.draw(clock_name(clock), ""))
         @for line in &shown { (polyline(&pixels(line, &frame), "ray mine")) }
-        @if let Some((x, y)) = shown.first().and_then(|line| line.get(line.len() * 2 / 5)) {
+        @if let Some((x, y)) = shown.first().and_then(|line| part_way(line)) {
             (label((frame.x.at(*x) + 10.0, frame.y.at(*y) - 6.0), "raylabel mine", name))
         }
-        (marks(tracks, &series, &frame))
+        (marks(tracks, &series, &frame, true))
     };
     Some(drawing("Imbalance ratio over time", tracks, &series, body))
+}
+
+/// The point of a line nearest to two fifths of its reach.
+fn part_way(points: &Points) -> Option<&(f64, f64)> {
+    let place = 0.4 * reach(points);
+    points.iter().min_by(|a, b| (a.0 - place).abs().total_cmp(&(b.0 - place).abs()))
 }
 
 /// How far a line reaches in x.
@@ -290,10 +299,8 @@ fn decay_line(track: &Track<'_>, clock: Clock) -> Option<Points> {
 fn exponent(tracks: &[Track<'_>], clock: Clock, law: &str) -> Option<Drawing> {
     let column = format!("{law}.alpha.layer0");
     let series: Vec<Points> = tracks.iter().map(|track| track.series(clock, &column)).collect();
-    let mut rays: Vec<f64> = tracks
-        .iter()
-        .filter_map(|track| facts::measured(track.network.run, law, "predicted", 0))
-        .collect();
+    let mut rays: Vec<f64> =
+        tracks.iter().filter_map(|track| facts::measured(track.network.run, law, "predicted", 0)).collect();
     rays.sort_by(f64::total_cmp);
     rays.dedup_by(|a, b| (*a - *b).abs() < 1e-9);
     let top = series.iter().flatten().map(|(_, y)| *y).reduce(f64::max)?;
@@ -309,7 +316,7 @@ fn exponent(tracks: &[Track<'_>], clock: Clock, law: &str) -> Option<Drawing> {
             @let at = frame.y.at(*ray);
             (line((EDGE.0, at), (EDGE.2, at), "ray mine"))
         }
-        (marks(tracks, &series, &frame))
+        (marks(tracks, &series, &frame, false))
         @for ray in &rays {
             (label((EDGE.2, frame.y.at(*ray) - 5.0), "raylabel mine end", &format!("1/{:.0}", 1.0 / ray)))
         }
@@ -333,7 +340,7 @@ fn task(tracks: &[Track<'_>], clock: Clock) -> Option<Drawing> {
         (label((0.0, 18.0), "head", head))
         (label((0.0, 36.0), "sub", sub))
         (frame.draw(clock_name(clock), ""))
-        (marks(tracks, &series, &frame))
+        (marks(tracks, &series, &frame, false))
     };
     Some(drawing(&format!("{head} over time"), tracks, &series, body))
 }
@@ -356,8 +363,9 @@ fn pixels(series: &[(f64, f64)], frame: &Frame) -> Points {
     series.iter().map(|(x, y)| (frame.x.at(*x), frame.y.at(*y))).collect()
 }
 
-/// Thin lines through all probes, and dots on a part of them.
-fn marks(tracks: &[Track<'_>], series: &[Points], frame: &Frame) -> Markup {
+/// Thin lines through all probes, and dots on a part of them; `in_turn` where curves coincide and
+/// would hide each other's dots.
+fn marks(tracks: &[Track<'_>], series: &[Points], frame: &Frame, in_turn: bool) -> Markup {
     let all: Vec<Points> = series.iter().map(|series| pixels(series, frame)).collect();
     let n = all.len();
     html! {
@@ -365,11 +373,25 @@ fn marks(tracks: &[Track<'_>], series: &[Points], frame: &Frame) -> Markup {
             @if points.len() > 1 { (polyline(points, &format!("path s{}", track.network.hue))) }
         }
         @for (i, (track, points)) in tracks.iter().zip(&all).enumerate() {
-            @for point in thin(points, frame.x.range, i, n) {
+            @let kept = if in_turn { turns(points, track.turn) } else { thin(points, frame.x.range, i, n) };
+            @for point in kept {
                 (Shape::nth(track.group).draw(point, 3.3, &format!("disc f{}", track.network.hue)))
             }
         }
     }
+}
+
+/// Every n-th point, n the number of networks of the group and each starting at its own, at least
+/// 9 pixels apart.
+fn turns(points: &[(f64, f64)], (i, n): (usize, usize)) -> Points {
+    let mut kept: Points = Vec::new();
+    for (_, point) in points.iter().enumerate().filter(|(k, _)| k % n.max(1) == i) {
+        let apart = |last: &(f64, f64)| (point.0 - last.0).hypot(point.1 - last.1) >= 9.0;
+        if kept.last().is_none_or(apart) {
+            kept.push(*point);
+        }
+    }
+    kept
 }
 
 /// The points nearest to places [`SPACING`] apart, each series with its own offset, so that dots of

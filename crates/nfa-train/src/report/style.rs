@@ -44,14 +44,14 @@ text { font: 11px system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue'
 .limit { stroke: var(--theory); stroke-width: 1; stroke-dasharray: 3 2; }
 .ray { stroke: var(--ray); stroke-width: 1; fill: none; }
 .ray.mine { stroke: var(--theory); stroke-width: 1.5; }
-.raylabel { fill: var(--theory); font-size: 10px; stroke: var(--paper); stroke-width: 3px; stroke-linejoin: round; paint-order: stroke; }
+.raylabel { fill: var(--theory); font-size: 10px; stroke: var(--paper); stroke-width: 2.5px; stroke-linejoin: round; paint-order: stroke; }
 .raylabel.mine { fill: var(--soft); font-weight: 650; }
-.disc { stroke: var(--paper); stroke-width: 0.8; }
-.ring { fill: none; stroke-width: 1.1; }
+.disc { stroke: var(--paper); stroke-width: 0.8; fill-opacity: 0.9; }
+.ring { fill: none; stroke: var(--ink); stroke-width: 1; }
+.ring.faint { stroke-opacity: 0.35; }
 .path { fill: none; stroke-width: 1; stroke-opacity: 0.4; }
 .hollow { fill: var(--paper); fill-opacity: 0.8; stroke: var(--soft); stroke-width: 1.1; }
 .mark.soft { fill: var(--soft); }
-.softline { stroke: var(--soft); }
 .part-directions { fill: var(--directions); }
 .part-order { fill: var(--order); }
 .part-shape { fill: var(--shape); }
@@ -71,7 +71,7 @@ body { margin: 0 auto; padding: 2.5rem 1.25rem 4rem; max-width: 72rem; backgroun
 a { color: var(--link); text-underline-offset: .15em; }
 .over { margin: 0 0 1rem; color: var(--soft); font-size: .875rem; }
 .over span + span::before { content: '\\00b7'; margin: 0 .5em; }
-.over .name { color: var(--ink); font-weight: 650; }
+.over .study { color: var(--ink); font-weight: 650; }
 h1 { margin: 0 0 1.5rem; max-width: 32em; font: 400 clamp(1.45rem, 1.1rem + 1.7vw, 2.15rem)/1.28 'Iowan Old Style', 'Palatino Linotype', Palatino, Charter, 'Source Serif 4', Georgia, Cambria, 'Liberation Serif', serif; text-wrap: pretty; }
 h1 .evidence { font-weight: 700; }
 h1 .glyph { font-family: system-ui, 'DejaVu Sans', sans-serif; }
@@ -96,18 +96,20 @@ figure + figure { margin-top: 2.5rem; }
 .panels svg { display: block; width: 100%; height: auto; max-width: 28rem; }
 @media (min-width: 44rem) { .c2, .c3 { grid-template-columns: repeat(2, minmax(0, 1fr)); } .c1 svg { max-width: 32rem; } }
 @media (min-width: 64rem) { .c3 { grid-template-columns: repeat(3, minmax(0, 1fr)); } }
-.scroll { overflow: auto; max-height: 46rem; margin: .9rem 0; border-block: 1px solid var(--rule); }
+.scroll { overflow: auto; margin: .9rem 0; border-block: 1px solid var(--rule); }
+.scroll.tall { max-height: 46rem; }
 .scroll:focus-visible, summary:focus-visible { outline: 2px solid var(--link); outline-offset: 2px; }
 table { border-collapse: collapse; font-size: .8125rem; line-height: 1.35; font-variant-numeric: tabular-nums; min-width: 100%; }
-th, td { padding: .32rem .7rem; text-align: left; vertical-align: baseline; white-space: nowrap; border-bottom: 1px solid var(--grid); }
+th, td { padding: .32rem .55rem; text-align: left; vertical-align: baseline; white-space: nowrap; border-bottom: 1px solid var(--grid); }
 th:first-child, td:first-child { padding-left: .2rem; }
-thead th { position: sticky; top: 0; z-index: 1; background: var(--paper); font-weight: 600; color: var(--soft); box-shadow: inset 0 -1px var(--rule); }
+thead th { position: sticky; top: 0; z-index: 2; background: var(--paper); white-space: normal; vertical-align: bottom; min-width: 3.6rem; font-weight: 600; color: var(--soft); box-shadow: inset 0 -1px var(--rule); }
 tbody th { font-weight: 400; }
+.runs tr:not(.group) > th:first-child { position: sticky; left: 0; background: var(--paper); }
+.runs thead th:first-child { z-index: 3; }
 .right { text-align: right; }
 .strong { font-weight: 650; }
 .theory, .null, .why, td small { color: var(--soft); }
-td small { font-size: .75rem; }
-td.why { min-width: 20rem; white-space: normal; }
+td small { font-size: .9em; }
 .group th { padding-top: 1.1rem; font-weight: 650; font-size: .875rem; border-bottom-color: var(--rule); }
 .group span { position: sticky; left: .2rem; }
 .broken td, .broken th { color: var(--soft); }
@@ -124,15 +126,17 @@ dl.terms { display: grid; grid-template-columns: minmax(6rem, max-content) 1fr; 
 dl.terms dt { font-weight: 600; } dl.terms dd { margin: 0; }
 @media (max-width: 30rem) { body { padding: 1.5rem 1rem 3rem; } dl.terms { grid-template-columns: 1fr; gap: .1rem; } dl.terms dd { margin-bottom: .6rem; } section { margin-top: 2.5rem; } }
 @page { size: A4; margin: 15mm 14mm; }
+@page wide { size: A4 landscape; margin: 13mm 12mm; }
 @media print {
   body { max-width: none; padding: 0; font-size: 9.5pt; }
   h1 { font-size: 17pt; } .finding { font-size: 11.5pt; }
   nav { display: none; }
   section { margin-top: 8mm; }
   .panels { gap: 4mm 5mm; } .c3 { grid-template-columns: repeat(3, minmax(0, 1fr)); } .c2 { grid-template-columns: repeat(2, minmax(0, 1fr)); }
-  .panels svg, figcaption, tr, h2, h3 { break-inside: avoid; } h2, h3, summary, .finding, .group { break-after: avoid; }
-  .scroll { overflow: visible; max-height: none; } thead th { position: static; }
-  table { font-size: 6.6pt; } th, td { padding: .7mm 1.1mm; white-space: normal; } code { font-size: inherit; overflow-wrap: anywhere; } td.why { min-width: 0; }
+  .panels svg, figcaption, tr, h2, h3 { break-inside: avoid; } h2, h3, summary, figcaption, .finding, .keys, .group { break-after: avoid; }
+  .scroll, .scroll.tall { overflow: visible; max-height: none; } thead th { position: static; }
+  #runs { page: wide; } thead th { min-width: 0; }
+  table { font-size: 6.8pt; } th, td { padding: .7mm 1.1mm; } td.why, #checks td, #checks th { white-space: normal; } #checks code { overflow-wrap: anywhere; } td code, th code { font-size: inherit; }
   pre { white-space: pre-wrap; font-size: 7.5pt; }
   details:not(.raw, .raw details)::details-content { content-visibility: visible; display: block; block-size: auto; }
   details.raw:not([open]) { display: none; }
@@ -150,9 +154,7 @@ pub(crate) fn page() -> String {
 
 /// The style sheet of a figure that stands alone: plain colours, so that every viewer reads it.
 pub(crate) fn standalone() -> String {
-    COLOURS.iter().fold(FIGURE.to_string(), |style, (name, light, _)| {
-        style.replace(&format!("var(--{name})"), light)
-    })
+    COLOURS.iter().fold(FIGURE.to_string(), |style, (name, light, _)| style.replace(&format!("var(--{name})"), light))
 }
 
 /// The colours as custom properties.

@@ -7,27 +7,51 @@ use crate::study::{Study, StudyRun};
 use maud::{Markup, html};
 
 /// A box in which a wide table scrolls by itself, reachable by keyboard.
-pub(crate) fn scroll(name: &str, table: Markup) -> Markup {
-    html! { div.scroll tabindex="0" role="region" aria-label=(name) { (table) } }
+///
+/// A table of more than [`TALL`] rows scrolls in height too, under its head.
+pub(crate) fn scroll(name: &str, rows: usize, table: Markup) -> Markup {
+    html! { div.scroll.tall[rows > TALL] tabindex="0" role="region" aria-label=(name) { (table) } }
 }
 
-/// The rows of a table: (run, layer), grouped by arm.
+/// Rows of a table that stand open on the page.
+const TALL: usize = 60;
+
+/// Which columns a table of runs has beside those that every table has.
+struct Shape {
+    /// The keys that tell runs of one arm apart.
+    keys: Vec<String>,
+    /// Whether rows differ in their layer.
+    layer: bool,
+    /// Whether the imbalance ratio stands beside its law.
+    imbalance: bool,
+}
+
+impl Shape {
+    /// The number of columns.
+    fn width(&self) -> usize {
+        self.keys.len().max(1) + usize::from(self.layer) + 2 * usize::from(self.imbalance) + 11
+    }
+}
+
+/// The table of runs over the layers asked for, grouped by arm.
 pub(crate) fn html(study: &Study, law: &str, layers: &dyn Fn(usize) -> bool) -> Markup {
-    let keys = columns(study);
+    let only_first = layers(0) && !layers(1);
+    let shape = Shape {
+        keys: columns(study),
+        layer: !only_first,
+        imbalance: only_first && study.runs.iter().any(|run| facts::imbalance(run).is_some()),
+    };
     let arms = arms(study);
-    let several = (0..).take(2).filter(|layer| layers(*layer)).count() != 1 || !layers(0);
     html! {
         table.runs {
-            thead { (head(&keys, several)) }
+            thead { (head(&shape)) }
             @for arm in &arms {
                 tbody {
                     @if arms.len() > 1 {
-                        tr.group { th colspan=(keys.len() + 11 + usize::from(several)) scope="rowgroup" { span { (arm) } } }
+                        tr.group { th colspan=(shape.width()) scope="rowgroup" { span { (arm) } } }
                     }
                     @for run in study.runs.iter().filter(|run| value(run, "arm") == arm) {
-                        @for layer in rows(run, law, layers) {
-                            (row(run, law, layer, &keys, several))
-                        }
+                        @for layer in rows(run, law, layers) { (row(run, law, layer, &shape)) }
                     }
                 }
             }
@@ -55,6 +79,35 @@ fn columns(study: &Study) -> Vec<String> {
     varying.filter(|key| key != "arm").collect()
 }
 
+/// The value of a run's key; where only other arms vary it, the resolved configuration's.
+fn setting(run: &StudyRun, key: &str) -> String {
+    let known = value(run, key);
+    if !known.is_empty() || key == "arm" {
+        return known.to_string();
+    }
+    let mut parts = key.split('.');
+    let first = parts.next().and_then(|part| run.config.get(part));
+    match parts.try_fold(first, |at, part| at.map(|at| at.get(part))) {
+        Some(Some(toml::Value::String(text))) => text.clone(),
+        Some(Some(value)) => value.to_string(),
+        _ => String::new(),
+    }
+}
+
+/// The verdicts of a layer over all completed runs, in the order of their first run.
+pub(crate) fn verdicts<'a>(study: &'a Study, law: &str, layer: usize) -> Vec<(&'a str, usize)> {
+    let mut counts: Vec<(&str, usize)> = Vec::new();
+    for run in study.runs.iter().filter(|run| facts::completed(run)) {
+        if let Some(word) = facts::word(run, law, "verdict", layer) {
+            match counts.iter_mut().find(|(known, _)| *known == word) {
+                Some((_, n)) => *n += 1,
+                None => counts.push((word, 1)),
+            }
+        }
+    }
+    counts
+}
+
 /// The arms, in the plan's order; one empty name where there are none.
 fn arms(study: &Study) -> Vec<String> {
     let mut arms: Vec<String> = Vec::new();
@@ -68,12 +121,12 @@ fn arms(study: &Study) -> Vec<String> {
 }
 
 /// The head of the table.
-fn head(keys: &[String], several: bool) -> Markup {
+fn head(shape: &Shape) -> Markup {
     html! {
         tr {
-            @if keys.is_empty() { th { "run" } }
-            @for key in keys { th.right title=(key) { (short(key)) } }
-            @if several { th.right { "layer" } }
+            @if shape.keys.is_empty() { th { "run" } }
+            @for key in &shape.keys { th.right title=(key) { (short(key)) } }
+            @if shape.layer { th.right { "layer" } }
             th.right { "α measured" }
             th.right { "α theory" }
             th { "verdict" }
@@ -83,6 +136,10 @@ fn head(keys: &[String], several: bool) -> Markup {
             th.right { "shape" }
             th.right title="misfit of a randomly rotated matrix" { "null: random" }
             th.right title="misfit before training" { "null: at start" }
+            @if shape.imbalance {
+                th.right title="|D| over its value at step 0, of the pair of layers furthest from the law" { "imbalance ratio" }
+                th.right { "its law" }
+            }
             th.right { "test error" }
             th { "why" }
         }
@@ -90,27 +147,37 @@ fn head(keys: &[String], several: bool) -> Markup {
 }
 
 /// One run and layer.
-fn row(run: &StudyRun, law: &str, layer: usize, keys: &[String], several: bool) -> Markup {
+fn row(run: &StudyRun, law: &str, layer: usize, shape: &Shape) -> Markup {
     let number = |quantity: &str| facts::measured(run, law, quantity, layer);
     let done = facts::completed(run);
     html! {
         tr.broken[!done] {
-            @if keys.is_empty() { th scope="row" { (run.id) } }
-            @for key in keys { th.right scope="row" { (value(run, key)) } }
-            @if several { td.right { (layer) } }
+            @if shape.keys.is_empty() { th scope="row" { (run.id) } }
+            @for key in &shape.keys { th.right scope="row" { (setting(run, key)) } }
+            @if shape.layer { td.right { (layer) } }
             td.right.strong { (fixed(number("alpha"), 4)) }
             td.right.theory { (fixed(number("predicted"), 4)) }
             td { (verdict(run, law, layer)) }
-            td.right.strong { (maybe(number("misfit"), 2)) }
+            td.right.strong { (maybe(number("misfit"))) }
             @for part in ["directions", "order", "shape"] {
-                td.right { (maybe(number(&format!("parts.{part}")), 2)) }
+                td.right { (maybe(number(&format!("parts.{part}")))) }
             }
-            td.right.null { (maybe(number("null.haar"), 2)) }
-            td.right.null { (maybe(number("null.init"), 2)) }
+            td.right.null { (maybe(number("null.haar"))) }
+            td.right.null { (maybe(number("null.init"))) }
+            @if shape.imbalance {
+                @let imbalance = facts::imbalance(run);
+                td.right { (number_or_dash(imbalance.map(|imbalance| imbalance.ratio))) }
+                td.right.theory { (number_or_dash(imbalance.and_then(|imbalance| imbalance.law))) }
+            }
             td.right { (task(run)) }
             td.why { (why(run, law, layer)) }
         }
     }
+}
+
+/// A ratio to three digits, or the mark of an undefined one.
+fn number_or_dash(value: Option<f64>) -> String {
+    value.map_or_else(|| UNDEFINED.to_string(), |value| sig(value, 3))
 }
 
 /// The verdict as a chip, told apart by mark and word as well as colour; how a run ended, where it
@@ -193,9 +260,9 @@ pub fn text(study: &Study, width: usize, color: bool) -> String {
         ("alpha", true, 0),
         ("theory", true, 0),
         ("1-cos", true, 3),
-        ("imbalance", true, 4),
-        ("its law", true, 4),
-        ("misfit", true, 2),
+        ("imbal.", true, 2),
+        ("its law", true, 2),
+        ("misfit", true, 4),
         ("test", true, 5),
         ("verdict", false, 1),
         ("met", true, 1),
@@ -223,10 +290,8 @@ fn keys_of(study: &Study) -> Vec<String> {
 
 /// The cells of one run.
 fn line(study: &Study, run: &StudyRun, law: &str, names: &[String]) -> Line {
-    let mut cells: Vec<String> = names
-        .iter()
-        .map(|name| if name == "run" { run.id.clone() } else { value(run, name).to_string() })
-        .collect();
+    let mut cells: Vec<String> =
+        names.iter().map(|name| if name == "run" { run.id.clone() } else { setting(run, name) }).collect();
     let number = |quantity: &str| facts::measured(run, law, quantity, 0);
     let plain = |value: Option<f64>, digits| value.map_or("-".to_string(), |v| ascii(v, digits));
     let decimals = |value: Option<f64>| value.map_or("-".to_string(), |v| format!("{v:.4}"));
@@ -234,8 +299,8 @@ fn line(study: &Study, run: &StudyRun, law: &str, names: &[String]) -> Line {
     cells.push(decimals(number("predicted")));
     cells.push(plain(number("one_minus_cosine"), 2));
     let imbalance = facts::imbalance(run);
-    cells.push(plain(imbalance.map(|imbalance| imbalance.ratio), 4));
-    cells.push(plain(imbalance.and_then(|imbalance| imbalance.law), 4));
+    cells.push(plain(imbalance.map(|imbalance| imbalance.ratio), 3));
+    cells.push(plain(imbalance.and_then(|imbalance| imbalance.law), 3));
     cells.push(plain(number("misfit"), 2));
     cells.push(match facts::task(run) {
         Some(Task::Wrong(share)) => format!("{:.1}%", 100.0 * share),
@@ -248,12 +313,8 @@ fn line(study: &Study, run: &StudyRun, law: &str, names: &[String]) -> Line {
         run.outcome.clone()
     };
     cells.push(verdict.clone());
-    let checks: Vec<bool> = study
-        .expectations
-        .iter()
-        .filter(|checked| checked.run == run.id)
-        .map(|checked| checked.met)
-        .collect();
+    let checks: Vec<bool> =
+        study.expectations.iter().filter(|checked| checked.run == run.id).map(|checked| checked.met).collect();
     cells.push(if checks.is_empty() {
         "-".to_string()
     } else {
@@ -270,9 +331,7 @@ fn column_width(columns: &[Column], lines: &[Line], i: usize) -> usize {
 
 /// The columns that are kept: without a value anywhere, none; then by rank until the line fits.
 fn fit(columns: &[Column], lines: &[Line], width: usize) -> Vec<usize> {
-    let used = |i: &usize| {
-        columns[*i].rank == 0 || lines.iter().any(|line| line.cells[*i] != "-")
-    };
+    let used = |i: &usize| columns[*i].rank == 0 || lines.iter().any(|line| line.cells[*i] != "-");
     let mut kept: Vec<usize> = (0..columns.len()).filter(used).collect();
     let length = |kept: &[usize]| -> usize {
         kept.iter().map(|i| column_width(columns, lines, *i) + 2).sum::<usize>().saturating_sub(2)
@@ -288,9 +347,7 @@ fn fit(columns: &[Column], lines: &[Line], width: usize) -> Vec<usize> {
 
 /// The head line.
 fn header(columns: &[Column], lines: &[Line], kept: &[usize]) -> String {
-    let cells = kept.iter().map(|i| {
-        pad(&columns[*i].name, column_width(columns, lines, *i), columns[*i].right)
-    });
+    let cells = kept.iter().map(|i| pad(&columns[*i].name, column_width(columns, lines, *i), columns[*i].right));
     cells.collect::<Vec<_>>().join("  ").trim_end().to_string()
 }
 
@@ -367,7 +424,7 @@ mod tests {
     fn a_narrow_terminal_gets_fewer_columns() {
         let narrow = text(&sample::study(), 50, false);
         assert!(narrow.lines().take(5).all(|line| line.chars().count() <= 50), "{narrow}");
-        assert!(narrow.contains("verdict") && !narrow.contains("imbalance"));
+        assert!(narrow.contains("verdict") && !narrow.contains("1-cos"));
     }
 
     #[test]

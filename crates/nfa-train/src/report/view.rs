@@ -73,10 +73,7 @@ type Varying = Vec<(String, Vec<String>)>;
 
 /// The value of a run's key; empty where it has none.
 pub(crate) fn value<'a>(run: &'a StudyRun, key: &str) -> &'a str {
-    run.keys
-        .iter()
-        .find(|(name, _)| name == key)
-        .map_or("", |(_, value)| value)
+    run.keys.iter().find(|(name, _)| name == key).map_or("", |(_, value)| value)
 }
 
 /// The keys of which runs have different values.
@@ -115,19 +112,14 @@ fn values(study: &Study, key: Option<&str>) -> Vec<String> {
 fn hue_key(varying: &Varying) -> Option<String> {
     let named = |name: &str| varying.iter().find(|(key, _)| key == name);
     let beside = varying.iter().find(|(key, _)| key != "arm" && key != "seed");
-    named("model.depth")
-        .or(beside)
-        .or_else(|| varying.first())
-        .map(|(key, _)| key.clone())
+    named("model.depth").or(beside).or_else(|| varying.first()).map(|(key, _)| key.clone())
 }
 
 /// Panels are arms where there are any, else the first other key of few values.
 fn panel_key(varying: &Varying, hue: Option<&str>) -> Option<String> {
     let other = |key: &str| Some(key) != hue;
     let arm = varying.iter().find(|(key, _)| key == "arm" && other(key));
-    let few = varying
-        .iter()
-        .find(|(key, values)| other(key) && key != "seed" && values.len() <= PANELS);
+    let few = varying.iter().find(|(key, values)| other(key) && key != "seed" && values.len() <= PANELS);
     arm.or(few).map(|(key, _)| key.clone())
 }
 
@@ -137,9 +129,7 @@ fn spread(items: Vec<String>, most: usize) -> Vec<String> {
     if n <= most || most < 2 {
         return items;
     }
-    (0..most)
-        .filter_map(|i| items.get(i * (n - 1) / (most - 1)).cloned())
-        .collect()
+    (0..most).filter_map(|i| items.get(i * (n - 1) / (most - 1)).cloned()).collect()
 }
 
 /// The name of a panel: the arm itself, `key = value`, or the study's name.
@@ -172,12 +162,14 @@ fn networks<'a>(
     networks
 }
 
-/// `L = 3`, `lr = 0.1`, the arm, or the run's id.
+/// `L = 3`, `lr = 0.1`, a word (`relu`, an arm), or the run's id.
 fn label(run: &StudyRun, hue: Option<&str>, value: &str) -> String {
     match hue {
         Some("model.depth") => format!("L = {value}"),
-        Some("arm") => value.to_string(),
-        Some(key) => format!("{} = {value}", short(key)),
+        Some(key) if key != "arm" && value.parse::<f64>().is_ok() => {
+            format!("{} = {value}", short(key))
+        }
+        Some(_) => value.to_string(),
         None => facts::depth(run).map_or_else(|| run.id.clone(), |depth| format!("L = {depth}")),
     }
 }
@@ -188,21 +180,16 @@ fn choice(study: &Study, panels: &[Panel<'_>], used: [Option<&str>; 2], varying:
     if drawn.len() == study.runs.len() {
         return String::new();
     }
-    let held: Vec<String> = varying
-        .iter()
-        .filter(|(key, _)| !used.contains(&Some(key.as_str())))
-        .filter_map(|(key, _)| held(&drawn, key))
-        .collect();
+    let others = varying.iter().filter(|(key, _)| !used.contains(&Some(key.as_str())));
+    let (names, held): (Vec<String>, Vec<String>) =
+        others.filter_map(|(key, _)| Some((short(key).to_string(), held(&drawn, key)?))).unzip();
     let held = if held.is_empty() {
         String::new()
     } else {
-        format!(", of those that differ in nothing else the first in the plan ({})", held.join("; "))
+        let names = list(&names, 4);
+        format!("; of those that differ only in {names} the first in the plan ({})", held.join("; "))
     };
-    format!(
-        "Drawn: {} of {}{held}. The table below has all of them.",
-        drawn.len(),
-        count(study.runs.len(), "run")
-    )
+    format!("Drawn: {} of {}{held}. The table below has all of them.", drawn.len(), count(study.runs.len(), "run"))
 }
 
 /// `lr = 0.02, 0.2`: the values of a key among the runs drawn.

@@ -1,0 +1,384 @@
+//! Datasets: one file each, one line each in [`datasets`]; what is common to all is here.
+
+use std::path::PathBuf;
+
+use burn::tensor::{Device, Tensor, TensorData};
+use nfa_models::spec::Component;
+use nfa_models::{Registry, SpecError, Stream};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::device::Dtype;
+
+pub mod digits;
+pub mod idx;
+pub mod linear_teacher;
+
+/// Every built-in dataset: one line each.
+pub fn datasets() -> Registry<dyn Source> {
+    Registry::new("dataset").with::<linear_teacher::LinearTeacher>().with::<digits::Digits>()
+}
+
+/// What loading may need.
+#[derive(Clone, Debug)]
+pub struct LoadContext {
+    /// For what is drawn.
+    pub stream: Stream,
+    /// The folder that relative paths start from.
+    pub base: PathBuf,
+    /// Rows to hold out, for sources that draw them in addition.
+    pub test: Holdout,
+}
+
+/// Where rows come from. Building one reads nothing; [`Source::load`] does.
+pub trait Source: Send {
+    /// Inputs and targets as they are, before scaling and splitting.
+    ///
+    /// # Errors
+    /// The file, row and column at fault, and why.
+    fn load(&self, context: &LoadContext) -> Result<Raw, SpecError>;
+
+    /// What `scale` and `center` are unless the file says otherwise.
+    fn defaults(&self) -> (f64, bool) {
+        (1.0, false)
+    }
+}
+
+impl Component for dyn Source {
+    type Context<'a> = ();
+}
+
+/// Rows as a source has them, in host `f64`.
+#[derive(Clone, Debug)]
+pub struct Raw {
+    /// Row-major, `[rows, inputs]`.
+    pub inputs: Vec<f64>,
+    /// d.
+    pub dim: usize,
+    /// One per row.
+    pub targets: Targets,
+    /// How many of the last rows are held out, where the source drew them for that.
+    pub drawn_test: Option<usize>,
+}
+
+/// Targets of rows.
+#[derive(Clone, Debug)]
+pub enum Targets {
+    /// A class each, below `count`.
+    Classes {
+        /// One per row.
+        labels: Vec<usize>,
+        /// Number of classes.
+        count: usize,
+    },
+    /// Row-major, `[rows, dim]`.
+    Values {
+        /// Entries.
+        values: Vec<f64>,
+        /// c.
+        dim: usize,
+    },
+}
+
+/// `test`: a share below 1, or a number of rows.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Holdout(pub f64);
+
+impl Holdout {
+    /// Rows held out of `rows`.
+    pub fn of(self, rows: usize) -> usize {
+        let Holdout(value) = self;
+        if value < 1.0 { (value * rows as f64).round() as usize } else { value as usize }
+    }
+}
+
+/// How integer targets are presented.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TargetForm {
+    /// Classes become one-hot rows under losses that want them.
+    Auto,
+    /// One-hot rows.
+    OneHot,
+    /// One number.
+    Float,
+}
+
+/// Sample weights in a file: a list, or the path of a text file with one number per line.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum WeightSource {
+    /// One per training row.
+    List(Vec<f64>),
+    /// Relative to the experiment file.
+    File(String),
+}
+
+/// The keys of `[data]` that every kind has.
+///
+/// | key | default | meaning |
+/// |---|---|---|
+/// | `scale` | 1 (digits 1/16) | multiplies the inputs |
+/// | `center` | false (digits true) | subtracts the training rows' column means |
+/// | `standardize` | false | also divides by the training rows' column deviations |
+/// | `targets` | `"auto"` | `"one_hot"` or `"float"` for integer targets |
+/// | `test` | 0 | share below 1, or number of rows, held out by the seed |
+/// | `limit` | | the first rows only |
+/// | `weights` | | sample weights of the training rows, scaled to mean 1 |
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Preparation {
+    /// Multiplies the inputs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scale: Option<f64>,
+    /// Subtract column means.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub center: Option<bool>,
+    /// Divide by column deviations too.
+    #[serde(default)]
+    pub standardize: bool,
+    /// Integer targets.
+    #[serde(default = "auto")]
+    pub targets: TargetForm,
+    /// Held-out rows.
+    #[serde(default = "none_held_out")]
+    pub test: Holdout,
+    /// The first rows only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<usize>,
+    /// Sample weights.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weights: Option<WeightSource>,
+}
+
+fn auto() -> TargetForm {
+    TargetForm::Auto
+}
+
+fn none_held_out() -> Holdout {
+    Holdout(0.0)
+}
+
+impl Preparation {
+    /// The keys that belong here; all others are the kind's own.
+    pub const KEYS: [&'static str; 7] = ["scale", "center", "standardize", "targets", "test", "limit", "weights"];
+
+    /// Checks the values.
+    ///
+    /// # Errors
+    /// The key at fault and why.
+    pub fn check(&self) -> Result<(), SpecError> {
+        let Holdout(test) = self.test;
+        if !(test.is_finite() && test >= 0.0 && (test < 1.0 || test.fract() == 0.0)) {
+            return Err(SpecError::value("test", format!("is a share below 1 or a whole number of rows, not {test}")));
+        }
+        if let Some(scale) = self.scale
+            && !(scale.is_finite() && scale != 0.0)
+        {
+            return Err(SpecError::value("scale", format!("must be finite and not 0, not {scale}")));
+        }
+        if self.limit == Some(0) {
+            return Err(SpecError::value("limit", "must be at least 1".into()));
+        }
+        if let Some(WeightSource::List(list)) = &self.weights {
+            check_weights(list)?;
+        }
+        Ok(())
+    }
+}
+
+fn check_weights(list: &[f64]) -> Result<(), SpecError> {
+    match list.iter().position(|w| !(w.is_finite() && *w >= 0.0)) {
+        Some(row) => Err(SpecError::value(
+            "weights",
+            format!("of row {row} is {}; weights are finite and not negative", list[row]),
+        )),
+        None if list.iter().sum::<f64>() > 0.0 => Ok(()),
+        None => Err(SpecError::value("weights", "are all 0".into())),
+    }
+}
+
+/// Rows on a device.
+#[derive(Clone, Debug)]
+pub struct Split {
+    /// `[n, d]`.
+    pub inputs: Tensor<2>,
+    /// `[n, c]`.
+    pub targets: Tensor<2>,
+    /// Sample weights of mean 1, one per row.
+    pub weights: Option<Vec<f64>>,
+}
+
+impl Split {
+    /// n.
+    pub fn rows(&self) -> usize {
+        self.inputs.dims()[0]
+    }
+
+    /// The weights as a column beside the rows.
+    ///
+    /// # Shapes
+    /// `[n, 1]`
+    pub fn weight_column(&self) -> Option<Tensor<2>> {
+        let weights = self.weights.as_ref()?;
+        let data = TensorData::new(weights.clone(), [weights.len(), 1]);
+        Some(Tensor::from_data(data, (&self.inputs.device(), self.inputs.dtype())))
+    }
+}
+
+/// A prepared dataset.
+#[derive(Clone, Debug)]
+pub struct Data {
+    /// What is trained on, and measured on.
+    pub train: Split,
+    /// What is held out.
+    pub test: Option<Split>,
+    /// Whether targets are classes.
+    pub classes: bool,
+    /// Of every number above, in hexadecimal.
+    pub sha256: String,
+}
+
+/// Host rows of one split.
+struct Rows {
+    inputs: Vec<f64>,
+    targets: Vec<f64>,
+    count: usize,
+}
+
+/// Loads, scales, splits and uploads.
+///
+/// # Errors
+/// The key or the file at fault and why.
+pub fn prepare(
+    source: &dyn Source,
+    preparation: &Preparation,
+    one_hot: bool,
+    context: &LoadContext,
+    device: &Device,
+    dtype: Dtype,
+) -> Result<Data, SpecError> {
+    let raw = source.load(context)?;
+    let d = raw.dim;
+    let mut rows = raw.inputs.len().checked_div(d).unwrap_or(0);
+    if let Some(limit) = preparation.limit
+        && raw.drawn_test.is_none()
+    {
+        rows = rows.min(limit);
+    }
+    if let Some(bad) = raw.inputs[..rows * d].iter().position(|v| !v.is_finite()) {
+        return Err(SpecError::value("", format!("input row {}, column {} is not finite", bad / d, bad % d)));
+    }
+    let classes = matches!(raw.targets, Targets::Classes { .. });
+    let (targets, c) = encode(&raw.targets, preparation.targets, one_hot)?;
+    // Which rows train: the first for sources that drew test rows at the end, else drawn by the seed.
+    let held = raw.drawn_test.unwrap_or_else(|| preparation.test.of(rows));
+    if held >= rows {
+        return Err(SpecError::value("test", format!("holds out {held} of {rows} rows; none is left to train on")));
+    }
+    let mut order: Vec<usize> = match raw.drawn_test {
+        Some(_) => (0..rows).collect(),
+        None if held > 0 => context.stream.fork("split").permutation(rows),
+        None => (0..rows).collect(),
+    };
+    let mut test_order = order.split_off(rows - held);
+    // In the file's order within each split, so that weights given per row keep their meaning.
+    order.sort_unstable();
+    test_order.sort_unstable();
+    let (default_scale, default_center) = source.defaults();
+    let scale = preparation.scale.unwrap_or(default_scale);
+    let center = preparation.center.unwrap_or(default_center) || preparation.standardize;
+    let gather = |order: &[usize]| Rows {
+        inputs: order.iter().flat_map(|&i| raw.inputs[i * d..(i + 1) * d].iter().map(|v| v * scale)).collect(),
+        targets: order.iter().flat_map(|&i| targets[i * c..(i + 1) * c].iter().copied()).collect(),
+        count: order.len(),
+    };
+    let (mut train, mut test) = (gather(&order), gather(&test_order));
+    if center {
+        let n = train.count as f64;
+        let mut means = vec![0.0; d];
+        for row in train.inputs.chunks_exact(d) {
+            means.iter_mut().zip(row).for_each(|(mean, v)| *mean += v / n);
+        }
+        let mut deviations = vec![1.0; d];
+        if preparation.standardize {
+            deviations.fill(0.0);
+            for row in train.inputs.chunks_exact(d) {
+                deviations.iter_mut().zip(row).zip(&means).for_each(|((s, v), mean)| *s += (v - mean).powi(2) / n);
+            }
+            // A constant column stays 0 instead of becoming rounding blown up.
+            deviations.iter_mut().for_each(|s| *s = if *s > 0.0 { s.sqrt() } else { 1.0 });
+        }
+        for split in [&mut train, &mut test] {
+            for row in split.inputs.chunks_exact_mut(d) {
+                row.iter_mut().zip(&means).zip(&deviations).for_each(|((v, mean), s)| *v = (*v - mean) / s);
+            }
+        }
+    }
+    let weights = match &preparation.weights {
+        None => None,
+        Some(source) => Some(sample_weights(source, train.count, context)?),
+    };
+    let mut hash = Sha256::new();
+    for part in [&train.inputs, &train.targets, &test.inputs, &test.targets, weights.as_ref().unwrap_or(&Vec::new())] {
+        for value in part {
+            hash.update(value.to_le_bytes());
+        }
+    }
+    let sha256 = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+    let upload = |rows: Rows, weights: Option<Vec<f64>>| Split {
+        inputs: Tensor::from_data(TensorData::new(rows.inputs, [rows.count, d]), (device, dtype.burn())),
+        targets: Tensor::from_data(TensorData::new(rows.targets, [rows.count, c]), (device, dtype.burn())),
+        weights,
+    };
+    let test = (test.count > 0).then(|| upload(test, None));
+    Ok(Data { train: upload(train, weights), test, classes, sha256 })
+}
+
+/// Target rows and their length.
+fn encode(targets: &Targets, form: TargetForm, one_hot: bool) -> Result<(Vec<f64>, usize), SpecError> {
+    match (targets, form) {
+        (Targets::Values { values, dim }, TargetForm::Auto | TargetForm::Float) => Ok((values.clone(), *dim)),
+        (Targets::Values { .. }, TargetForm::OneHot) => Err(SpecError::value(
+            "targets",
+            "are not classes, so they have no one-hot form; use \"auto\" or \"float\"".into(),
+        )),
+        (Targets::Classes { labels, .. }, TargetForm::Float) => Ok((labels.iter().map(|&k| k as f64).collect(), 1)),
+        (Targets::Classes { labels, count }, TargetForm::OneHot) => Ok((hot(labels, *count), *count)),
+        (Targets::Classes { labels, count }, TargetForm::Auto) if one_hot => Ok((hot(labels, *count), *count)),
+        (Targets::Classes { labels, .. }, TargetForm::Auto) => Ok((labels.iter().map(|&k| k as f64).collect(), 1)),
+    }
+}
+
+fn hot(labels: &[usize], count: usize) -> Vec<f64> {
+    labels.iter().flat_map(|&label| (0..count).map(move |k| if k == label { 1.0 } else { 0.0 })).collect()
+}
+
+fn sample_weights(source: &WeightSource, rows: usize, context: &LoadContext) -> Result<Vec<f64>, SpecError> {
+    let list = match source {
+        WeightSource::List(list) => list.clone(),
+        WeightSource::File(file) => {
+            let path = context.base.join(file);
+            let text = crate::store::Store::read(&crate::store::Disk, &path)
+                .map_err(|error| SpecError::value("weights", format!("{}: {error}", path.display())))?;
+            let text = String::from_utf8_lossy(&text);
+            let mut list = Vec::new();
+            for (line, field) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
+                list.push(field.trim().parse().map_err(|_| {
+                    SpecError::value(
+                        "weights",
+                        format!("{}:{}: `{}` is no number", path.display(), line + 1, field.trim()),
+                    )
+                })?);
+            }
+            list
+        }
+    };
+    check_weights(&list)?;
+    if list.len() != rows {
+        return Err(SpecError::value("weights", format!("has {} entries for {rows} training rows", list.len())));
+    }
+    let mean = list.iter().sum::<f64>() / rows as f64;
+    Ok(list.into_iter().map(|w| w / mean).collect())
+}

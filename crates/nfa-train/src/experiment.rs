@@ -1,0 +1,237 @@
+//! An experiment file: what is claimed, how it is run, what is expected.
+
+use std::path::{Path, PathBuf};
+
+use nfa_models::SpecError;
+use toml::{Table, Value};
+
+use crate::error::{Error, Result};
+use crate::expect::Expectation;
+use crate::registries::Registries;
+use crate::resolved::RUN_KEYS;
+use crate::toml_text::{get, line_column, override_with, position};
+
+/// A parsed experiment file with the command line's overrides applied.
+#[derive(Clone, Debug)]
+pub struct Experiment {
+    /// The folder under `--out`.
+    pub name: String,
+    /// Stable claim id.
+    pub id: Option<String>,
+    /// What it claims.
+    pub claim: Option<String>,
+    /// Where the claim comes from.
+    pub reference: Option<String>,
+    /// The file's text.
+    pub source: String,
+    /// Where it was read, for messages.
+    pub origin: String,
+    /// The folder that relative paths start from.
+    pub base: PathBuf,
+    /// Run keys before arms and grids.
+    pub run: Table,
+    /// Arms, or one unnamed.
+    pub arms: Vec<Arm>,
+    /// `[grid]` and `--grid`.
+    pub grid: Grid,
+    /// `[[expect]]`.
+    pub expectations: Vec<Expectation>,
+}
+
+/// Axes of a grid: dotted key, values.
+pub type Grid = Vec<(String, Vec<Value>)>;
+
+/// One `[[arm]]`.
+#[derive(Clone, Debug, Default)]
+pub struct Arm {
+    /// Its name; `None` for the one that stands where there are no arms.
+    pub name: Option<String>,
+    /// Its place in the file.
+    pub index: usize,
+    /// Dotted keys that it overrides.
+    pub overrides: Vec<(String, Value)>,
+    /// Axes that it adds.
+    pub grid: Grid,
+}
+
+const TOP_KEYS: [&str; 7] = ["name", "id", "claim", "reference", "grid", "arm", "expect"];
+
+impl Experiment {
+    /// Reads an experiment and applies overrides (`--set`, `--seed`, ...: dotted key, value).
+    ///
+    /// # Errors
+    /// Broken TOML, unknown keys, wrong types: with file, line, key and what could be meant.
+    pub fn parse(
+        source: String,
+        origin: &str,
+        base: &Path,
+        overrides: &[(String, Value)],
+        grid: &Grid,
+        registries: &Registries,
+    ) -> Result<Self> {
+        let mut table: Table = source.parse().map_err(|error: toml::de::Error| {
+            let place = error.span().map_or((1, 1), |span| line_column(&source, span.start));
+            let (line, column) = place;
+            Error::input(format!("{origin}:{line}:{column}: broken TOML: {}", error.message()))
+        })?;
+        for (key, value) in overrides {
+            override_with(&mut table, key, value.clone()).map_err(|error| Error::input(format!("--set {error}")))?;
+        }
+        let mut experiment = Experiment::from_table(&table, source.clone(), origin, base)
+            .map_err(|error| locate(error, &source, origin, overrides))?;
+        experiment.grid.extend(grid.iter().cloned());
+        // A typo must be refused before anything starts, in every arm.
+        for (metric, index) in experiment.expectations.iter().map(|e| &e.metric).zip(0..) {
+            check_metric(metric, registries)
+                .map_err(|error| locate(error.under(&format!("expect.{index}")), &source, origin, overrides))?;
+        }
+        Ok(experiment)
+    }
+
+    fn from_table(table: &Table, source: String, origin: &str, base: &Path) -> std::result::Result<Self, SpecError> {
+        for key in table.keys() {
+            if !TOP_KEYS.contains(&key.as_str()) && !RUN_KEYS.contains(&key.as_str()) {
+                return Err(SpecError::unknown(key, "key", key, TOP_KEYS.into_iter().chain(RUN_KEYS)));
+            }
+        }
+        let text = |key: &str| match table.get(key) {
+            None => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text.clone())),
+            Some(other) => Err(SpecError::value(key, format!("must be a string, not {other}"))),
+        };
+        let name = text("name")?.ok_or_else(|| SpecError::value("name", "is required and missing".into()))?;
+        if name.is_empty() || name.starts_with('.') || name.contains(['/', '\\', ':']) {
+            return Err(SpecError::value("name", format!("is a folder's name under --out, so not `{name}`")));
+        }
+        let grid = match table.get("grid") {
+            None => Vec::new(),
+            Some(Value::Table(grid)) => axes(grid).map_err(|error| error.under("grid"))?,
+            Some(other) => return Err(SpecError::value("grid", format!("must be a table, not {other}"))),
+        };
+        let arms = match table.get("arm") {
+            None => vec![Arm::default()],
+            Some(Value::Array(list)) => list
+                .iter()
+                .enumerate()
+                .map(|(index, arm)| Arm::parse(index, arm).map_err(|error| error.under(&format!("arm.{index}"))))
+                .collect::<std::result::Result<Vec<_>, _>>()?,
+            Some(other) => return Err(SpecError::value("arm", format!("is written [[arm]], not {other}"))),
+        };
+        let expectations = match table.get("expect") {
+            None => Vec::new(),
+            Some(Value::Array(list)) => list
+                .iter()
+                .enumerate()
+                .map(|(index, expect)| {
+                    Expectation::parse(expect).map_err(|error| error.under(&format!("expect.{index}")))
+                })
+                .collect::<std::result::Result<Vec<_>, _>>()?,
+            Some(other) => return Err(SpecError::value("expect", format!("is written [[expect]], not {other}"))),
+        };
+        let run = table.iter().filter(|(key, _)| RUN_KEYS.contains(&key.as_str())).map(|(k, v)| (k.clone(), v.clone()));
+        Ok(Experiment {
+            name,
+            id: text("id")?,
+            claim: text("claim")?,
+            reference: text("reference")?,
+            source,
+            origin: origin.into(),
+            base: base.into(),
+            run: run.collect(),
+            arms,
+            grid,
+            expectations,
+        })
+    }
+}
+
+fn axes(grid: &Table) -> std::result::Result<Grid, SpecError> {
+    grid.iter()
+        .map(|(key, values)| match values {
+            Value::Array(values) if !values.is_empty() => Ok((key.clone(), values.clone())),
+            _ => Err(SpecError::value(
+                key,
+                "must be a list with at least one value; quote dotted keys: \"model.depth\" = [2, 3]".into(),
+            )),
+        })
+        .collect()
+}
+
+impl Arm {
+    fn parse(index: usize, arm: &Value) -> std::result::Result<Self, SpecError> {
+        let table = arm.as_table().ok_or_else(|| SpecError::value("", "must be a table".into()))?;
+        let mut parsed = Arm { index, ..Arm::default() };
+        for (key, value) in table {
+            match (key.as_str(), value) {
+                ("name", Value::String(name)) if !name.is_empty() => parsed.name = Some(name.clone()),
+                ("name", other) => {
+                    return Err(SpecError::value("name", format!("must be a non-empty string, not {other}")));
+                }
+                ("grid", Value::Table(grid)) => parsed.grid = axes(grid).map_err(|error| error.under("grid"))?,
+                ("grid", other) => return Err(SpecError::value("grid", format!("must be a table, not {other}"))),
+                // A whole section: another kind replaces it, else its keys override one by one.
+                (section, Value::Table(keys)) if RUN_KEYS.contains(&section) && !keys.contains_key("kind") => {
+                    parsed.overrides.extend(keys.iter().map(|(k, v)| (format!("{section}.{k}"), v.clone())));
+                }
+                (key, value) => {
+                    let top = key.split('.').next().unwrap_or(key);
+                    if !RUN_KEYS.contains(&top) {
+                        return Err(SpecError::unknown(key, "key", top, ["name", "grid"].into_iter().chain(RUN_KEYS)));
+                    }
+                    parsed.overrides.push((key.to_string(), value.clone()));
+                }
+            }
+        }
+        if parsed.name.is_none() {
+            return Err(SpecError::value("name", "is required and missing".into()));
+        }
+        Ok(parsed)
+    }
+}
+
+/// The part of a column before its first dot or `@` must be a law, a metric's column, `outcome`.
+fn check_metric(metric: &str, registries: &Registries) -> std::result::Result<(), SpecError> {
+    let mut known: Vec<String> = registries.laws.rows().iter().map(|law| law.name.to_string()).collect();
+    for row in registries.metrics.rows() {
+        known.extend((row.info)().into_iter().map(|info| head(&info.name).to_string()));
+    }
+    known.extend(["outcome".to_string(), "step".to_string()]);
+    if known.iter().any(|name| name == head(metric)) {
+        Ok(())
+    } else {
+        Err(SpecError::unknown("metric", "law or metric", head(metric), known.iter().map(String::as_str)))
+    }
+}
+
+fn head(column: &str) -> &str {
+    column.split(['.', '@']).next().unwrap_or(column)
+}
+
+/// Adds file and line to a complaint about a key, or says that the command line set it.
+pub fn locate(error: SpecError, source: &str, origin: &str, overrides: &[(String, Value)]) -> Error {
+    let path = &error.path;
+    if let Some((key, _)) = overrides.iter().find(|(key, _)| path == key || path.starts_with(&format!("{key}."))) {
+        return Error::input(format!("command line ({key}): {error}"));
+    }
+    match position(source, path) {
+        Some((line, column)) => Error::input(format!("{origin}:{line}:{column}: {error}")),
+        None => Error::input(format!("{origin}: {error}")),
+    }
+}
+
+/// Where a run key stands: in the arm that overrides it, or in the file's own table.
+pub fn arm_path(arm: &Arm, path: &str) -> String {
+    let overridden = arm.overrides.iter().any(|(key, _)| path == key || path.starts_with(&format!("{key}.")));
+    let in_grid = arm.grid.iter().any(|(key, _)| path == key);
+    match (overridden, in_grid) {
+        (true, _) => format!("arm.{}.{path}", arm.index),
+        (_, true) => format!("arm.{}.grid.{path}", arm.index),
+        _ => path.to_string(),
+    }
+}
+
+/// The depth L of a model's table: `depth`, or one more than its `widths`.
+pub fn depth_of(config: &Table) -> Option<f64> {
+    let depth = get(config, "model.depth").and_then(crate::toml_text::number);
+    depth.or_else(|| get(config, "model.widths")?.as_array().map(|widths| widths.len() as f64 + 1.0))
+}

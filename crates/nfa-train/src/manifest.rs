@@ -1,0 +1,60 @@
+//! What a run ran on: kept apart from the records, which it never changes.
+
+use serde_json::{Value, json};
+
+use crate::plan::PlannedRun;
+
+/// Burn's version; a test holds it against the lock file.
+pub const BURN: &str = "0.22.1";
+
+/// Facts about this process, collected once.
+#[derive(Clone, Debug)]
+pub struct Provenance {
+    revision: Option<String>,
+    arguments: Vec<String>,
+    threads: usize,
+}
+
+impl Provenance {
+    /// Of the running process; the git revision is that of the working folder, if it has one.
+    pub fn collect() -> Self {
+        let revision = std::process::Command::new("git")
+            .args(["rev-parse", "HEAD"])
+            .stderr(std::process::Stdio::null())
+            .output()
+            .ok()
+            .filter(|output| output.status.success())
+            .and_then(|output| String::from_utf8(output.stdout).ok())
+            .map(|text| text.trim().to_string());
+        let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        Provenance { revision, arguments: std::env::args().skip(1).collect(), threads }
+    }
+
+    /// `manifest.json` of a run.
+    pub fn manifest(&self, run: &PlannedRun, data_sha256: &str, step_rows: Option<usize>) -> Value {
+        json!({
+            "schema": "nfa.manifest/1",
+            "versions": { "nfa-train": env!("CARGO_PKG_VERSION"), "burn": BURN },
+            "git_revision": self.revision,
+            "arguments": self.arguments,
+            "device": run.config.device,
+            "dtype": run.config.dtype.name(),
+            "threads": std::env::var("RAYON_NUM_THREADS").ok().and_then(|n| n.parse().ok()).unwrap_or(self.threads),
+            "os": std::env::consts::OS,
+            "arch": std::env::consts::ARCH,
+            "data_sha256": data_sha256,
+            "fingerprint": run.config.fingerprint(),
+            "rows_per_step": step_rows,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_burn_version_is_the_locked_one() {
+        let lock = include_str!("../../../Cargo.lock");
+        let (_, rest) = lock.split_once("name = \"burn\"\nversion = \"").expect("burn is locked");
+        assert_eq!(rest.split('"').next(), Some(super::BURN));
+    }
+}

@@ -1,0 +1,119 @@
+//! The runs of an experiment: a pure function of its file.
+
+use toml::{Table, Value};
+
+use crate::error::{Error, Result};
+use crate::experiment::{Arm, Experiment, arm_path, locate};
+use crate::registries::Registries;
+use crate::resolved::Resolved;
+use crate::toml_text::{override_with, plain};
+
+/// One run that an experiment asks for.
+#[derive(Clone, Debug)]
+pub struct PlannedRun {
+    /// Arm and grid values, safe for file names, and 8 digits of the configuration's fingerprint.
+    pub id: String,
+    /// Arm (key `arm`) and grid values, in order.
+    pub keys: Vec<(String, Value)>,
+    /// Its configuration.
+    pub config: Resolved,
+}
+
+/// A grid larger than this is a mistake in the file.
+const MAX_RUNS: usize = 100_000;
+
+/// Every run, arm by arm, the last axis fastest; repeats are dropped.
+///
+/// # Errors
+/// The key at fault with its place, or a grid that is too large.
+pub fn plan(
+    experiment: &Experiment,
+    overrides: &[(String, Value)],
+    registries: &Registries,
+) -> Result<Vec<PlannedRun>> {
+    let mut runs: Vec<PlannedRun> = Vec::new();
+    for arm in &experiment.arms {
+        let axes: Vec<&(String, Vec<Value>)> = experiment
+            .grid
+            .iter()
+            .filter(|(key, _)| !arm.grid.iter().any(|(own, _)| own == key))
+            .chain(&arm.grid)
+            .collect();
+        let count = axes.iter().try_fold(1usize, |product, (_, values)| product.checked_mul(values.len()));
+        match count {
+            Some(count) if runs.len() + count <= MAX_RUNS => {}
+            _ => {
+                let sizes: Vec<String> = axes.iter().map(|(key, values)| format!("{key}: {}", values.len())).collect();
+                let message = format!(
+                    "{}: the grid asks for more than {MAX_RUNS} runs ({})",
+                    experiment.origin,
+                    sizes.join(", ")
+                );
+                return Err(Error::input(message));
+            }
+        }
+        for index in 0..count.unwrap_or(0) {
+            let mut rest = index;
+            let mut point: Vec<(String, Value)> = axes
+                .iter()
+                .rev()
+                .map(|(key, values)| {
+                    let value = values[rest % values.len()].clone();
+                    rest /= values.len();
+                    (key.clone(), value)
+                })
+                .collect();
+            point.reverse();
+            let run = planned(experiment, arm, point, overrides, registries)?;
+            if !runs.iter().any(|other| other.id == run.id) {
+                runs.push(run);
+            }
+        }
+    }
+    Ok(runs)
+}
+
+fn planned(
+    experiment: &Experiment,
+    arm: &Arm,
+    point: Vec<(String, Value)>,
+    overrides: &[(String, Value)],
+    registries: &Registries,
+) -> Result<PlannedRun> {
+    let mut table: Table = experiment.run.clone();
+    for (key, value) in arm.overrides.iter().chain(&point) {
+        override_with(&mut table, key, value.clone())
+            .map_err(|error| locate(error, &experiment.source, &experiment.origin, overrides))?;
+    }
+    let config = Resolved::new(&table, registries, &experiment.base).map_err(|mut error| {
+        error.path = arm_path(arm, &error.path);
+        let error = locate(error, &experiment.source, &experiment.origin, overrides);
+        match &arm.name {
+            Some(name) => error.context(format!("arm `{name}`")),
+            None => error,
+        }
+    })?;
+    let mut keys = Vec::new();
+    if let Some(name) = &arm.name {
+        keys.push(("arm".to_string(), Value::String(name.clone())));
+    }
+    keys.extend(point);
+    let mut parts: Vec<String> = keys
+        .iter()
+        .map(|(key, value)| match key.as_str() {
+            "arm" => safe(&plain(value)),
+            key => format!("{}={}", safe(key.rsplit('.').next().unwrap_or(key)), safe(&plain(value))),
+        })
+        .collect();
+    if parts.is_empty() {
+        parts.push("run".into());
+    }
+    let id = format!("{}-{}", parts.join("-"), &config.fingerprint()[..8]);
+    Ok(PlannedRun { id, keys, config })
+}
+
+/// Letters, digits and `. _ = -`; whatever else becomes `_`, and long values are cut: the
+/// fingerprint keeps ids apart.
+fn safe(text: &str) -> String {
+    text.chars().take(40).map(|c| if c.is_ascii_alphanumeric() || "._=-".contains(c) { c } else { '_' }).collect()
+}

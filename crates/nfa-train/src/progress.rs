@@ -1,0 +1,63 @@
+//! One line that moves on a terminal; plain lines now and then elsewhere.
+
+use std::io::IsTerminal;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+/// Progress over all runs of an experiment, on stderr.
+pub struct Progress {
+    bar: ProgressBar,
+    plain: Option<Mutex<Instant>>,
+    total: u64,
+    quiet: bool,
+}
+
+/// Off a terminal a line is written about this often.
+const PLAIN_INTERVAL: Duration = Duration::from_secs(10);
+
+impl Progress {
+    /// Over `total` steps of all runs together.
+    pub fn new(total: u64, quiet: bool) -> Self {
+        let terminal = std::io::stderr().is_terminal() && !quiet;
+        let target = if terminal { ProgressDrawTarget::stderr_with_hz(10) } else { ProgressDrawTarget::hidden() };
+        let bar = ProgressBar::with_draw_target(Some(total.max(1)), target);
+        let style = ProgressStyle::with_template("{bar:24} {percent:>3}%  {msg}  ETA {eta}");
+        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+        let plain = (!terminal && !quiet).then(|| Mutex::new(Instant::now()));
+        Progress { bar, plain, total, quiet }
+    }
+
+    /// Steps done over all runs, and what is being done.
+    pub fn at(&self, done: u64, message: &str) {
+        self.bar.set_position(done);
+        self.bar.set_message(message.to_string());
+        let Some(last) = &self.plain else { return };
+        let Ok(mut last) = last.lock() else { return };
+        if last.elapsed() >= PLAIN_INTERVAL {
+            *last = Instant::now();
+            let eta = self.bar.eta().as_secs();
+            self.say(&format!("{message}  {}%  ETA {eta} s", 100 * done / self.total.max(1)));
+        }
+    }
+
+    /// A line for a person, above the bar.
+    #[allow(clippy::print_stderr)]
+    pub fn say(&self, line: &str) {
+        if !self.quiet {
+            self.bar.suspend(|| eprintln!("{line}"));
+        }
+    }
+
+    /// A line that even a quiet call gets.
+    #[allow(clippy::print_stderr)]
+    pub fn warn(&self, line: &str) {
+        self.bar.suspend(|| eprintln!("warning: {line}"));
+    }
+
+    /// Clears the bar.
+    pub fn finish(&self) {
+        self.bar.finish_and_clear();
+    }
+}

@@ -1,0 +1,462 @@
+//! One run: step, probe, record, checkpoint, until an outcome.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use nfa_metrics::{Mat, Update};
+use nfa_models::network::Parameter;
+use nfa_models::{AnyNetwork, Context, Parameters, Stream};
+
+use crate::checkpoint::{Checkpoint, Progress, newest_first, serialize};
+use crate::data::{Data, LoadContext, prepare};
+use crate::error::{Error, Result};
+use crate::loss::Loss;
+use crate::manifest::Provenance;
+use crate::objective::{Training, scalar};
+use crate::outcome::{Outcome, Status};
+use crate::plan::PlannedRun;
+use crate::probe::{Baseline, Measured, Probe};
+use crate::record::{Cell, csv_line};
+use crate::registries::Registries;
+use crate::solver::{Solver, Step};
+use crate::store::Store;
+use crate::study::DIRECTION_COLUMNS;
+
+/// What runs of an experiment share.
+pub struct Runner<'a> {
+    /// What configurations may name.
+    pub registries: &'a Registries,
+    /// The file system.
+    pub store: &'a dyn Store,
+    /// `out/<experiment>`.
+    pub folder: &'a Path,
+    /// The experiment's name.
+    pub experiment: &'a str,
+    /// The folder that relative data paths start from.
+    pub base: &'a Path,
+    /// Set when the user asks to stop.
+    pub interrupt: &'a AtomicBool,
+    /// Facts about this process.
+    pub provenance: &'a Provenance,
+    /// Told (step, loss) now and then.
+    pub progress: &'a dyn Fn(u64, f64),
+    /// Told what a person should know: a damaged checkpoint that was passed over.
+    pub warn: &'a dyn Fn(&str),
+}
+
+/// By default state is saved about this often.
+const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(10);
+/// How often progress is reported.
+const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
+
+/// The parts of a run that its configuration describes, built.
+struct Built {
+    network: Box<dyn AnyNetwork>,
+    solver: Box<dyn Solver>,
+    loss: Box<dyn Loss>,
+    data: Data,
+    stream: Stream,
+}
+
+/// The files of a run.
+struct Files<'a> {
+    store: &'a dyn Store,
+    folder: PathBuf,
+}
+
+impl Files<'_> {
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
+    fn write(&self, name: &str, bytes: &[u8]) -> Result<()> {
+        let path = self.path(name);
+        self.store.write(&path, bytes).map_err(|error| Error::io("cannot write", &path, &error))
+    }
+
+    /// Appends and returns the number of bytes.
+    fn append(&self, name: &str, text: &str) -> Result<u64> {
+        let path = self.path(name);
+        self.store.append(&path, text.as_bytes()).map_err(|error| Error::io("cannot write", &path, &error))?;
+        Ok(text.len() as u64)
+    }
+
+    fn truncate(&self, name: &str, length: u64) -> Result<()> {
+        let path = self.path(name);
+        self.store.truncate(&path, length).map_err(|error| {
+            let message = format!("cannot resume: {}: {error}; --fresh starts beside the old results", path.display());
+            Error::environment(message)
+        })
+    }
+
+    fn status(&self, status: &Status) -> Result<()> {
+        let mut text = serde_json::to_string_pretty(status).unwrap_or_default();
+        text.push('\n');
+        self.write("status.json", text.as_bytes())
+    }
+}
+
+/// Where the loop stands.
+struct Standing {
+    step: u64,
+    metrics_bytes: u64,
+    directions_bytes: u64,
+    first_loss: Option<f64>,
+    baseline: Option<Baseline>,
+    /// Whether the probe at `step` is already in the record.
+    recorded: bool,
+}
+
+impl Runner<'_> {
+    /// Starts, continues or skips a run.
+    ///
+    /// # Errors
+    /// Where it can't be built or its files can't be written; a run that diverges is an outcome.
+    pub fn run(&self, run: &PlannedRun) -> Result<Status> {
+        let files = Files { store: self.store, folder: self.folder.join("runs").join(&run.id) };
+        self.store.create_dir(&files.folder).map_err(|error| Error::io("cannot create", &files.folder, &error))?;
+        let lock_path = files.path("lock");
+        let lock = self.store.lock(&lock_path).map_err(|error| Error::io("cannot lock", &lock_path, &error))?;
+        let Some(_lock) = lock else {
+            return Err(Error::environment(format!("another process is working on {}", files.folder.display())));
+        };
+        if let Some(status) = self.finished(&files) {
+            return Ok(status);
+        }
+        let ended = self.build(run).and_then(|built| self.work(run, built, &files));
+        if let Err(error) = &ended
+            && !error.is_interrupted()
+        {
+            let failed = Status { outcome: Outcome::Failed, step: 0, reason: Some(error.to_string()) };
+            // The error itself is what the user sees; a full disk may refuse this file too.
+            let _ = files.status(&failed);
+        }
+        ended
+    }
+
+    /// Builds a run's data, network and solver, and drops them: what can be refused is refused.
+    ///
+    /// # Errors
+    /// As [`Runner::run`] would, before anything is written.
+    pub fn preflight(&self, run: &PlannedRun) -> Result<()> {
+        self.build(run).map(drop)
+    }
+
+    /// The status of a run that has nothing left to do.
+    fn finished(&self, files: &Files<'_>) -> Option<Status> {
+        let text = self.store.read(&files.path("status.json")).ok()?;
+        let status: Status = serde_json::from_slice(&text).ok()?;
+        status.outcome.is_final().then_some(status)
+    }
+
+    fn build(&self, run: &PlannedRun) -> Result<Built> {
+        let config = &run.config;
+        let device = crate::device::open(&config.device, config.dtype)?;
+        let stream = Stream::root(config.seed);
+        let under = |section: &'static str| move |error: nfa_models::SpecError| Error::from(error.under(section));
+        let loss = self.registries.losses.build(config.loss.clone(), &()).map_err(under("loss"))?;
+        let source = self.registries.data.build(config.data.clone(), &()).map_err(under("data"))?;
+        let context =
+            LoadContext { stream: stream.fork("data"), base: self.base.to_path_buf(), test: config.preparation.test };
+        let data = prepare(source.as_ref(), &config.preparation, loss.wants_one_hot(), &context, &device, config.dtype)
+            .map_err(under("data"))?;
+        let context = Context {
+            inputs: data.train.inputs.dims()[1],
+            outputs: data.train.targets.dims()[1],
+            device: &device,
+            dtype: config.dtype.burn(),
+            stream: stream.fork("init"),
+        };
+        let network = self.registries.models.build(config.model.clone(), &context).map_err(under("model"))?;
+        if let crate::resolved::Layers::List(list) = &config.probe.layers
+            && let Some(layer) = list.iter().find(|&&layer| layer >= network.sites())
+        {
+            let sites = network.sites();
+            return Err(Error::input(format!(
+                "probe.layers: there is no layer {layer}; the network has layers 0 to {}",
+                sites - 1
+            )));
+        }
+        let solver =
+            self.registries.solvers.build(config.solver.clone(), &config.course.lr).map_err(under("solver"))?;
+        Ok(Built { network, solver, loss, data, stream })
+    }
+
+    fn work(&self, run: &PlannedRun, built: Built, files: &Files<'_>) -> Result<Status> {
+        let Built { mut network, mut solver, loss, data, stream } = built;
+        let config = &run.config;
+        let total = config.course.steps();
+        let probes = config.probe.at.steps(total);
+        let fingerprint = config.fingerprint();
+        let objective = Training::new(&data.train, loss.as_ref(), config.course.batch(), network.as_ref(), &stream);
+        let probe = Probe {
+            laws: &self.registries.laws,
+            metrics: &self.registries.metrics,
+            plan: &config.probe,
+            thresholds: &config.verdict,
+            data: &data,
+            loss: loss.as_ref(),
+        };
+        let mut at = self.resume(files, &fingerprint, network.as_mut(), solver.as_mut())?;
+        files.write("config.toml", self.config_file(run).as_bytes())?;
+        let manifest = self.provenance.manifest(run, &data.sha256, objective.compressed_rows());
+        files.write("manifest.json", format!("{manifest:#}\n").as_bytes())?;
+        files.status(&Status { outcome: Outcome::Running, step: at.step, reason: None })?;
+
+        let started = Instant::now();
+        let (mut saved, mut reported) = (Instant::now(), Instant::now());
+        let mut update: Option<Update> = None;
+        loop {
+            if !at.recorded && probes.binary_search(&at.step).is_ok() {
+                let measured = probe.measure(
+                    network.as_ref(),
+                    solver.as_ref(),
+                    at.step,
+                    update.take().as_ref(),
+                    at.baseline.as_ref(),
+                );
+                if let Some(what) = not_finite(&measured) {
+                    return self.diverged(files, network.as_ref(), at.step, what);
+                }
+                let last = at.step == total;
+                self.record(files, &measured, &mut at, last, config.probe.matrices)?;
+                let elapsed = started.elapsed().as_secs_f64();
+                if at.step == 0 {
+                    files.truncate("timings.csv", 0)?;
+                    files.append("timings.csv", "step,seconds\n")?;
+                }
+                files.append("timings.csv", &format!("{},{elapsed:.6}\n", at.step))?;
+                at.recorded = true;
+            }
+            if at.step >= total {
+                break;
+            }
+            if self.interrupt.load(Ordering::Relaxed) {
+                self.save(files, &fingerprint, network.as_ref(), solver.as_ref(), &at)?;
+                files.status(&Status { outcome: Outcome::Interrupted, step: at.step, reason: None })?;
+                return Err(Error::interrupted(format!(
+                    "interrupted at step {} of {}; state is saved",
+                    at.step, run.id
+                )));
+            }
+            let due = match config.checkpoint.every {
+                Some(every) => at.step > 0 && at.step.is_multiple_of(every),
+                None => saved.elapsed() >= CHECKPOINT_INTERVAL,
+            };
+            // A checkpoint between a step and its probe would lose the update that led there.
+            if due && (at.recorded || probes.binary_search(&at.step).is_err()) {
+                self.save(files, &fingerprint, network.as_ref(), solver.as_ref(), &at)?;
+                saved = Instant::now();
+            }
+            let wanted = solver.is_plain() && probes.binary_search(&(at.step + 1)).is_ok();
+            let before = wanted.then(|| network.parameters());
+            let step = solver
+                .step(network.as_mut(), &objective, at.step)
+                .map_err(|error| Error::environment(format!("{}: {error}", run.id)))?;
+            let value = scalar(step.loss.clone());
+            if let Some(before) = before {
+                update = Some(update_of(network.as_ref(), &before, &step, solver.weight_decay()));
+            }
+            let first = *at.first_loss.get_or_insert(value);
+            at.step += 1;
+            at.recorded = false;
+            if !value.is_finite() || value > config.course.diverged_above * first {
+                let what = if value.is_finite() {
+                    format!("the loss rose to {value:.3e}, {:.1e} times its first value", value / first)
+                } else {
+                    "the loss is not finite".to_string()
+                };
+                return self.diverged(files, network.as_ref(), at.step - 1, what);
+            }
+            if reported.elapsed() >= PROGRESS_INTERVAL {
+                (self.progress)(at.step, value);
+                reported = Instant::now();
+            }
+        }
+        self.model(files, network.as_ref())?;
+        let status = Status { outcome: Outcome::Completed, step: total, reason: None };
+        files.status(&status)?;
+        Ok(status)
+    }
+
+    /// Takes up the newest checkpoint that is whole, or starts.
+    fn resume(
+        &self,
+        files: &Files<'_>,
+        fingerprint: &str,
+        network: &mut dyn AnyNetwork,
+        solver: &mut dyn Solver,
+    ) -> Result<Standing> {
+        let like = network.parameters();
+        let placement = nfa_models::network::placement(network);
+        for file in newest_first(self.store, &files.path("checkpoints")) {
+            let bytes = self.store.read(&file).map_err(|error| Error::io("cannot read", &file, &error))?;
+            let loaded = placement
+                .as_ref()
+                .ok_or_else(|| "the network has no weights".to_string())
+                .and_then(|(device, dtype)| Checkpoint::from_bytes(&bytes, fingerprint, &like, device, *dtype));
+            let restored = loaded.and_then(|checkpoint| {
+                network.set_parameters(&checkpoint.parameters).map_err(|error| error.to_string())?;
+                solver.restore(checkpoint.solver)?;
+                Ok(checkpoint.progress)
+            });
+            match restored {
+                Ok(progress) => {
+                    files.truncate("metrics.csv", progress.metrics_bytes)?;
+                    files.truncate("directions.csv", progress.directions_bytes)?;
+                    return Ok(Standing {
+                        step: progress.step,
+                        metrics_bytes: progress.metrics_bytes,
+                        directions_bytes: progress.directions_bytes,
+                        first_loss: progress.first_loss,
+                        baseline: progress.baseline,
+                        recorded: true,
+                    });
+                }
+                Err(why) => (self.warn)(&format!(
+                    "checkpoint {}: {why}; going back to the one before it, or to the start",
+                    file.display()
+                )),
+            }
+        }
+        // Whatever a failed attempt left in them, the network and the solver start afresh.
+        network.set_parameters(&like).map_err(|error| Error::environment(error.to_string()))?;
+        solver.restore(crate::solver::State::default()).map_err(Error::environment)?;
+        files.truncate("metrics.csv", 0)?;
+        files.truncate("directions.csv", 0)?;
+        Ok(Standing {
+            step: 0,
+            metrics_bytes: 0,
+            directions_bytes: 0,
+            first_loss: None,
+            baseline: None,
+            recorded: false,
+        })
+    }
+
+    fn record(
+        &self,
+        files: &Files<'_>,
+        measured: &Measured,
+        at: &mut Standing,
+        last: bool,
+        matrices: bool,
+    ) -> Result<()> {
+        if at.metrics_bytes == 0 {
+            let header = csv_line(measured.row.iter().map(|(column, _)| column.clone()));
+            at.metrics_bytes += files.append("metrics.csv", &header)?;
+            let header = csv_line(DIRECTION_COLUMNS.into_iter().map(String::from));
+            at.directions_bytes += files.append("directions.csv", &header)?;
+        }
+        at.metrics_bytes +=
+            files.append("metrics.csv", &csv_line(measured.row.iter().map(|(_, cell)| Cell::to_string(cell))))?;
+        // The fan is drawn at both ends; in between the columns say enough.
+        if at.step == 0 || last {
+            let lines: String = measured.directions.iter().map(crate::study::Direction::csv).collect();
+            at.directions_bytes += files.append("directions.csv", &lines)?;
+        }
+        if let Some(baseline) = &measured.baseline {
+            at.baseline = Some(baseline.clone());
+        }
+        if matrices {
+            let folder = files.path("matrices");
+            self.store.create_dir(&folder).map_err(|error| Error::io("cannot create", &folder, &error))?;
+            let mut entries = Vec::new();
+            for (i, layer) in measured.observation.layers.iter().enumerate() {
+                let nfm = layer.weight.transpose() * &layer.weight;
+                entries.push(matrix_entry(format!("layers.{i}.nfm"), &nfm));
+                entries.extend(layer.agop.as_ref().map(|agop| matrix_entry(format!("layers.{i}.agop"), agop.matrix())));
+            }
+            let bytes = serialize(&entries).map_err(Error::environment)?;
+            files.write(&format!("matrices/step-{:06}.safetensors", at.step), &bytes)?;
+        }
+        Ok(())
+    }
+
+    fn save(
+        &self,
+        files: &Files<'_>,
+        fingerprint: &str,
+        network: &dyn AnyNetwork,
+        solver: &dyn Solver,
+        at: &Standing,
+    ) -> Result<()> {
+        let state = solver.state();
+        let progress = Progress {
+            fingerprint: fingerprint.to_string(),
+            step: at.step,
+            solver_steps: state.steps,
+            slots: state.slots.iter().map(|(name, _)| name.clone()).collect(),
+            metrics_bytes: at.metrics_bytes,
+            directions_bytes: at.directions_bytes,
+            first_loss: at.first_loss,
+            baseline: at.baseline.clone(),
+        };
+        let checkpoint = Checkpoint { parameters: network.parameters(), solver: state, progress };
+        let folder = files.path("checkpoints");
+        checkpoint
+            .save(self.store, &folder)
+            .map_err(|error| Error::io("cannot write a checkpoint into", &folder, &error))
+    }
+
+    fn diverged(&self, files: &Files<'_>, network: &dyn AnyNetwork, step: u64, what: String) -> Result<Status> {
+        self.model(files, network)?;
+        let status = Status { outcome: Outcome::Diverged, step, reason: Some(what) };
+        files.status(&status)?;
+        Ok(status)
+    }
+
+    /// `model.safetensors`, in PyTorch's layout.
+    fn model(&self, files: &Files<'_>, network: &dyn AnyNetwork) -> Result<()> {
+        let entries: Vec<_> = network
+            .parameters()
+            .iter()
+            .map(|p| {
+                let values = p.value.clone().try_into_vec_as::<f64>().unwrap_or_default();
+                (p.name.clone(), p.shape.clone(), values.iter().flat_map(|v| v.to_le_bytes()).collect())
+            })
+            .collect();
+        let bytes = serialize(&entries).map_err(Error::environment)?;
+        files.write("model.safetensors", &bytes)
+    }
+
+    /// `config.toml`: an experiment of this run alone.
+    fn config_file(&self, run: &PlannedRun) -> String {
+        let mut table = toml::Table::new();
+        table.insert("name".into(), format!("{}--{}", self.experiment, run.id).into());
+        table.extend(run.config.table());
+        toml::to_string(&table).unwrap_or_default()
+    }
+}
+
+fn matrix_entry(name: String, matrix: &Mat) -> (String, Vec<usize>, Vec<u8>) {
+    let (rows, cols) = (matrix.nrows(), matrix.ncols());
+    let bytes =
+        (0..rows).flat_map(|i| (0..cols).map(move |j| (i, j))).flat_map(|at| matrix[at].to_le_bytes()).collect();
+    (name, vec![rows, cols], bytes)
+}
+
+/// What in a probe is not finite, if anything.
+fn not_finite(measured: &Measured) -> Option<String> {
+    if !measured.train.loss.is_finite() {
+        return Some("the loss is not finite".into());
+    }
+    let finite = |w: &Mat| w.col_iter().all(|col| col.iter().all(|x| x.is_finite()));
+    let layer = measured.observation.layers.iter().position(|layer| !finite(&layer.weight))?;
+    Some(format!("the weights of layer {layer} are not finite"))
+}
+
+/// Weights before the step and their gradients, as the recurrence needs them.
+fn update_of(network: &dyn AnyNetwork, before: &Parameters, step: &Step, decay: f64) -> Update {
+    // Sites read weights in the module's order; a chain's weights are its matrices.
+    let matrices = |parameters: &Parameters| -> Vec<Mat> {
+        parameters
+            .iter()
+            .filter(|p| p.shape.len() == 2)
+            .take(network.sites())
+            .map(|p: &Parameter| nfa_metrics::jacobian::to_host(p.matrix()))
+            .collect()
+    };
+    Update { before: matrices(before), gradients: matrices(&step.gradient), lr: step.lr, decay }
+}

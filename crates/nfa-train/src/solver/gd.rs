@@ -1,0 +1,54 @@
+//! Gradient descent on all rows.
+
+use burn::tensor::Tensor;
+use nfa_models::{Spec, SpecError};
+use serde::{Deserialize, Serialize};
+
+use super::{Decay, FirstOrder, Rule, Solver, Turn};
+use crate::schedule::Rate;
+
+/// W ← (1 - lr λ) W - lr g, full batch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Gd {
+    /// λ.
+    pub weight_decay: f64,
+    /// Whether biases decay.
+    pub decay_bias: bool,
+}
+
+/// The step of gd and sgd alike.
+pub(super) fn descend(turn: Turn<'_>) -> Tensor<1> {
+    turn.value.mul_scalar(1.0 - turn.lr * turn.decay) - turn.gradient.mul_scalar(turn.lr)
+}
+
+impl Rule for Gd {
+    const SLOTS: &'static [&'static str] = &[];
+    const PLAIN: bool = true;
+    const BATCHES: bool = false;
+
+    fn decay(&self) -> Decay {
+        Decay { weight_decay: self.weight_decay, decay_bias: self.decay_bias }
+    }
+
+    fn update(&self, turn: Turn<'_>) -> Tensor<1> {
+        descend(turn)
+    }
+}
+
+impl Spec<dyn Solver> for Gd {
+    const KIND: &'static str = "gd";
+    const DOC: &'static str =
+        "Full-batch gradient descent. The imbalance obeys D+ = (1 - lr lambda)^2 D + lr^2 E exactly.";
+    const REFERENCE: &'static str = "arXiv:2510.15563";
+    const EXAMPLE: &'static str = "weight_decay = 0.01\n";
+
+    fn check(&self) -> Result<(), SpecError> {
+        self.decay().check()
+    }
+
+    fn build(&self, rate: &Rate) -> Result<Box<dyn Solver>, SpecError> {
+        self.check()?;
+        Ok(Box::new(FirstOrder::new(*self, rate.clone())))
+    }
+}

@@ -1,0 +1,276 @@
+//! Solvers: whatever advances the parameters. One file each, one line each in [`solvers`].
+//!
+//! The boundary is a closure, not a gradient: a solver may evaluate its [`Objective`] as often as
+//! it likes and reject steps. First-order rules are written once per tensor ([`Rule`]) and wrapped
+//! by [`FirstOrder`]; they have PyTorch's semantics and defaults, with hyper-parameters in `f64`
+//! (Burn's own optimisers hold them in `f32`).
+
+use burn::tensor::Tensor;
+use nfa_models::network::{Parameter, ParameterError};
+use nfa_models::spec::Component;
+use nfa_models::{AnyNetwork, Parameters, Registry, SpecError};
+use serde::{Deserialize, Serialize};
+
+use crate::schedule::Rate;
+
+pub mod adam;
+pub mod adamw;
+pub mod gd;
+pub mod momentum;
+pub mod sgd;
+
+/// Every built-in solver: one line each.
+pub fn solvers() -> Registry<dyn Solver> {
+    Registry::new("solver")
+        .with::<gd::Gd>()
+        .with::<sgd::Sgd>()
+        .with::<momentum::Momentum>()
+        .with::<adam::Adam>()
+        .with::<adamw::AdamW>()
+}
+
+/// What is minimised, without the penalty: solvers add decay in their own way.
+pub trait Objective {
+    /// The loss on the rows of this step, shape `[1]`, and its gradient.
+    fn evaluate(&self, network: &dyn AnyNetwork, step: u64) -> (Tensor<1>, Parameters);
+}
+
+/// What a step did.
+#[derive(Debug)]
+pub struct Step {
+    /// The loss before the step, on its rows; shape `[1]`.
+    pub loss: Tensor<1>,
+    /// The gradient there, without decay.
+    pub gradient: Parameters,
+    /// The learning rate that was used.
+    pub lr: f64,
+}
+
+/// Anything that advances the parameters of a network.
+pub trait Solver: Send {
+    /// Does step number `step` (from 0).
+    ///
+    /// # Errors
+    /// Parameters that don't fit the network (a solver's own mistake).
+    fn step(
+        &mut self,
+        network: &mut dyn AnyNetwork,
+        objective: &dyn Objective,
+        step: u64,
+    ) -> Result<Step, ParameterError>;
+
+    /// Everything beside the parameters that the next step depends on.
+    fn state(&self) -> State;
+
+    /// Takes up a state.
+    ///
+    /// # Errors
+    /// A missing or unexpected entry, in words; nothing is initialised silently.
+    fn restore(&mut self, state: State) -> Result<(), String>;
+
+    /// λ of the penalty.
+    fn weight_decay(&self) -> f64;
+
+    /// Whether biases decay too.
+    fn decays_biases(&self) -> bool;
+
+    /// Whether a step is W - lr (g + λW): then the imbalance obeys its recurrence exactly.
+    fn is_plain(&self) -> bool {
+        false
+    }
+
+    /// Whether it can work on batches.
+    fn takes_batches(&self) -> bool {
+        true
+    }
+}
+
+impl Component for dyn Solver {
+    type Context<'a> = Rate;
+}
+
+/// A solver's memory: counters and, per slot (a momentum, a second moment), one tensor per
+/// parameter.
+#[derive(Clone, Debug, Default)]
+pub struct State {
+    /// Steps done.
+    pub steps: u64,
+    /// By slot name.
+    pub slots: Vec<(String, Parameters)>,
+}
+
+/// Weight decay, for every first-order rule.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Decay {
+    /// λ of the penalty (λ/2)|W|².
+    pub weight_decay: f64,
+    /// Whether it also takes biases.
+    pub decay_bias: bool,
+}
+
+impl Decay {
+    /// Checks λ.
+    ///
+    /// # Errors
+    /// Where it is negative or not finite.
+    pub fn check(self) -> Result<(), SpecError> {
+        at_least(0.0, "weight_decay", self.weight_decay)
+    }
+}
+
+/// Checks a lower bound.
+pub(crate) fn at_least(low: f64, key: &str, value: f64) -> Result<(), SpecError> {
+    if value.is_finite() && value >= low {
+        Ok(())
+    } else {
+        Err(SpecError::value(key, format!("must be finite and at least {low}, not {value}")))
+    }
+}
+
+/// Checks 0 <= value < 1.
+pub(crate) fn below_one(key: &str, value: f64) -> Result<(), SpecError> {
+    if (0.0..1.0).contains(&value) {
+        Ok(())
+    } else {
+        Err(SpecError::value(key, format!("must lie in [0, 1), not {value}")))
+    }
+}
+
+/// One tensor's turn in a first-order step.
+#[derive(Debug)]
+pub struct Turn<'a> {
+    /// The parameter, flat.
+    pub value: Tensor<1>,
+    /// Its gradient, without decay.
+    pub gradient: Tensor<1>,
+    /// η.
+    pub lr: f64,
+    /// λ for this parameter: 0 for biases that don't decay.
+    pub decay: f64,
+    /// The number of this step, from 1.
+    pub t: u64,
+    /// This parameter's memory, in the order of [`Rule::SLOTS`]; `None` before the first step.
+    pub memory: &'a mut [Option<Tensor<1>>],
+}
+
+/// A first-order update rule, entry by entry.
+pub trait Rule: Send + 'static {
+    /// Names of its memories.
+    const SLOTS: &'static [&'static str];
+    /// See [`Solver::is_plain`].
+    const PLAIN: bool = false;
+    /// See [`Solver::takes_batches`].
+    const BATCHES: bool = true;
+
+    /// Its decay.
+    fn decay(&self) -> Decay;
+
+    /// The parameter's next value.
+    fn update(&self, turn: Turn<'_>) -> Tensor<1>;
+}
+
+/// A [`Rule`] as a [`Solver`].
+#[derive(Debug)]
+pub struct FirstOrder<R> {
+    rule: R,
+    rate: Rate,
+    steps: u64,
+    /// Names and shapes of the parameters, once known.
+    like: Parameters,
+    /// Per parameter, per slot.
+    memory: Vec<Vec<Option<Tensor<1>>>>,
+}
+
+impl<R: Rule> FirstOrder<R> {
+    /// At the start.
+    pub fn new(rule: R, rate: Rate) -> Self {
+        FirstOrder { rule, rate, steps: 0, like: Parameters::default(), memory: Vec::new() }
+    }
+}
+
+impl<R: Rule> Solver for FirstOrder<R> {
+    fn step(
+        &mut self,
+        network: &mut dyn AnyNetwork,
+        objective: &dyn Objective,
+        step: u64,
+    ) -> Result<Step, ParameterError> {
+        let (loss, gradient) = objective.evaluate(network, step);
+        let parameters = network.parameters();
+        if self.memory.is_empty() {
+            self.memory = vec![vec![None; R::SLOTS.len()]; parameters.len()];
+        }
+        self.steps += 1;
+        let (lr, t) = (self.rate.at(step), self.steps);
+        let Decay { weight_decay, decay_bias } = self.rule.decay();
+        let mut memories = self.memory.iter_mut();
+        let next = parameters.zip(&gradient, |parameter: &Parameter, gradient: &Parameter| {
+            let decay = if parameter.is_bias() && !decay_bias { 0.0 } else { weight_decay };
+            let mut none = Vec::new();
+            let memory = memories.next().unwrap_or(&mut none);
+            self.rule.update(Turn {
+                value: parameter.value.clone(),
+                gradient: gradient.value.clone(),
+                lr,
+                decay,
+                t,
+                memory,
+            })
+        });
+        network.set_parameters(&next)?;
+        self.like = parameters;
+        Ok(Step { loss, gradient, lr })
+    }
+
+    fn state(&self) -> State {
+        let slots = R::SLOTS.iter().enumerate().map(|(slot, name)| {
+            let mut memories = self.memory.iter();
+            let values = self.like.map(|parameter| {
+                let held = memories.next().and_then(|memory| memory[slot].clone());
+                held.unwrap_or_else(|| parameter.value.zeros_like())
+            });
+            (name.to_string(), values)
+        });
+        State { steps: self.steps, slots: slots.collect() }
+    }
+
+    fn restore(&mut self, state: State) -> Result<(), String> {
+        self.steps = state.steps;
+        self.memory.clear();
+        if state.steps == 0 {
+            return Ok(());
+        }
+        let mut slots = Vec::new();
+        for name in R::SLOTS {
+            let (_, values) =
+                state.slots.iter().find(|(slot, _)| slot == name).ok_or(format!("no entry for {name}"))?;
+            slots.push(values);
+        }
+        if let Some((extra, _)) = state.slots.iter().find(|(slot, _)| !R::SLOTS.contains(&slot.as_str())) {
+            return Err(format!("an unexpected entry {extra}"));
+        }
+        if let Some(first) = slots.first() {
+            self.like = (*first).clone();
+            self.memory = (0..first.len())
+                .map(|i| slots.iter().map(|values| values.iter().nth(i).map(|p| p.value.clone())).collect())
+                .collect();
+        }
+        Ok(())
+    }
+
+    fn weight_decay(&self) -> f64 {
+        self.rule.decay().weight_decay
+    }
+
+    fn decays_biases(&self) -> bool {
+        self.rule.decay().decay_bias
+    }
+
+    fn is_plain(&self) -> bool {
+        R::PLAIN
+    }
+
+    fn takes_batches(&self) -> bool {
+        R::BATCHES
+    }
+}
