@@ -78,7 +78,6 @@ impl Details {
                 (k, crate::squared_norm(&overlap) / k as f64)
             })
             .collect();
-        let entries = Entries::new(m.matrix());
         Some(Details {
             nfm_trace: m.trace(),
             agop_trace: g.trace(),
@@ -89,31 +88,12 @@ impl Details {
             loglog_r2,
             kendall_tau: kendall(&pairs),
             top_k_overlap,
-            at: alphas.iter().map(|&alpha| at(&seen, spectrum, own, &entries, alpha)).collect(),
+            at: alphas.iter().map(|&alpha| at(&seen, spectrum, own, m.matrix(), alpha)).collect(),
         })
     }
 }
 
-/// Sums over the entries of M that correlations need.
-struct Entries {
-    diagonal: Vec<f64>,
-    sum: f64,
-}
-
-impl Entries {
-    fn new(m: &Mat) -> Self {
-        let diagonal = (0..m.nrows()).map(|i| m[(i, i)]).collect();
-        Entries { diagonal, sum: m.sum() }
-    }
-}
-
-fn at(
-    seen: &Seen,
-    spectrum: &crate::psd::Spectrum,
-    own: &crate::psd::Spectrum,
-    entries: &Entries,
-    alpha: f64,
-) -> AlphaDetails {
+fn at(seen: &Seen, spectrum: &crate::psd::Spectrum, own: &crate::psd::Spectrum, m: &Mat, alpha: f64) -> AlphaDetails {
     let d = spectrum.values.len();
     let rank = spectrum.rank;
     let top = spectrum.values.first().copied().unwrap_or(0.0);
@@ -146,23 +126,12 @@ fn at(
             error += (entry - k).powi(2);
         }
     }
-    // Entry sums of G^α in the original basis, from the eigenvectors.
-    let ones: Vec<f64> = (0..rank).map(|k| (0..d).map(|i| spectrum.vectors[(i, k)]).sum()).collect();
-    let power_sum: f64 = (0..rank).map(|k| power[k] * ones[k] * ones[k]).sum();
-    let power_diagonal: Vec<f64> =
-        (0..d).map(|i| (0..rank).map(|k| power[k] * spectrum.vectors[(i, k)].powi(2)).sum()).collect();
-    let n = (d * d) as f64;
-    let (m2, p2) = (seen.norm * seen.norm, size * size);
-    let pearson = correlation(inner, entries.sum, power_sum, m2, p2, n);
-    let diagonal = |f: &dyn Fn(usize) -> f64| (0..d).map(f).sum::<f64>();
-    let pearson_offdiag = correlation(
-        inner - diagonal(&|i| entries.diagonal[i] * power_diagonal[i]),
-        entries.sum - diagonal(&|i| entries.diagonal[i]),
-        power_sum - diagonal(&|i| power_diagonal[i]),
-        m2 - diagonal(&|i| entries.diagonal[i].powi(2)),
-        p2 - diagonal(&|i| power_diagonal[i].powi(2)),
-        n - d as f64,
-    );
+    // In two passes over the entries: off a dominant diagonal they are small, and differences of
+    // sums over all entries would be rounding.
+    let scaled = Mat::from_fn(d, rank, |i, k| spectrum.vectors[(i, k)] * power[k]);
+    let matrix = scaled * spectrum.vectors.subcols(0, rank).transpose();
+    let pearson = correlation(m, &matrix, (seen.norm, size), |_, _| true);
+    let pearson_offdiag = correlation(m, &matrix, (seen.norm, size), |i, j| i != j);
     let sorted: f64 = own.values.iter().zip(&power).map(|(m, p)| m * p).sum();
     let own_norm = own.values.iter().map(|m| m * m).sum::<f64>().sqrt();
     AlphaDetails {
@@ -179,12 +148,24 @@ fn at(
     }
 }
 
-/// Correlation from sums: products, both sums, both sums of squares, count. `None` where a
-/// variance is rounding.
-fn correlation(xy: f64, x: f64, y: f64, xx: f64, yy: f64, n: f64) -> Option<f64> {
-    let (vx, vy) = (xx - x * x / n, yy - y * y / n);
-    let noise = tolerance::rounding(1) * n.sqrt();
-    (n > 0.0 && vx > noise * xx && vy > noise * yy).then(|| (xy - x * y / n) / (vx.sqrt() * vy.sqrt()))
+/// Correlation of the entries at which `of` holds. `None` where what remains of one side after its
+/// mean is rounding of the whole matrix, whose norms are given.
+fn correlation(x: &Mat, y: &Mat, norms: (f64, f64), of: impl Fn(usize, usize) -> bool) -> Option<f64> {
+    let d = x.nrows();
+    let places = || (0..d).flat_map(|j| (0..d).map(move |i| (i, j))).filter(|&(i, j)| of(i, j));
+    let n = places().count() as f64;
+    let mean = |m: &Mat| places().map(|place| m[place]).sum::<f64>() / n;
+    let (x_mean, y_mean) = (mean(x), mean(y));
+    let (mut xy, mut xx, mut yy) = (0.0, 0.0, 0.0);
+    for place in places() {
+        let (x, y) = (x[place] - x_mean, y[place] - y_mean);
+        xy += x * y;
+        xx += x * x;
+        yy += y * y;
+    }
+    let (x, y) = (xx.sqrt(), yy.sqrt());
+    let noise = tolerance::rounding(d);
+    (n > 0.0 && x > noise * norms.0 && y > noise * norms.1).then(|| xy / (x * y))
 }
 
 /// tr A tr B^α / (d |A| |B^α|).
@@ -246,7 +227,7 @@ fn loglog(pairs: &[(f64, f64)]) -> (Option<f64>, Option<f64>) {
     let xx: f64 = points.iter().map(|p| (p.0 - mx).powi(2)).sum();
     let yy: f64 = points.iter().map(|p| (p.1 - my).powi(2)).sum();
     let xy: f64 = points.iter().map(|p| (p.0 - mx) * (p.1 - my)).sum();
-    if points.len() < 2 || xx <= (tolerance::pool(points.len())).powi(2) * n {
+    if points.len() < 2 || xx <= (tolerance::pool(points.len(), f64::EPSILON)).powi(2) * n {
         return (None, None);
     }
     (Some(xy / xx), (yy > 0.0).then(|| xy * xy / (xx * yy)))

@@ -189,7 +189,11 @@ pub fn assess(pair: &Pair, family: Family, init: Option<f64>, thresholds: &Thres
     };
     let seen = Seen::new(&pair.a, spectrum);
     let Some(fit) = Fit::new(&seen, family) else {
-        let reason = if seen.norm == 0.0 { "A is zero" } else { "B is zero" };
+        let reason = match seen.norm {
+            0.0 => "A is zero",
+            norm if !(norm * norm).is_normal() => "A is too large or too small to be squared",
+            _ => "B is zero",
+        };
         return Finding::undetermined(predicted, init, reason);
     };
     let certificates = certificates(&seen, &fit);
@@ -222,10 +226,10 @@ pub fn assess(pair: &Pair, family: Family, init: Option<f64>, thresholds: &Thres
         interval_source: IntervalSource::None,
         predicted,
         exponent_agrees: predicted.zip(fit.alpha).map(|(p, a)| (p - a).abs() <= thresholds.exponent),
-        kappa: fit.alpha.map(|_| fit.kappa),
-        misfit: Some(fit.misfit),
+        kappa: fit.alpha.map(|_| fit.kappa).filter(|kappa| kappa.is_finite()),
+        misfit: Some(fit.misfit).filter(|misfit| misfit.is_finite()),
         misfit_interval: None,
-        parts: Some(fit.parts),
+        parts: Some(fit.parts).filter(|_| fit.misfit.is_finite()),
         certificates,
         null: Null { haar: Some(haar), init },
         verdict,

@@ -15,7 +15,7 @@
 use crate::Mat;
 use crate::isotonic::isotonic;
 use crate::law::Family;
-use crate::psd::{Psd, Spectrum};
+use crate::psd::{Psd, RankRule, Spectrum};
 use crate::tolerance;
 
 /// The exponents that are searched.
@@ -52,12 +52,20 @@ impl Seen {
         let d = b.values.len();
         let top = b.values.first().copied().unwrap_or(0.0);
         let mut pools: Vec<Pool> = Vec::new();
+        let width = |g: f64| match b.rule {
+            RankRule::Gram => tolerance::pool_of_gram(d, b.eps) * top,
+            RankRule::Stacked | RankRule::Product | RankRule::StreamedQr => {
+                tolerance::pool(d, b.eps) * (g * top).sqrt()
+            }
+        };
         let mut outside = 0.0;
         let mut start = 0;
         while start < d {
             let mut end = start + 1;
-            let same = |i: usize| match (b.values[i - 1] > 0.0, b.values[i] > 0.0) {
-                (true, true) => b.values[i - 1] - b.values[i] <= tolerance::pool(d) * top,
+            // From the pool's first, so that a chain of small steps is no pool.
+            let first = b.values[start];
+            let same = |i: usize| match (first > 0.0, b.values[i] > 0.0) {
+                (true, true) => first - b.values[i] <= width(first),
                 (zero, other) => zero == other,
             };
             while end < d && same(end) {
@@ -135,10 +143,12 @@ pub enum End {
 }
 
 impl Fit {
-    /// Fits a family; `None` where A is zero or B is.
+    /// Fits a family; `None` where A is zero or B is, or where |A|² is no number.
     pub fn new(seen: &Seen, family: Family) -> Option<Fit> {
         let top = seen.positive().next()?.g;
-        if seen.norm == 0.0 {
+        let norm2 = seen.norm * seen.norm;
+        // Also where it over- or underflows: no share of it would mean anything.
+        if !norm2.is_normal() {
             return None;
         }
         let distinct = seen.positive().count() >= 2;
@@ -149,15 +159,16 @@ impl Fit {
         };
         // With one distinct eigenvalue every exponent gives the same projector.
         let exponent = alpha.unwrap_or(1.0);
-        let kappa = match family {
-            Family::Equal => 1.0,
-            Family::Power | Family::Proportional => scale(seen, top, exponent) / top.powf(exponent),
+        // κg_1^α, so that no power overflows.
+        let (unit, kappa) = match family {
+            Family::Equal => (top, 1.0),
+            Family::Power | Family::Proportional => {
+                let unit = scale(seen, top, exponent);
+                (unit, unit / top.powf(exponent))
+            }
         };
-        // In units of g_1, so that no power overflows.
-        let unit = kappa * top.powf(exponent);
         let left = seen.distance(|g| if g > 0.0 { unit * (g / top).powf(exponent) } else { 0.0 });
         let disorder = seen.disorder();
-        let norm2 = seen.norm * seen.norm;
         let at_end = match (family, alpha) {
             (Family::Power, Some(a)) if a <= ALPHA_RANGE[0] => Some(End::Lower),
             (Family::Power, Some(a)) if a >= ALPHA_RANGE[1] => Some(End::Upper),

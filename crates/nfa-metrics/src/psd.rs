@@ -43,6 +43,8 @@ pub struct Spectrum {
     pub rank: usize,
     /// By which rule.
     pub rule: RankRule,
+    /// Machine epsilon of what it was computed from.
+    pub eps: f64,
 }
 
 impl Spectrum {
@@ -162,7 +164,7 @@ impl Psd {
                 let cut = tolerance::rank_of_stack(*rows, d, *eps) * singular.first().copied().unwrap_or(0.0);
                 let rank = singular.iter().filter(|&&s| s > cut).count();
                 let values = (0..d).map(|i| if i < rank { singular[i] * singular[i] } else { 0.0 }).collect();
-                Some(Spectrum { values, vectors: svd.V().to_owned(), rank, rule: *rule })
+                Some(Spectrum { values, vectors: svd.V().to_owned(), rank, rule: *rule, eps: *eps })
             }
             Form::Gram { eps } => {
                 let d = self.dim();
@@ -173,7 +175,7 @@ impl Psd {
                 let rank = ascending.iter().filter(|&&g| g > cut).count();
                 let values = (0..d).map(|i| if i < rank { ascending[d - 1 - i] } else { 0.0 }).collect();
                 let vectors = Mat::from_fn(d, d, |i, j| eigen.U()[(i, d - 1 - j)]);
-                Some(Spectrum { values, vectors, rank, rule: RankRule::Gram })
+                Some(Spectrum { values, vectors, rank, rule: RankRule::Gram, eps: *eps })
             }
         }
     }

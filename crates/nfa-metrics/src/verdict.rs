@@ -58,6 +58,19 @@ impl Default for Thresholds {
 /// Below this size the traceless cosine's z cannot exceed 3 by enough to ask for it.
 const SMALLEST_FOR_Z: usize = 6;
 
+/// Which share of the random rotation's misfit a law's must stay below.
+///
+/// From [`SMALLEST_FOR_Z`] on z guards against chance. Below, a random pair falls under the mean
+/// itself every other time, but under these shares less than once in a hundred (in the plane the
+/// traceless parts enclose one uniform angle, and asin(1/32)/π = 1 %).
+fn clear_of_chance(d: usize) -> f64 {
+    match d {
+        0..=2 => 1.0 / 32.0,
+        3..SMALLEST_FOR_Z => 0.25,
+        _ => 1.0,
+    }
+}
+
 /// Everything that the verdict is drawn from.
 #[derive(Clone, Debug)]
 pub(crate) struct Evidence<'a> {
@@ -124,7 +137,7 @@ pub(crate) fn judge(evidence: &Evidence<'_>, thresholds: &Thresholds) -> (Verdic
             return (Verdict::Holds, format!("distance {:.2e} <= {}", misfit.high, thresholds.holds));
         }
         let beyond_chance = d < SMALLEST_FOR_Z || z.is_some_and(|z| z > thresholds.z);
-        if misfit.high < *haar && beyond_chance {
+        if misfit.high < clear_of_chance(d) * haar && beyond_chance {
             let z = z.filter(|_| d >= SMALLEST_FOR_Z).map_or(String::new(), |z| format!(", traceless z {z:.1}"));
             let reason = format!("misfit {:.2e} <= {}, random rotation {haar:.2}{z}", misfit.high, thresholds.holds);
             return (Verdict::Holds, reason);

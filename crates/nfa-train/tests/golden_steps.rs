@@ -1,0 +1,162 @@
+//! Ten steps of every first-order solver against NumPy (tests/oracle/solvers.py), in f64.
+
+#![allow(clippy::unwrap_used)] // a test that cannot go on has failed
+
+use burn::tensor::{DType, Device, Int, Tensor, TensorData};
+use nfa_models::{Activation, AnyNetwork, Mlp, Parameters};
+use nfa_train::loss::{Loss, half_mse::HalfMse};
+use nfa_train::schedule::Rate;
+use nfa_train::solver::{Objective, solvers};
+use serde_json::Value;
+
+const GOLDEN: &str = include_str!("../../../tests/golden/solvers.json");
+/// Ten steps amplify rounding a little; nothing is rounded on purpose.
+const TOLERANCE: f64 = 1e-12;
+
+fn numbers(value: &Value) -> Vec<f64> {
+    match value {
+        Value::Array(list) => list.iter().flat_map(numbers).collect(),
+        number => vec![number.as_f64().unwrap()],
+    }
+}
+
+fn matrix(value: &Value) -> Tensor<2> {
+    let rows = value.as_array().unwrap().len();
+    let data = numbers(value);
+    let cols = data.len() / rows;
+    Tensor::from_data(TensorData::new(data, [rows, cols]), (&Device::flex(), DType::F64))
+}
+
+fn list<'a>(value: &'a Value, key: &str) -> &'a Vec<Value> {
+    value[key].as_array().unwrap()
+}
+
+fn network(golden: &Value) -> Mlp {
+    let biases = list(golden, "biases").iter().map(|b| {
+        let data = numbers(b);
+        let count = data.len();
+        Some(Tensor::from_data(TensorData::new(data, [count]), (&Device::flex(), DType::F64)))
+    });
+    let weights: Vec<Tensor<2>> = list(golden, "weights").iter().map(matrix).collect();
+    let activations = vec![Activation::Tanh; weights.len() - 1];
+    Mlp::new(weights, biases.collect(), activations).unwrap()
+}
+
+struct Rows {
+    inputs: Tensor<2>,
+    targets: Tensor<2>,
+    batches: Option<Vec<Vec<i64>>>,
+}
+
+impl Rows {
+    fn at(&self, step: u64) -> (Tensor<2>, Tensor<2>) {
+        match &self.batches {
+            None => (self.inputs.clone(), self.targets.clone()),
+            Some(batches) => {
+                let rows = batches[step as usize].clone();
+                let count = rows.len();
+                let rows = Tensor::<1, Int>::from_data(TensorData::new(rows, [count]), &Device::flex());
+                (self.inputs.clone().select(0, rows.clone()), self.targets.clone().select(0, rows))
+            }
+        }
+    }
+}
+
+impl Objective for Rows {
+    fn evaluate(&self, network: &dyn AnyNetwork, step: u64) -> (Tensor<1>, Parameters) {
+        let (inputs, targets) = self.at(step);
+        let rows = inputs.dims()[0];
+        network.gradient(&|net| HalfMse {}.value(net.forward(inputs.clone()), &targets, None, rows))
+    }
+}
+
+#[test]
+fn ten_steps_of_every_solver_agree_with_numpy() {
+    let golden: Value = serde_json::from_str(GOLDEN).unwrap();
+    let mut seen = std::collections::BTreeSet::new();
+    for case in list(&golden, "cases") {
+        let name = case["name"].as_str().unwrap();
+        let kind = case["kind"].as_str().unwrap();
+        seen.insert(kind.to_string());
+        let mut table = toml::Table::new();
+        table.insert("kind".into(), kind.into());
+        for (key, value) in case["hyper"].as_object().unwrap() {
+            if key != "lr" {
+                table.insert(key.clone(), toml::Value::try_from(value).unwrap());
+            }
+        }
+        let rate = Rate::Constant(case["hyper"]["lr"].as_f64().unwrap());
+        let mut solver = solvers().build(table, &rate).unwrap();
+        let mut network: Box<dyn AnyNetwork> = Box::new(network(&golden));
+        let batches = case["batches"].as_array().map(|batches| {
+            batches.iter().map(|batch| numbers(batch).into_iter().map(|i| i as i64).collect()).collect()
+        });
+        let rows = Rows { inputs: matrix(&golden["inputs"]), targets: matrix(&golden["targets"]), batches };
+        let losses = numbers(&case["batch_losses"]);
+        for step in 0..10u64 {
+            let done = solver.step(network.as_mut(), &rows, step).unwrap();
+            let loss = nfa_train::objective::scalar(done.loss);
+            let expected = losses[step as usize];
+            assert!(
+                (loss - expected).abs() <= TOLERANCE,
+                "{name}: loss before step {step} is {loss}, NumPy {expected}"
+            );
+            let Some(after) = case["after"].get((step + 1).to_string()) else { continue };
+            for (l, (weights, biases)) in list(after, "weights").iter().zip(list(after, "biases")).enumerate() {
+                let parameters = network.parameters();
+                for (entry, expected) in [("weight", weights), ("bias", biases)] {
+                    let got = parameters.get(&format!("layers.{l}.{entry}")).unwrap();
+                    let got = got.value.clone().try_into_vec_as::<f64>().unwrap();
+                    for (a, b) in got.iter().zip(numbers(expected)) {
+                        assert!((a - b).abs() <= TOLERANCE, "{name}, step {}, layer {l}: {a} against {b}", step + 1);
+                    }
+                }
+            }
+        }
+    }
+    let known: std::collections::BTreeSet<String> =
+        solvers().entries().iter().map(|entry| entry.kind.to_string()).collect();
+    assert_eq!(seen, known, "every registered solver has golden steps");
+}
+
+#[test]
+fn a_restored_solver_goes_on_bit_for_bit() {
+    let golden: Value = serde_json::from_str(GOLDEN).unwrap();
+    let rows = Rows { inputs: matrix(&golden["inputs"]), targets: matrix(&golden["targets"]), batches: None };
+    let bits = |network: &dyn AnyNetwork| -> Vec<u64> {
+        let values = network.parameters();
+        values.iter().flat_map(|p| p.value.clone().try_into_vec_as::<f64>().unwrap()).map(f64::to_bits).collect()
+    };
+    for entry in solvers().entries() {
+        let fresh = || {
+            let mut table: toml::Table = entry.example.parse().unwrap();
+            table.insert("kind".into(), entry.kind.into());
+            solvers().build(table, &Rate::Constant(0.05)).unwrap()
+        };
+        let (mut whole, mut straight) = (fresh(), network(&golden));
+        for step in 0..8 {
+            whole.step(&mut straight, &rows, step).unwrap();
+        }
+        let (mut first, mut broken) = (fresh(), network(&golden));
+        for step in 0..4 {
+            first.step(&mut broken, &rows, step).unwrap();
+        }
+        let mut second = fresh();
+        second.restore(first.state()).unwrap();
+        let mut resumed = network(&golden);
+        resumed.set_parameters(&AnyNetwork::parameters(&broken)).unwrap();
+        for step in 4..8 {
+            second.step(&mut resumed, &rows, step).unwrap();
+        }
+        assert_eq!(bits(&straight), bits(&resumed), "{}", entry.kind);
+        // Losing the memory must show, or the test would prove nothing.
+        if !first.state().slots.is_empty() {
+            let (mut forgetful, mut other) = (fresh(), network(&golden));
+            other.set_parameters(&AnyNetwork::parameters(&broken)).unwrap();
+            for step in 4..8 {
+                forgetful.step(&mut other, &rows, step).unwrap();
+            }
+            assert_ne!(bits(&straight), bits(&other), "{}", entry.kind);
+        }
+    }
+}
