@@ -34,10 +34,12 @@ pub enum Path {
 }
 
 /// Options of the AGOP engine.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct AgopOptions {
     /// Which way.
     pub path: Path,
+    /// At the inputs of which layers, from 0; `None` for all. The others' weights are observed too.
+    pub layers: Option<Vec<usize>>,
     /// Rows per batch; `None` takes what fits into [`AgopOptions::memory`].
     pub batch: Option<usize>,
     /// Bytes that a batch's temporaries may take.
@@ -47,9 +49,15 @@ pub struct AgopOptions {
     pub factor_work: f64,
 }
 
+impl AgopOptions {
+    fn wants(&self, layer: usize) -> bool {
+        self.layers.as_ref().is_none_or(|layers| layers.contains(&layer))
+    }
+}
+
 impl Default for AgopOptions {
     fn default() -> Self {
-        AgopOptions { path: Path::Auto, batch: None, memory: 64 << 20, factor_work: 2e9 }
+        AgopOptions { path: Path::Auto, layers: None, batch: None, memory: 64 << 20, factor_work: 2e9 }
     }
 }
 
@@ -80,12 +88,14 @@ pub fn agop(f: impl Fn(Tensor<2>) -> Tensor<2>, x: &Tensor<2>) -> Psd {
 pub fn observe(network: &dyn AnyNetwork, x: &Tensor<2>, weights: Option<&[f64]>, options: &AgopOptions) -> Observation {
     let chain = network.chain();
     let sites = network.sites();
-    let agops: Vec<Psd> = match (&chain, options.path) {
+    let agops: Vec<Option<Psd>> = match (&chain, options.path) {
         (Some(chain), Path::Auto | Path::Factored) => factored(chain, x, weights, options),
         _ => (0..sites)
             .map(|site| {
-                let h = network.encode(Site(site), x.clone());
-                by_autodiff(|h| network.decode(Site(site), h), &h, weights, options)
+                options.wants(site).then(|| {
+                    let h = network.encode(Site(site), x.clone());
+                    by_autodiff(|h| network.decode(Site(site), h), &h, weights, options)
+                })
             })
             .collect(),
     };
@@ -97,7 +107,7 @@ pub fn observe(network: &dyn AnyNetwork, x: &Tensor<2>, weights: Option<&[f64]>,
             Some(Layer {
                 name: format!("layers.{site}"),
                 weight: to_host(weight),
-                agop: Some(agop),
+                agop,
                 depth_from_here: chain.as_ref().map(|chain| chain.weights.len() - site),
             })
         })
@@ -184,8 +194,8 @@ fn rows_within(memory: usize, numbers: usize) -> usize {
     (memory / (8 * numbers.max(1))).max(1)
 }
 
-/// Every layer's AGOP of a chain, in one sweep.
-fn factored(chain: &Chain, x: &Tensor<2>, sample_weights: Option<&[f64]>, options: &AgopOptions) -> Vec<Psd> {
+/// The AGOPs of a chain's layers, in one sweep; `None` for layers that are not asked for.
+fn factored(chain: &Chain, x: &Tensor<2>, sample_weights: Option<&[f64]>, options: &AgopOptions) -> Vec<Option<Psd>> {
     let depth = chain.weights.len();
     let n = x.dims()[0];
     let host: Vec<Mat> = chain.weights.iter().map(|w| to_host(w.clone())).collect();
@@ -200,17 +210,16 @@ fn factored(chain: &Chain, x: &Tensor<2>, sample_weights: Option<&[f64]>, option
             Some(behind) => &behind * &host[l],
             None => host[l].clone(),
         };
-        agops[l] = Some(Psd::factor(through.clone(), n * outputs, RankRule::Product, eps));
+        agops[l] = options.wants(l).then(|| Psd::factor(through.clone(), n * outputs, RankRule::Product, eps));
         product = Some(through);
     }
-    if linear_from > 0 {
+    if (0..linear_from).any(|l| options.wants(l)) {
         // ∂f/∂h at the first layer of the linear tail is the same for every sample: c rows.
         let tail = product.unwrap_or_else(|| Mat::zeros(outputs, 0));
-        for (l, agop) in sweep(chain, &host, &tail, linear_from, x, sample_weights, options).into_iter().enumerate() {
-            agops[l] = Some(agop);
-        }
+        let swept = sweep(chain, &host, &tail, linear_from, x, sample_weights, options);
+        agops.splice(..linear_from, swept);
     }
-    agops.into_iter().flatten().collect()
+    agops
 }
 
 /// Whether the activation after layer l (from 0) is linear.
@@ -227,15 +236,21 @@ fn sweep(
     x: &Tensor<2>,
     sample_weights: Option<&[f64]>,
     options: &AgopOptions,
-) -> Vec<Psd> {
+) -> Vec<Option<Psd>> {
     let n = x.dims()[0];
     let c = tail.nrows();
+    // The sweep ends at the first layer that is asked for.
+    let first = (0..last).find(|&l| options.wants(l)).unwrap_or(0);
     let widest = chain.weights.iter().map(|w| w.dims()[0].max(w.dims()[1])).max().unwrap_or(1);
     let batch = options.batch.unwrap_or_else(|| rows_within(options.memory, c * widest)).clamp(1, n.max(1));
     // Rows of length min(d, h) either way: before or after the multiplication by W_l.
     let before: Vec<bool> = host[..last].iter().map(|w| w.nrows() <= w.ncols()).collect();
-    let mut rows: Vec<Rows> =
-        host[..last].iter().map(|w| Rows::new(w.nrows().min(w.ncols()), n * c, x.dtype(), options)).collect();
+    let mut rows: Vec<Option<Rows>> = (0..last)
+        .map(|l| {
+            let (out, into) = (host[l].nrows(), host[l].ncols());
+            options.wants(l).then(|| Rows::new(out.min(into), n * c, x.dtype(), options))
+        })
+        .collect();
     let tail_data = (0..c).flat_map(|k| (0..tail.ncols()).map(move |j| tail[(k, j)])).collect();
     let tail = beside(tail_data, x).reshape([1, c, tail.ncols()]);
     for start in (0..n).step_by(batch) {
@@ -260,27 +275,32 @@ fn sweep(
             }
             None => tail.clone(),
         };
-        for l in (0..last).rev() {
+        for l in (first..last).rev() {
             let width = host[l].nrows();
             // ∂f/∂z_l = ∂f/∂h_{l+1} ∘ φ'(z_l)
             if let Some(slope) = slopes[l].take() {
                 delta = delta * slope.reshape([b, 1, width]);
             }
             let at_z = if delta.dims()[0] == b { delta } else { delta.expand([b, c, width]) }.reshape([b * c, width]);
-            let needs_through = l > 0 || !before[l];
-            let through = needs_through.then(|| at_z.clone().matmul(chain.weights[l].clone()));
-            match &through {
-                Some(through) if !before[l] => rows[l].push(through.clone()),
-                _ => rows[l].push(at_z),
+            let goes_on = l > first;
+            let through = (goes_on || !before[l]).then(|| at_z.clone().matmul(chain.weights[l].clone()));
+            if let Some(rows) = &mut rows[l] {
+                match &through {
+                    Some(through) if !before[l] => rows.push(through.clone()),
+                    _ => rows.push(at_z),
+                }
             }
-            let into = host[l].ncols();
             delta = match through {
-                Some(through) if l > 0 => through.reshape([b, c, into]),
+                Some(through) if goes_on => through.reshape([b, c, host[l].ncols()]),
                 _ => break,
             };
         }
     }
-    rows.into_iter().zip(host).zip(&before).map(|((rows, w), &before)| rows.finish(n, before.then_some(w))).collect()
+    rows.into_iter()
+        .zip(host)
+        .zip(&before)
+        .map(|((rows, w), &before)| rows.map(|rows| rows.finish(n, before.then_some(w))))
+        .collect()
 }
 
 #[cfg(test)]
@@ -330,6 +350,24 @@ mod tests {
                             let error = relative(fast.matrix(), slow.matrix());
                             assert!(error <= 1e-12, "{} layer {l} of {widths:?}: {error:e}", activation.name());
                         }
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn layers_that_are_not_asked_for_change_nothing_about_the_others() {
+        let network = network(&[7, 5, 6, 4, 3], Activation::Tanh, true, DType::F64);
+        let x = tensor(&Stream::root(27), "x", 9, 7, DType::F64);
+        let all = observe(&network, &x, None, &AgopOptions::default());
+        for path in [Path::Factored, Path::Autodiff] {
+            for layers in [vec![0], vec![2], vec![1, 3], vec![]] {
+                let options = AgopOptions { path, layers: Some(layers.clone()), ..AgopOptions::default() };
+                for (l, layer) in observe(&network, &x, None, &options).layers.iter().enumerate() {
+                    assert_eq!(layer.agop.is_some(), layers.contains(&l));
+                    if let (Some(got), Some(expected)) = (&layer.agop, &all.layers[l].agop) {
+                        assert!(relative(got.matrix(), expected.matrix()) <= 1e-12);
                     }
                 }
             }

@@ -11,7 +11,7 @@ use crate::data::Data;
 use crate::loss::Loss;
 use crate::objective::{penalty, scores};
 use crate::record::Cell;
-use crate::resolved::ProbePlan;
+use crate::resolved::{Layers, ProbePlan};
 use crate::solver::Solver;
 use crate::study::Direction;
 
@@ -66,7 +66,12 @@ impl Probe<'_> {
         baseline: Option<&Baseline>,
     ) -> Measured {
         let split = &self.data.train;
-        let observation = observe(network, &split.inputs, split.weights.as_deref(), &AgopOptions::default());
+        let layers = match &self.plan.layers {
+            Layers::All => None,
+            Layers::List(list) => Some(list.clone()),
+        };
+        let options = AgopOptions { layers, ..AgopOptions::default() };
+        let observation = observe(network, &split.inputs, split.weights.as_deref(), &options);
         let train = scores(network, split, self.loss, self.data.classes);
         let test = self.data.test.as_ref().map(|test| scores(network, test, self.loss, self.data.classes));
         let snapshot = Snapshot {
