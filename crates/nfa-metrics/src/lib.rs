@@ -18,14 +18,14 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`law`], [`laws`] | a law as a row; the registry; one file per law |
+//! | [`law`], [`mod@laws`] | a law as a row; the registry; one file per law |
 //! | [`psd`] | [`Psd`]: a PSD matrix as a Gram or as a factor, its spectrum and stable powers |
 //! | [`misfit`] | exponent, misfit, directions + order + shape |
 //! | [`certificate`] | lower bounds on the misfit that no exponent escapes |
 //! | [`verdict`] | holds, approximate, fails, undetermined, and why |
 //! | [`details`] | everything else that is known to be asked for: cosines, correlations, ranks |
 //! | [`observation`] | what the laws look at: weights and AGOPs of one network, on the host |
-//! | [`metric`], [`metrics`] | what is no law: loss, accuracy, imbalance, recurrence residual |
+//! | [`metric`], [`mod@metrics`] | what is no law: loss, accuracy, imbalance, recurrence residual |
 //! | [`factor`] | stacked Jacobians compressed on the fly to a triangle |
 //! | `jacobian`, `agop` | Jacobians and AGOP of any network through Burn (feature `burn`) |
 //!

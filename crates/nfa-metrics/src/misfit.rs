@@ -232,7 +232,7 @@ fn best_exponent(seen: &Seen, top: f64) -> f64 {
         let here = if k == GRID - 1 { high } else { grid(k) };
         let after = (here, derivative(here));
         if before.1 > 0.0 && after.1 <= 0.0 {
-            candidates.push(bisect(before.0, after.0, &derivative));
+            candidates.push(bisect(before.0, after.0, derivative));
         }
         before = after;
     }

@@ -170,6 +170,10 @@ impl App {
                     out(&line.to_string());
                 }
             } else {
+                if !ended.study.expectations.is_empty() {
+                    out(crate::report::checks_text(&ended.study, colored(voice.color)).trim_end());
+                    out("");
+                }
                 self.show(&ended, voice);
             }
             let missed = ended.study.expectations.iter().any(|checked| !checked.met);

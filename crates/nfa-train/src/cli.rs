@@ -1,4 +1,6 @@
-//! The shape of the command line, without logic.
+//! The shape of the command line, without logic. Its doc comments are the help texts.
+
+#![allow(rustdoc::broken_intra_doc_links)] // brackets are TOML there
 
 use std::path::PathBuf;
 

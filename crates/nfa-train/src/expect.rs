@@ -348,10 +348,11 @@ fn quantity(
 
 /// Groups runs that differ in the key alone (and in how many steps that makes), one slope each.
 fn slopes(expectation: &Expectation, slope: f64, over: &str, runs: &[&StudyRun]) -> Vec<Checked> {
-    let others = |run: &StudyRun| -> Vec<(String, String)> {
+    type Keys = Vec<(String, String)>;
+    let others = |run: &StudyRun| -> Keys {
         run.keys.iter().filter(|(key, _)| key != over && key != "solver.steps").cloned().collect()
     };
-    let mut groups: Vec<(Vec<(String, String)>, Vec<&StudyRun>)> = Vec::new();
+    let mut groups: Vec<(Keys, Vec<&StudyRun>)> = Vec::new();
     for &run in runs {
         let key = others(run);
         match groups.iter_mut().find(|(other, _)| *other == key) {
@@ -372,7 +373,7 @@ fn slopes(expectation: &Expectation, slope: f64, over: &str, runs: &[&StudyRun])
                 .collect();
             let measured = (points.len() == members.len()).then(|| fitted_slope(&points)).flatten();
             let met = measured.is_some_and(|m| (m - slope).abs() <= expectation.within.allows(slope));
-            let expected = format!("slope {} over {over} ({} runs)", decimal(slope), members.len());
+            let expected = format!("slope over {over} of {} runs = {}", members.len(), decimal(slope));
             // Told of the group's first run; the expected text says how many there are.
             checked.push(expectation.checked(&column, &members[0].id, expected, measured.into(), met));
         }

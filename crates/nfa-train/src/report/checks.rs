@@ -44,6 +44,50 @@ pub(crate) fn html(study: &Study) -> Markup {
     }
 }
 
+/// The same for a terminal: a line per expectation with its worst case, then each miss.
+pub fn text(study: &Study, color: bool) -> String {
+    let paint = |code: &str, word: &str| if color { format!("\x1b[{code}m{word}\x1b[0m") } else { word.to_string() };
+    let groups = groups(&study.expectations);
+    let cells: Vec<[String; 5]> = groups
+        .iter()
+        .map(|group| {
+            let met = group.checks.iter().filter(|check| check.met).count();
+            let worst = group.worst();
+            let within =
+                worst.and_then(|check| check.tolerance.as_deref()).map_or(String::new(), |t| format!(" ± {t}"));
+            [
+                format!("{met}/{}", group.checks.len()),
+                group.metric.clone(),
+                worst.map_or(String::new(), |check| check.at.clone()),
+                format!("{}{within}", group.expected),
+                worst.map_or(String::new(), |check| format!("{}  {}", measured(check), check.run)),
+            ]
+        })
+        .collect();
+    let widths: Vec<usize> =
+        (0..4).map(|column| cells.iter().map(|row| row[column].chars().count()).max().unwrap_or(0)).collect();
+    let mut text = String::new();
+    for (group, row) in groups.iter().zip(&cells) {
+        let all = group.checks.iter().all(|check| check.met);
+        let mark = if all { paint("32", "met   ") } else { paint("31", "MISSED") };
+        let pad = |column: usize| {
+            let missing = widths[column] - row[column].chars().count();
+            format!("{}{}", row[column], " ".repeat(missing))
+        };
+        text.push_str(&format!("{mark} {}  {}  {}  {}  worst {}\n", pad(0), pad(1), pad(2), pad(3), row[4]));
+        for check in group.checks.iter().filter(|check| !check.met) {
+            text.push_str(&format!(
+                "       {}: {} is {}, expected {}\n",
+                check.run,
+                check.metric,
+                measured(check),
+                check.expected
+            ));
+        }
+    }
+    text
+}
+
 /// How many checks were missed.
 fn finding(missed: usize, all: usize) -> String {
     match missed {
@@ -125,14 +169,21 @@ fn is_relative(check: &Checked) -> bool {
     check.tolerance.as_deref().is_some_and(|tolerance| tolerance.trim_end().ends_with('%'))
 }
 
+impl<'a> Group<'a> {
+    /// The check that came out worst.
+    fn worst(&self) -> Option<&'a Checked> {
+        self.checks.iter().copied().max_by(|a, b| {
+            let ((missed_a, off_a), (missed_b, off_b)) = (badness(a), badness(b));
+            missed_a.cmp(&missed_b).then(off_a.total_cmp(&off_b))
+        })
+    }
+}
+
 /// One expectation with its worst case.
 fn row(group: &Group<'_>) -> Markup {
     let met = group.checks.iter().filter(|check| check.met).count();
     let all = group.checks.len();
-    let worst = group.checks.iter().max_by(|a, b| {
-        let ((missed_a, off_a), (missed_b, off_b)) = (badness(a), badness(b));
-        missed_a.cmp(&missed_b).then(off_a.total_cmp(&off_b))
-    });
+    let worst = group.worst();
     html! {
         tr {
             th scope="row" { code { (group.metric) } }

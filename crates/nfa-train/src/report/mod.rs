@@ -20,6 +20,7 @@ mod svg;
 mod table;
 mod view;
 
+pub use checks::text as checks_text;
 pub use table::text;
 
 use crate::study::Study;
