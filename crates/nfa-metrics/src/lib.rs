@@ -18,7 +18,8 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`law`], [`mod@laws`] | a law as a row; the registry; one file per law |
+//! | [`law`], [`mod@laws`] | a law as a row; the registry, one file per law |
+//! | [`finding`] | the engine that measures any row |
 //! | [`psd`] | [`Psd`]: a PSD matrix as a Gram or as a factor, its spectrum and stable powers |
 //! | [`misfit`] | exponent, misfit, directions + order + shape |
 //! | [`certificate`] | lower bounds on the misfit that no exponent escapes |
@@ -39,6 +40,7 @@ pub mod certificate;
 pub mod columns;
 pub mod details;
 pub mod factor;
+pub mod finding;
 pub mod interval;
 mod isotonic;
 pub mod law;
@@ -59,9 +61,12 @@ pub mod jacobian;
 pub use certificate::{Certificate, CertificateKind};
 pub use details::{AlphaDetails, Details};
 pub use factor::Stack;
+pub use finding::{Direction, Finding, Null, assess};
 pub use interval::{Interval, IntervalSource};
-pub use law::{Direction, Family, Finding, Law, Laws, Null, Pair, assess, laws};
-pub use metric::{Better, Metric, MetricInfo, Metrics, Scores, Snapshot, Update, metrics};
+pub use law::{Family, Law, Laws, Pair};
+pub use laws::laws;
+pub use metric::{Better, Metric, MetricInfo, Metrics, Scores, Snapshot, Update};
+pub use metrics::metrics;
 pub use misfit::{Fit, Parts};
 pub use observation::{Layer, Observation};
 pub use psd::{Psd, RankRule, Spectrum};

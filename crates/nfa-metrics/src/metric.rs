@@ -112,12 +112,3 @@ impl Metrics {
         self.rows.iter().find(|metric| metric.name == name)
     }
 }
-
-/// Every built-in metric: one line each.
-pub fn metrics() -> Metrics {
-    Metrics::default()
-        .with(crate::metrics::loss::METRIC)
-        .with(crate::metrics::accuracy::METRIC)
-        .with(crate::metrics::imbalance::METRIC)
-        .with(crate::metrics::recurrence_residual::METRIC)
-}

@@ -16,6 +16,7 @@ use crate::cli::{Cli, Color, Command, Listed, Options, Voice};
 use crate::data::Source;
 use crate::error::{Error, Result};
 use crate::experiment::{Experiment, Grid};
+use crate::folder::{self, PlanFile, PlanLine};
 use crate::manifest::Provenance;
 use crate::outcome::{Outcome, Status};
 use crate::plan::{PlannedRun, plan};
@@ -24,7 +25,7 @@ use crate::registries::Registries;
 use crate::run::Runner;
 use crate::solver::Solver;
 use crate::store::{Disk, Store};
-use crate::study::{PlanFile, PlanLine, Study};
+use crate::study::Study;
 use crate::toml_text::{parse_value, plain};
 
 /// Experiments that are part of the binary: name, text.
@@ -136,7 +137,7 @@ impl App {
             Some(Command::Check(args)) => self.check(&args.specs, args.claim.as_deref(), &args.options, voice),
             Some(Command::Report { folders }) => {
                 for folder in folders {
-                    let study = Study::load(self.store.as_ref(), folder, &self.registries)?;
+                    let study = folder::read(self.store.as_ref(), folder, &self.registries)?;
                     self.write_report(folder, &study)?;
                     out(&folder.join("report.html").display().to_string());
                 }
@@ -215,7 +216,7 @@ impl App {
         let statuses = self.execute(&experiment, &runs, &folder, &progress, voice);
         progress.finish();
         let statuses = statuses?;
-        let study = Study::load(self.store.as_ref(), &folder, &self.registries)?;
+        let study = folder::read(self.store.as_ref(), &folder, &self.registries)?;
         self.write_report(&folder, &study)?;
         let unhappy = statuses.iter().any(|status| status.outcome != Outcome::Completed);
         Ok(Some(Ended { folder, study, unhappy }))
@@ -371,7 +372,7 @@ impl App {
             return Err(Error::input(format!("{}: no experiment here (a folder with a plan.json)", folder.display())));
         }
         for folder in folders {
-            let study = Study::load(self.store.as_ref(), &folder, &self.registries)?;
+            let study = folder::read(self.store.as_ref(), &folder, &self.registries)?;
             if voice.json {
                 for run in &study.runs {
                     let keys: serde_json::Map<String, serde_json::Value> =

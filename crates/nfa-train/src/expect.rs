@@ -5,11 +5,11 @@ use std::fmt;
 use nfa_models::SpecError;
 use toml::{Table, Value};
 
-use crate::experiment::depth_of;
 use crate::formula::Formula;
 use crate::record::{Cell, decimal};
+use crate::resolved::depth_of;
 use crate::study::{Checked, Study, StudyRun};
-use crate::toml_text::{get, number, plain, same};
+use crate::toml_text::{get, number, same};
 
 /// One `[[expect]]`.
 #[derive(Clone, Debug)]
@@ -387,11 +387,6 @@ fn fitted_slope(points: &[(f64, f64)]) -> Option<f64> {
     let xx: f64 = points.iter().map(|p| (p.0 - mx).powi(2)).sum();
     let xy: f64 = points.iter().map(|p| (p.0 - mx) * (p.1 - my)).sum();
     (points.len() >= 2 && xx > 0.0).then(|| xy / xx)
-}
-
-/// A run key as it stands in tables.
-pub fn key_text(value: &Value) -> String {
-    plain(value)
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::expect::Expectation;
 use crate::registries::Registries;
 use crate::resolved::RUN_KEYS;
-use crate::toml_text::{get, line_column, override_with, position};
+use crate::toml_text::{line_column, override_with, position};
 
 /// A parsed experiment file with the command line's overrides applied.
 #[derive(Clone, Debug)]
@@ -228,10 +228,4 @@ pub fn arm_path(arm: &Arm, path: &str) -> String {
         (_, true) => format!("arm.{}.grid.{path}", arm.index),
         _ => path.to_string(),
     }
-}
-
-/// The depth L of a model's table: `depth`, or one more than its `widths`.
-pub fn depth_of(config: &Table) -> Option<f64> {
-    let depth = get(config, "model.depth").and_then(crate::toml_text::number);
-    depth.or_else(|| get(config, "model.widths")?.as_array().map(|widths| widths.len() as f64 + 1.0))
 }

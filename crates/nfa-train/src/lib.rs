@@ -24,7 +24,7 @@
 //! | [`data`], [`loss`], [`solver`] | datasets, losses, solvers: one file and one line each |
 //! | [`objective`] | the loss that solvers see |
 //! | [`run`], [`probe`], [`checkpoint`], [`outcome`] | the loop, what it measures, saves, ends in |
-//! | [`record`], [`study`], [`expect`], [`report`] | rows; everything read back; claims; pictures |
+//! | [`record`], [`folder`], [`study`], [`expect`], [`report`] | rows; a folder read back; claims; pictures |
 //! | [`store`] | the only door to the file system |
 //! | [`device`] | from a name to a Burn device |
 //! | [`app`], [`cli`] | the command line |
@@ -38,6 +38,7 @@ pub mod device;
 pub mod error;
 pub mod expect;
 pub mod experiment;
+pub mod folder;
 pub mod formula;
 pub mod loss;
 pub mod manifest;

@@ -420,3 +420,9 @@ fn canonical(value: &Value, hash: &mut Sha256) {
         }
     }
 }
+
+/// The depth L of a model's table: `depth`, or one more than its `widths`.
+pub fn depth_of(config: &Table) -> Option<f64> {
+    let depth = crate::toml_text::get(config, "model.depth").and_then(crate::toml_text::number);
+    depth.or_else(|| crate::toml_text::get(config, "model.widths")?.as_array().map(|widths| widths.len() as f64 + 1.0))
+}

@@ -1,4 +1,11 @@
-//! One file per law; the registry is [`crate::law::laws`].
+//! The known laws: one file and one line each.
+
+use crate::law::Laws;
 
 pub mod balance;
 pub mod nfa;
+
+/// Every built-in law.
+pub fn laws() -> Laws {
+    Laws::default().with(nfa::LAW).with(balance::LAW)
+}

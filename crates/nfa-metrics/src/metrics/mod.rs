@@ -1,6 +1,17 @@
-//! One file per metric; the registry is [`crate::metric::metrics`].
+//! The known metrics: one file and one line each.
+
+use crate::metric::Metrics;
 
 pub mod accuracy;
 pub mod imbalance;
 pub mod loss;
 pub mod recurrence_residual;
+
+/// Every built-in metric.
+pub fn metrics() -> Metrics {
+    Metrics::default()
+        .with(loss::METRIC)
+        .with(accuracy::METRIC)
+        .with(imbalance::METRIC)
+        .with(recurrence_residual::METRIC)
+}

@@ -1,0 +1,149 @@
+//! The engine: any pair of matrices in, exponent, misfit, certificates, nulls and verdict out.
+
+use crate::certificate::{Certificate, certificates};
+use crate::details::traceless_cosine;
+use crate::interval::{Interval, IntervalSource};
+use crate::law::{Family, Pair};
+use crate::misfit::{Fit, Parts, Seen};
+use crate::verdict::{Evidence, Thresholds, Verdict, judge};
+
+/// What a misfit is compared with.
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
+pub struct Null {
+    /// The misfit of a randomly rotated A: √(1 - haar(α)²).
+    pub haar: Option<f64>,
+    /// The misfit at initialisation, where known.
+    pub init: Option<f64>,
+}
+
+/// One direction of the fan: A seen along one eigenvector of B.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Direction {
+    /// Eigenvalue of B, descending; 0 beyond its rank.
+    pub g: f64,
+    /// vᵀAv.
+    pub m: f64,
+    /// Off-diagonal mass of A in this row of B's eigenbasis.
+    pub leak: f64,
+}
+
+/// A law measured at a layer. What is undefined is `None`.
+#[derive(Clone, Debug)]
+pub struct Finding {
+    /// The exponent of the least misfit.
+    pub alpha: Option<f64>,
+    /// Its interval; `None` without a source of variation.
+    pub alpha_interval: Option<Interval>,
+    /// What varies in the intervals.
+    pub interval_source: IntervalSource,
+    /// The exponent that theory predicts.
+    pub predicted: Option<f64>,
+    /// Whether the two agree.
+    pub exponent_agrees: Option<bool>,
+    /// The factor of the best fit.
+    pub kappa: Option<f64>,
+    /// δ.
+    pub misfit: Option<f64>,
+    /// Its interval.
+    pub misfit_interval: Option<Interval>,
+    /// Why: the three parts.
+    pub parts: Option<Parts>,
+    /// Bounds that no exponent escapes, the largest margin first.
+    pub certificates: Vec<Certificate>,
+    /// What the misfit is compared with.
+    pub null: Null,
+    /// The verdict.
+    pub verdict: Verdict,
+    /// In words.
+    pub reason: String,
+    /// What the fan draws.
+    pub directions: Vec<Direction>,
+}
+
+impl Finding {
+    fn undetermined(predicted: Option<f64>, init: Option<f64>, reason: &str) -> Self {
+        Finding {
+            alpha: None,
+            alpha_interval: None,
+            interval_source: IntervalSource::None,
+            predicted,
+            exponent_agrees: None,
+            kappa: None,
+            misfit: None,
+            misfit_interval: None,
+            parts: None,
+            certificates: Vec::new(),
+            null: Null { haar: None, init },
+            verdict: Verdict::Undetermined,
+            reason: reason.into(),
+            directions: Vec::new(),
+        }
+    }
+}
+
+/// Measures a pair: exponent, misfit and its parts, certificates, nulls, verdict.
+///
+/// `init` is the misfit at initialisation, shown beside and no condition.
+pub fn assess(pair: &Pair, family: Family, init: Option<f64>, thresholds: &Thresholds) -> Finding {
+    let predicted = pair.predicted.filter(|_| family == Family::Power);
+    if !pair.a.is_finite() || !pair.b.is_finite() {
+        return Finding::undetermined(predicted, init, "a matrix has entries that are not finite");
+    }
+    let Some(spectrum) = pair.b.spectrum() else {
+        return Finding::undetermined(predicted, init, "the decomposition of B did not converge");
+    };
+    let seen = Seen::new(&pair.a, spectrum);
+    let Some(fit) = Fit::new(&seen, family) else {
+        let reason = match seen.norm {
+            0.0 => "A is zero",
+            norm if !(norm * norm).is_normal() => "A is too large or too small to be squared",
+            _ => "B is zero",
+        };
+        return Finding::undetermined(predicted, init, reason);
+    };
+    let certificates = certificates(&seen, &fit);
+    let exponent = fit.alpha.unwrap_or(1.0);
+    let haar = haar_misfit(&seen, exponent);
+    let d = seen.rotated.nrows() as f64;
+    let z = traceless_cosine(&seen, exponent).map(|cos| cos * ((d - 1.0) * (d + 2.0) / 2.0).sqrt());
+    let evidence = Evidence {
+        family,
+        seen: &seen,
+        fit: &fit,
+        certificates: &certificates,
+        alpha: fit.alpha.map(Interval::exact),
+        misfit: Interval::exact(fit.misfit),
+        haar,
+        z,
+    };
+    let (verdict, reason) = judge(&evidence, thresholds);
+    let d = seen.rotated.nrows();
+    let directions = (0..d)
+        .map(|i| Direction {
+            g: spectrum.values[i],
+            m: seen.rotated[(i, i)],
+            leak: (0..d).filter(|&j| j != i).map(|j| seen.rotated[(i, j)].powi(2)).sum::<f64>().sqrt(),
+        })
+        .collect();
+    Finding {
+        alpha: fit.alpha,
+        alpha_interval: None,
+        interval_source: IntervalSource::None,
+        predicted,
+        exponent_agrees: predicted.zip(fit.alpha).map(|(p, a)| (p - a).abs() <= thresholds.exponent),
+        kappa: fit.alpha.map(|_| fit.kappa).filter(|kappa| kappa.is_finite()),
+        misfit: Some(fit.misfit).filter(|misfit| misfit.is_finite()),
+        misfit_interval: None,
+        parts: Some(fit.parts).filter(|_| fit.misfit.is_finite()),
+        certificates,
+        null: Null { haar: Some(haar), init },
+        verdict,
+        reason,
+        directions,
+    }
+}
+
+/// √(1 - haar²) with haar = tr A tr B^α / (d |A| |B^α|), the mean cosine under random rotation.
+fn haar_misfit(seen: &Seen, alpha: f64) -> f64 {
+    (1.0 - crate::details::haar(seen, alpha).powi(2)).max(0.0).sqrt()
+}
