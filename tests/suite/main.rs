@@ -2,6 +2,13 @@
 
 #![allow(clippy::unwrap_used)] // a test that cannot go on has failed
 
+mod binary;
 mod calibration;
+mod command_line;
+mod crash;
+mod determinism;
+mod faults;
 mod golden;
+mod layering;
 mod properties;
+mod readme;

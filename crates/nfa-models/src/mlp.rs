@@ -174,7 +174,7 @@ impl<'de> Deserialize<'de> for Activations {
 /// |---|---|---|
 /// | `depth`, `width` | | number of weight matrices, and the width of every hidden layer |
 /// | `widths` | | the hidden widths, one each, instead of `depth` and `width` |
-/// | `activation` | `"linear"` | one of `linear`, `relu`, `tanh`, or a list with one per hidden layer |
+/// | `activation` | `"linear"` | one of [`Activation`]'s words, or a list with one per hidden layer |
 /// | `bias` | `false` | a bias in every layer, starting at 0 |
 /// | `init` | `{ kind = "gaussian", scale = 1.0 }` | see [`Init`] |
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

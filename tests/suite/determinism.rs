@@ -1,0 +1,60 @@
+//! The same configuration leaves the same bytes.
+
+use crate::binary::{Folder, RECORDS, SMALL, same_records};
+
+/// Large enough that tensors are worked on by several threads: no compressed rows, 1400 of them.
+const DIGITS: &str = r#"name = "digits"
+[model]
+kind = "mlp"
+widths = [64, 48]
+activation = "tanh"
+bias = true
+[data]
+kind = "digits"
+test = 0.2
+[solver]
+kind = "adam"
+lr = 0.002
+steps = 6
+[probe]
+at = { every = 3 }
+"#;
+
+#[test]
+fn twice_and_with_any_number_of_threads() {
+    let reference = Folder::with(DIGITS);
+    reference.run(&["run", "spec.toml"]).expect(0);
+    for threads in ["1", "2", "8", "8"] {
+        let folder = Folder::with(DIGITS);
+        let output = folder.command(&["run", "spec.toml"]).env("RAYON_NUM_THREADS", threads).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        same_records(&reference, &folder, "out/digits");
+    }
+}
+
+#[test]
+fn alone_or_in_a_grid() {
+    let grid = Folder::with(SMALL);
+    grid.run(&["run", "spec.toml", "--grid", "seed=0,1,2", "--grid", "solver.lr=0.05,0.02"]).expect(0);
+    assert_eq!(grid.runs("out/small").len(), 6);
+    let alone = Folder::with(SMALL);
+    alone.run(&["run", "spec.toml", "--seed", "1", "--set", "solver.lr=0.02"]).expect(0);
+    let [run] = &alone.runs("out/small")[..] else { panic!("one run") };
+    // The id ends with the configuration's hash, which the grid's run shares.
+    let hash = run.rsplit('-').next().unwrap();
+    let twin = grid.runs("out/small").into_iter().find(|run| run.ends_with(hash)).unwrap();
+    for file in RECORDS {
+        assert!(alone.read(&format!("{run}/{file}")) == grid.read(&format!("{twin}/{file}")), "{file}");
+    }
+}
+
+#[test]
+fn neither_checkpoints_nor_the_claim_change_the_records() {
+    let plain = Folder::with(SMALL);
+    plain.run(&["run", "spec.toml"]).expect(0);
+    let often = Folder::with(&format!(
+        "claim = \"words\"\n{SMALL}[checkpoint]\nevery = 1\n[[expect]]\nmetric = \"loss\"\nmin = 0\n"
+    ));
+    often.run(&["run", "spec.toml"]).expect(0);
+    same_records(&plain, &often, "out/small");
+}
