@@ -12,8 +12,10 @@
 //! In `f64` the rows are kept as a factor ([`Stack`]) as long as that is affordable, so that
 //! small eigenvalues, and with them powers, keep their digits.
 
-use burn::tensor::{DType, Tensor};
-use nfa_models::{AnyNetwork, Chain, Site};
+use std::ops::Range;
+
+use burn::tensor::{DType, Tensor, TensorData};
+use nfa_models::{AnyNetwork, Chain, Site, Stream};
 
 use crate::Mat;
 use crate::factor::Stack;
@@ -40,6 +42,11 @@ pub struct AgopOptions {
     pub path: Path,
     /// At the inputs of which layers, from 0; `None` for all. The others' weights are observed too.
     pub layers: Option<Vec<usize>>,
+    /// Subtract each output's mean Jacobian row over the samples.
+    pub centered: bool,
+    /// Random signs over the outputs instead of every output: so many draws per sample, unbiased,
+    /// with relative standard error about √(2 / (draws · n)); `None` is exact.
+    pub sketch: Option<usize>,
     /// Rows per batch; `None` takes what fits into [`AgopOptions::memory`].
     pub batch: Option<usize>,
     /// Bytes that a batch's temporaries may take.
@@ -57,14 +64,22 @@ impl AgopOptions {
 
 impl Default for AgopOptions {
     fn default() -> Self {
-        AgopOptions { path: Path::Auto, layers: None, batch: None, memory: 64 << 20, factor_work: 2e9 }
+        AgopOptions {
+            path: Path::Auto,
+            layers: None,
+            centered: false,
+            sketch: None,
+            batch: None,
+            memory: 64 << 20,
+            factor_work: 2e9,
+        }
     }
 }
 
 /// The AGOP of any row-wise map at its input.
 ///
 /// ```
-/// use burn::tensor::{Device, DType, Distribution, Tensor};
+/// use burn::tensor::{Device, DType, Tensor};
 /// let device = Device::flex();
 /// let w = Tensor::<2>::from_data([[1.0, 2.0, 0.0], [0.0, 1.0, -1.0]], (&device, DType::F64));
 /// let x = Tensor::<2>::from_data([[0.3, 0.1, 0.7], [1.0, 2.0, 3.0]], (&device, DType::F64));
@@ -75,8 +90,11 @@ impl Default for AgopOptions {
 /// # Shapes
 /// x: `[n, d]`, f: `[n, d]` → `[n, c]`; returns `[d, d]`
 pub fn agop(f: impl Fn(Tensor<2>) -> Tensor<2>, x: &Tensor<2>) -> Psd {
+    let options = AgopOptions::default();
     let h = x.clone().unsqueeze_dim(1);
-    by_autodiff(|h| f(h.squeeze_dim(1)), &h, None, &AgopOptions::default())
+    let f = |h: Tensor<3>| f(h.squeeze_dim(1));
+    let site = AutodiffSite { f: &f, h: &h, weights: None, options: &options };
+    accumulate(&site, &options, x.dtype())
 }
 
 /// Weights and AGOPs of every layer of a network.
@@ -87,14 +105,20 @@ pub fn agop(f: impl Fn(Tensor<2>) -> Tensor<2>, x: &Tensor<2>) -> Psd {
 /// x: `[n, d]`
 pub fn observe(network: &dyn AnyNetwork, x: &Tensor<2>, weights: Option<&[f64]>, options: &AgopOptions) -> Observation {
     let chain = network.chain();
-    let sites = network.sites();
     let agops: Vec<Option<Psd>> = match (&chain, options.path) {
-        (Some(chain), Path::Auto | Path::Factored) => factored(chain, x, weights, options),
-        _ => (0..sites)
+        (Some(chain), Path::Auto | Path::Factored) => {
+            let plan = ChainPlan::new(chain, x, weights, options);
+            let mut agops = plan.constant();
+            let swept = plan.sweep_agops();
+            agops.splice(..swept.len(), swept);
+            agops
+        }
+        _ => (0..network.sites())
             .map(|site| {
                 options.wants(site).then(|| {
                     let h = network.encode(Site(site), x.clone());
-                    by_autodiff(|h| network.decode(Site(site), h), &h, weights, options)
+                    let f = |h: Tensor<3>| network.decode(Site(site), h);
+                    accumulate(&AutodiffSite { f: &f, h: &h, weights, options }, options, x.dtype())
                 })
             })
             .collect(),
@@ -113,6 +137,66 @@ pub fn observe(network: &dyn AnyNetwork, x: &Tensor<2>, weights: Option<&[f64]>,
         })
         .collect();
     Observation { layers, linear: chain.is_some_and(|chain| chain.is_linear()) }
+}
+
+/// How much each sample contributes to linear functionals of a layer's AGOP G = (1/n) Σ_i G_i:
+/// tr(Γ G_i) for each Γ, one list per Γ. What intervals over the inputs are made of.
+///
+/// # Shapes
+/// x: `[n, d]`, each Γ: `[d_in, d_in]` symmetric; returns n numbers per Γ
+pub fn contributions(
+    network: &dyn AnyNetwork,
+    x: &Tensor<2>,
+    weights: Option<&[f64]>,
+    layer: usize,
+    functionals: &[&Mat],
+    options: &AgopOptions,
+) -> Vec<Vec<f64>> {
+    let n = x.dims()[0];
+    let options = &AgopOptions { layers: Some(vec![layer]), ..options.clone() };
+    let mut found = vec![vec![0.0; n]; functionals.len()];
+    let mut add = |samples: Range<usize>, rows: Tensor<2>, map: Option<&Mat>| {
+        let rows = to_host(rows);
+        let each = rows.nrows() / samples.len();
+        for (functional, found) in functionals.iter().zip(&mut found) {
+            let through = match map {
+                Some(map) => map * *functional * map.transpose(),
+                None => (*functional).clone(),
+            };
+            let image = &rows * &through;
+            for r in 0..rows.nrows() {
+                let value: f64 = (0..rows.ncols()).map(|j| rows[(r, j)] * image[(r, j)]).sum();
+                found[samples.start + r / each] += value;
+            }
+        }
+    };
+    match (network.chain(), options.path) {
+        (Some(chain), Path::Auto | Path::Factored) => {
+            let plan = ChainPlan::new(&chain, x, weights, options);
+            match plan.constant().into_iter().nth(layer).flatten() {
+                // The same Jacobian everywhere: only the sample weights differ.
+                Some(agop) => {
+                    for (functional, found) in functionals.iter().zip(&mut found) {
+                        let value: f64 = (0..functional.ncols())
+                            .flat_map(|j| (0..functional.nrows()).map(move |i| (i, j)))
+                            .map(|at| functional[at] * agop.matrix()[at])
+                            .sum();
+                        found.iter_mut().enumerate().for_each(|(i, f)| *f = value * weights.map_or(1.0, |w| w[i]));
+                    }
+                }
+                None => plan.sweep(&mut |_, samples, rows| {
+                    let map = plan.before[layer].then_some(&plan.host[layer]);
+                    add(samples, rows, map);
+                }),
+            }
+        }
+        _ => {
+            let h = network.encode(Site(layer), x.clone());
+            let f = |h: Tensor<3>| network.decode(Site(layer), h);
+            AutodiffSite { f: &f, h: &h, weights, options }.visit(&mut |samples, rows| add(samples, rows, None));
+        }
+    }
+    found
 }
 
 /// Weights alone, for what needs no Jacobians.
@@ -161,65 +245,119 @@ impl Rows {
     }
 }
 
-fn by_autodiff(
-    f: impl Fn(Tensor<3>) -> Tensor<2>,
-    h: &Tensor<3>,
-    weights: Option<&[f64]>,
-    options: &AgopOptions,
-) -> Psd {
-    let [n, p, d] = h.dims();
-    let batch = options.batch.unwrap_or_else(|| rows_within(options.memory, 8 * p * d)).clamp(1, n.max(1));
-    let mut rows: Option<Rows> = None;
-    for start in (0..n).step_by(batch) {
-        let end = (start + batch).min(n);
-        let part = h.clone().slice([start..end]);
-        let scale = weights.map(|w| {
-            let roots = w[start..end].iter().flat_map(|w| std::iter::repeat_n(w.sqrt(), p)).collect();
-            beside(roots, h).reshape([(end - start) * p, 1])
-        });
-        let blocks = jacobian(&f, &part);
-        let rows = rows.get_or_insert_with(|| Rows::new(d, n * p * blocks.len(), h.dtype(), options));
-        for block in blocks {
-            rows.push(match &scale {
-                Some(scale) => block * scale.clone(),
-                None => block,
-            });
-        }
-    }
-    rows.unwrap_or_else(|| Rows::new(d, 0, h.dtype(), options)).finish(n, None)
-}
-
 /// Rows of so many numbers each that a few temporaries of them fit into `memory`.
 fn rows_within(memory: usize, numbers: usize) -> usize {
     (memory / (8 * numbers.max(1))).max(1)
 }
 
-/// The AGOPs of a chain's layers, in one sweep; `None` for layers that are not asked for.
-fn factored(chain: &Chain, x: &Tensor<2>, sample_weights: Option<&[f64]>, options: &AgopOptions) -> Vec<Option<Psd>> {
-    let depth = chain.weights.len();
-    let n = x.dims()[0];
-    let host: Vec<Mat> = chain.weights.iter().map(|w| to_host(w.clone())).collect();
-    let outputs = host[depth - 1].nrows();
-    // From this layer on everything is linear: the Jacobian is a product of weights.
-    let linear_from = (0..depth).rev().take_while(|&l| l == depth - 1 || is_linear(chain, l)).last().unwrap_or(0);
-    let eps = epsilon(x.dtype());
-    let mut agops: Vec<Option<Psd>> = vec![None; depth];
-    let mut product: Option<Mat> = None;
-    for l in (linear_from..depth).rev() {
-        let through = match product {
-            Some(behind) => &behind * &host[l],
-            None => host[l].clone(),
-        };
-        agops[l] = options.wants(l).then(|| Psd::factor(through.clone(), n * outputs, RankRule::Product, eps));
-        product = Some(through);
+/// Random signs / √draws for a batch.
+///
+/// # Shapes
+/// `[b, draws, c]`
+fn signs<const D: usize>(samples: &Range<usize>, draws: usize, c: usize, like: &Tensor<D>) -> Tensor<3> {
+    let stream = Stream::root(0).fork("agop.sketch");
+    let scale = 1.0 / (draws as f64).sqrt();
+    let data: Vec<f64> = samples
+        .clone()
+        .flat_map(|i| {
+            let mut draw = stream.fork_index(i as u64).draws();
+            (0..draws * c).map(move |_| scale * draw.sign()).collect::<Vec<_>>()
+        })
+        .collect();
+    Tensor::from_data(TensorData::new(data, [samples.len(), draws, c]), (&like.device().inner(), like.dtype()))
+}
+
+/// The rows of a sample range, several per sample and grouped by sample: `[b * rows, dim]`.
+type Sink<'a> = dyn FnMut(Range<usize>, Tensor<2>) + 'a;
+
+/// A site of any row-wise map, differentiated by Burn.
+struct AutodiffSite<'a> {
+    f: &'a dyn Fn(Tensor<3>) -> Tensor<2>,
+    h: &'a Tensor<3>,
+    weights: Option<&'a [f64]>,
+    options: &'a AgopOptions,
+}
+
+impl AutodiffSite<'_> {
+    /// Hands out the rows of every sample's Jacobian, each times the root of its sample weight.
+    fn visit(&self, sink: &mut Sink<'_>) {
+        let [n, p, d] = self.h.dims();
+        let batch =
+            self.options.batch.unwrap_or_else(|| rows_within(self.options.memory, 8 * p * d)).clamp(1, n.max(1));
+        for start in (0..n).step_by(batch) {
+            let samples = start..(start + batch).min(n);
+            let b = samples.len();
+            let part = self.h.clone().slice([samples.clone()]);
+            let blocks = match self.options.sketch {
+                None => jacobian(self.f, &part),
+                Some(draws) => {
+                    let sketched = |h: Tensor<3>| {
+                        let y = (self.f)(h);
+                        let [b, c] = y.dims();
+                        let signs = signs(&samples, draws, c, &y);
+                        signs.matmul(y.reshape([b, c, 1])).reshape([b, draws])
+                    };
+                    jacobian(sketched, &part)
+                }
+            };
+            let rows = blocks.len();
+            let stacked: Vec<Tensor<3>> = blocks.into_iter().map(|block| block.reshape([b, p, d])).collect();
+            let mut all = Tensor::cat(stacked, 1);
+            if let Some(weights) = self.weights {
+                all = all * roots(weights, &samples, self.h);
+            }
+            sink(samples, all.reshape([b * rows * p, d]));
+        }
     }
-    if (0..linear_from).any(|l| options.wants(l)) {
-        // ∂f/∂h at the first layer of the linear tail is the same for every sample: c rows.
-        let tail = product.unwrap_or_else(|| Mat::zeros(outputs, 0));
-        let swept = sweep(chain, &host, &tail, linear_from, x, sample_weights, options);
-        agops.splice(..linear_from, swept);
+}
+
+/// The AGOP of a site from its rows.
+fn accumulate(site: &AutodiffSite<'_>, options: &AgopOptions, dtype: DType) -> Psd {
+    let [n, _, d] = site.h.dims();
+    let mean = options.centered.then(|| mean_rows(n, site.weights, |sink| site.visit(sink))).flatten();
+    let mut rows: Option<Rows> = None;
+    site.visit(&mut |samples, block| {
+        let each = block.dims()[0] / samples.len();
+        let block = centered(block, mean.as_ref(), site.weights, &samples);
+        rows.get_or_insert_with(|| Rows::new(d, n * each, dtype, options)).push(block);
+    });
+    rows.unwrap_or_else(|| Rows::new(d, 0, dtype, options)).finish(n, None)
+}
+
+/// (1/n) Σ_i w_i J_i from rows √w_i J_i, `[rows per sample, dim]`; `None` without samples.
+fn mean_rows(n: usize, weights: Option<&[f64]>, visit: impl Fn(&mut Sink<'_>)) -> Option<Tensor<2>> {
+    let mut sum: Option<Tensor<2>> = None;
+    visit(&mut |samples, block| {
+        let [rows, dim] = block.dims();
+        let (b, each) = (samples.len(), rows / samples.len());
+        let mut part = block.reshape([b, each, dim]);
+        if let Some(weights) = weights {
+            part = part.clone() * roots(weights, &samples, &part);
+        }
+        let part = part.sum_dim(0).reshape([each, dim]);
+        sum = Some(match sum.take() {
+            Some(sum) => sum + part,
+            None => part,
+        });
+    });
+    sum.map(|sum| sum.mul_scalar(1.0 / n as f64))
+}
+
+/// √w of a sample range, `[b, 1, 1]`.
+fn roots<const D: usize>(weights: &[f64], samples: &Range<usize>, like: &Tensor<D>) -> Tensor<3> {
+    let roots = weights[samples.clone()].iter().map(|w| w.sqrt()).collect();
+    beside(roots, like).reshape([samples.len(), 1, 1])
+}
+
+fn centered(block: Tensor<2>, mean: Option<&Tensor<2>>, weights: Option<&[f64]>, samples: &Range<usize>) -> Tensor<2> {
+    let Some(mean) = mean else { return block };
+    let [rows, dim] = block.dims();
+    let (b, each) = (samples.len(), rows / samples.len());
+    let mut mean = mean.clone().reshape([1, each, dim]).expand([b, each, dim]);
+    if let Some(weights) = weights {
+        mean = mean * roots(weights, samples, &block);
     }
-    agops
+    block - mean.reshape([rows, dim])
 }
 
 /// Whether the activation after layer l (from 0) is linear.
@@ -227,80 +365,164 @@ fn is_linear(chain: &Chain, l: usize) -> bool {
     chain.activations.get(l).is_none_or(|&a| a == nfa_models::Activation::Linear)
 }
 
-/// AGOPs of layers 0..last, behind which `tail` = ∂f/∂h_last, `[c, d_last]`, is constant.
-fn sweep(
-    chain: &Chain,
-    host: &[Mat],
-    tail: &Mat,
-    last: usize,
-    x: &Tensor<2>,
-    sample_weights: Option<&[f64]>,
-    options: &AgopOptions,
-) -> Vec<Option<Psd>> {
-    let n = x.dims()[0];
-    let c = tail.nrows();
-    // The sweep ends at the first layer that is asked for.
-    let first = (0..last).find(|&l| options.wants(l)).unwrap_or(0);
-    let widest = chain.weights.iter().map(|w| w.dims()[0].max(w.dims()[1])).max().unwrap_or(1);
-    let batch = options.batch.unwrap_or_else(|| rows_within(options.memory, c * widest)).clamp(1, n.max(1));
-    // Rows of length min(d, h) either way: before or after the multiplication by W_l.
-    let before: Vec<bool> = host[..last].iter().map(|w| w.nrows() <= w.ncols()).collect();
-    let mut rows: Vec<Option<Rows>> = (0..last)
-        .map(|l| {
-            let (out, into) = (host[l].nrows(), host[l].ncols());
-            options.wants(l).then(|| Rows::new(out.min(into), n * c, x.dtype(), options))
-        })
-        .collect();
-    let tail_data = (0..c).flat_map(|k| (0..tail.ncols()).map(move |j| tail[(k, j)])).collect();
-    let tail = beside(tail_data, x).reshape([1, c, tail.ncols()]);
-    for start in (0..n).step_by(batch) {
-        let end = (start + batch).min(n);
-        let b = end - start;
-        let mut h = x.clone().slice([start..end]);
-        let mut slopes: Vec<Option<Tensor<2>>> = Vec::with_capacity(last);
-        for l in 0..last {
-            let z = h.matmul(chain.weights[l].clone().transpose());
-            let z = match &chain.biases[l] {
-                Some(bias) => z + bias.clone().unsqueeze(),
-                None => z,
-            };
-            h = chain.activations[l].forward(z.clone());
-            slopes.push(chain.activations[l].derivative(&z, &h));
-        }
-        // ∂f/∂h_last for each sample and output, its rows scaled by the root of the sample weight.
-        let mut delta: Tensor<3> = match sample_weights {
-            Some(w) => {
-                let roots = w[start..end].iter().map(|w| w.sqrt()).collect();
-                tail.clone() * beside(roots, x).reshape([b, 1, 1])
-            }
-            None => tail.clone(),
+/// What a chain's AGOPs are made from.
+struct ChainPlan<'a> {
+    chain: &'a Chain,
+    x: &'a Tensor<2>,
+    weights: Option<&'a [f64]>,
+    options: &'a AgopOptions,
+    /// The weights on the host.
+    host: Vec<Mat>,
+    /// From this layer on everything is linear: its Jacobian is a product of weights.
+    linear_from: usize,
+    /// Whether a layer's rows are handed out before the multiplication by W_l: rows of length
+    /// min(d, h) either way.
+    before: Vec<bool>,
+}
+
+impl<'a> ChainPlan<'a> {
+    fn new(chain: &'a Chain, x: &'a Tensor<2>, weights: Option<&'a [f64]>, options: &'a AgopOptions) -> Self {
+        let depth = chain.weights.len();
+        let host: Vec<Mat> = chain.weights.iter().map(|w| to_host(w.clone())).collect();
+        let linear_from = (0..depth).rev().take_while(|&l| l == depth - 1 || is_linear(chain, l)).last().unwrap_or(0);
+        let before = host.iter().map(|w| w.nrows() <= w.ncols()).collect();
+        ChainPlan { chain, x, weights, options, host, linear_from, before }
+    }
+
+    /// The product of the weights from a layer on: ∂f/∂h there, where everything behind is linear.
+    fn product(&self, layer: usize) -> Mat {
+        let (last, others) = match self.host[layer..].split_last() {
+            Some((last, others)) => (last.clone(), others),
+            None => (Mat::zeros(0, 0), &[][..]),
         };
-        for l in (first..last).rev() {
-            let width = host[l].nrows();
-            // ∂f/∂z_l = ∂f/∂h_{l+1} ∘ φ'(z_l)
-            if let Some(slope) = slopes[l].take() {
-                delta = delta * slope.reshape([b, 1, width]);
+        others.iter().rev().fold(last, |product, w| &product * w)
+    }
+
+    /// AGOPs of the layers whose Jacobian is the same everywhere; `None` for all others.
+    fn constant(&self) -> Vec<Option<Psd>> {
+        let depth = self.host.len();
+        let eps = epsilon(self.x.dtype());
+        (0..depth)
+            .map(|l| {
+                (l >= self.linear_from && self.options.wants(l)).then(|| {
+                    let mut product = self.product(l);
+                    let rows = self.x.dims()[0] * product.nrows();
+                    if self.options.centered {
+                        product = Mat::zeros(1, product.ncols());
+                    }
+                    Psd::factor(product, rows, RankRule::Product, eps)
+                })
+            })
+            .collect()
+    }
+
+    /// Rows per sample of the sweep.
+    fn rows_per_sample(&self) -> usize {
+        self.options.sketch.unwrap_or_else(|| self.host.last().map_or(1, |w| w.nrows()))
+    }
+
+    /// AGOPs of the layers in front of the linear tail; `None` for those not asked for.
+    fn sweep_agops(&self) -> Vec<Option<Psd>> {
+        let n = self.x.dims()[0];
+        let last = self.linear_from;
+        let means: Vec<Option<Tensor<2>>> = (0..last)
+            .map(|l| {
+                let only = |sink: &mut Sink<'_>| {
+                    self.sweep(&mut |layer, samples, rows| {
+                        if layer == l {
+                            sink(samples, rows);
+                        }
+                    });
+                };
+                (self.options.centered && self.options.wants(l)).then(|| mean_rows(n, self.weights, only)).flatten()
+            })
+            .collect();
+        let mut rows: Vec<Option<Rows>> = (0..last)
+            .map(|l| {
+                let dim = self.host[l].nrows().min(self.host[l].ncols());
+                let count = n * self.rows_per_sample();
+                self.options.wants(l).then(|| Rows::new(dim, count, self.x.dtype(), self.options))
+            })
+            .collect();
+        self.sweep(&mut |layer, samples, block| {
+            if let Some(rows) = &mut rows[layer] {
+                rows.push(centered(block, means[layer].as_ref(), self.weights, &samples));
             }
-            let at_z = if delta.dims()[0] == b { delta } else { delta.expand([b, c, width]) }.reshape([b * c, width]);
-            let goes_on = l > first;
-            let through = (goes_on || !before[l]).then(|| at_z.clone().matmul(chain.weights[l].clone()));
-            if let Some(rows) = &mut rows[l] {
-                match &through {
-                    Some(through) if !before[l] => rows.push(through.clone()),
-                    _ => rows.push(at_z),
+        });
+        rows.into_iter()
+            .enumerate()
+            .map(|(l, rows)| rows.map(|rows| rows.finish(n, self.before[l].then_some(&self.host[l]))))
+            .collect()
+    }
+
+    /// One forward and one backward sweep per batch; hands out, for each layer that is asked for
+    /// in front of the linear tail, the rows √w_i ∂f/∂z_l or (where that is shorter) √w_i ∂f/∂h_l.
+    ///
+    /// # Shapes
+    /// rows: `[b * c, min(d, h)]`, grouped by sample
+    fn sweep(&self, sink: &mut dyn FnMut(usize, Range<usize>, Tensor<2>)) {
+        let last = self.linear_from;
+        let Some(first) = (0..last).find(|&l| self.options.wants(l)) else { return };
+        let n = self.x.dims()[0];
+        let tail = self.product(last);
+        let outputs = tail.nrows();
+        let c = self.rows_per_sample();
+        let widest = self.host.iter().map(|w| w.nrows().max(w.ncols())).max().unwrap_or(1);
+        let batch =
+            self.options.batch.unwrap_or_else(|| rows_within(self.options.memory, c * widest)).clamp(1, n.max(1));
+        let tail_data = (0..outputs).flat_map(|k| (0..tail.ncols()).map(move |j| (k, j))).map(|at| tail[at]).collect();
+        let tail = beside(tail_data, self.x).reshape([1, outputs, tail.ncols()]);
+        for start in (0..n).step_by(batch) {
+            let samples = start..(start + batch).min(n);
+            let b = samples.len();
+            let mut h = self.x.clone().slice([samples.clone()]);
+            let mut slopes: Vec<Option<Tensor<2>>> = Vec::with_capacity(last);
+            for l in 0..last {
+                let z = h.matmul(self.chain.weights[l].clone().transpose());
+                let z = match &self.chain.biases[l] {
+                    Some(bias) => z + bias.clone().unsqueeze(),
+                    None => z,
+                };
+                h = self.chain.activations[l].forward(z.clone());
+                slopes.push(self.chain.activations[l].derivative(&z, &h));
+            }
+            // ∂f/∂h_last for each sample and output (or each random combination of outputs).
+            let mut delta: Tensor<3> = match self.options.sketch {
+                None => tail.clone(),
+                Some(draws) => {
+                    let into = tail.dims()[2];
+                    let signs = signs(&samples, draws, outputs, self.x).reshape([b * draws, outputs]);
+                    signs.matmul(tail.clone().reshape([outputs, into])).reshape([b, draws, into])
                 }
-            }
-            delta = match through {
-                Some(through) if goes_on => through.reshape([b, c, host[l].ncols()]),
-                _ => break,
             };
+            if let Some(weights) = self.weights {
+                delta = delta * roots(weights, &samples, self.x);
+            }
+            for l in (first..last).rev() {
+                let width = self.host[l].nrows();
+                // ∂f/∂z_l = ∂f/∂h_{l+1} ∘ φ'(z_l)
+                if let Some(slope) = slopes[l].take() {
+                    delta = delta * slope.reshape([b, 1, width]);
+                }
+                let at_z = if delta.dims()[0] == b { delta } else { delta.expand([b, c, width]) };
+                let at_z = at_z.reshape([b * c, width]);
+                let goes_on = l > first;
+                let wanted = self.options.wants(l);
+                let through = (goes_on || (wanted && !self.before[l]))
+                    .then(|| at_z.clone().matmul(self.chain.weights[l].clone()));
+                if wanted {
+                    match &through {
+                        Some(through) if !self.before[l] => sink(l, samples.clone(), through.clone()),
+                        _ => sink(l, samples.clone(), at_z),
+                    }
+                }
+                delta = match through {
+                    Some(through) if goes_on => through.reshape([b, c, self.host[l].ncols()]),
+                    _ => break,
+                };
+            }
         }
     }
-    rows.into_iter()
-        .zip(host)
-        .zip(&before)
-        .map(|((rows, w), &before)| rows.map(|rows| rows.finish(n, before.then_some(w))))
-        .collect()
 }
 
 #[cfg(test)]
@@ -351,6 +573,86 @@ mod tests {
                             assert!(error <= 1e-12, "{} layer {l} of {widths:?}: {error:e}", activation.name());
                         }
                     }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn centring_takes_the_mean_jacobian_away() {
+        let network = network(&[5, 7, 6, 3], Activation::Tanh, true, DType::F64);
+        let x = tensor(&Stream::root(28), "x", 11, 5, DType::F64);
+        let weights: Vec<f64> = (0..11).map(|i| 0.5 + i as f64 / 10.0).collect();
+        for layer in 0..3 {
+            let blocks: Vec<Mat> =
+                jacobian(|h| network.decode(Site(layer), h), &AnyNetwork::encode(&network, Site(layer), x.clone()))
+                    .into_iter()
+                    .map(to_host)
+                    .collect();
+            let d = blocks[0].ncols();
+            let mut expected = Mat::zeros(d, d);
+            for rows in &blocks {
+                let mean: Vec<f64> =
+                    (0..d).map(|j| (0..11).map(|i| weights[i] * rows[(i, j)]).sum::<f64>() / 11.0).collect();
+                expected += Mat::from_fn(d, d, |a, b| {
+                    (0..11).map(|i| weights[i] * (rows[(i, a)] - mean[a]) * (rows[(i, b)] - mean[b])).sum::<f64>()
+                        / 11.0
+                });
+            }
+            for path in [Path::Factored, Path::Autodiff] {
+                let options = AgopOptions { path, centered: true, batch: Some(4), ..AgopOptions::default() };
+                let observation = observe(&network, &x, Some(&weights), &options);
+                let got = observation.layers[layer].agop.as_ref().expect("observed");
+                let error = crate::squared_norm(&(got.matrix() - &expected)).sqrt();
+                assert!(error <= 1e-13 * (1.0 + crate::squared_norm(&expected).sqrt()), "layer {layer}: {error:e}");
+            }
+        }
+    }
+
+    #[test]
+    fn sketches_are_unbiased_and_as_good_as_stated() {
+        let network = network(&[6, 8, 5], Activation::Tanh, false, DType::F64);
+        let x = tensor(&Stream::root(29), "x", 400, 6, DType::F64);
+        let exact = observe(&network, &x, None, &AgopOptions::default());
+        let exact = exact.layers[0].agop.as_ref().expect("observed");
+        for path in [Path::Factored, Path::Autodiff] {
+            for draws in [1, 16] {
+                let options = AgopOptions { path, sketch: Some(draws), ..AgopOptions::default() };
+                let observation = observe(&network, &x, None, &options);
+                let got = observation.layers[0].agop.as_ref().expect("observed");
+                let error = relative(got.matrix(), exact.matrix());
+                // About √(2 / (draws n)) in each of a few directions; four times that is far out.
+                let bound = 4.0 * (2.0 * 5.0 / (draws as f64 * 400.0)).sqrt();
+                assert!(error > 0.0 && error < bound, "{draws} draws: {error:e} against {bound:e}");
+            }
+        }
+    }
+
+    #[test]
+    fn contributions_of_the_samples_add_up_to_the_whole() {
+        for activation in [Activation::Tanh, Activation::Linear] {
+            let network = network(&[5, 7, 4, 3], activation, true, DType::F64);
+            let x = tensor(&Stream::root(30), "x", 13, 5, DType::F64);
+            let weights: Vec<f64> = (0..13).map(|i| 0.5 + i as f64 / 12.0).collect();
+            for layer in 0..3 {
+                let whole = observe(&network, &x, Some(&weights), &AgopOptions::default());
+                let agop = whole.layers[layer].agop.as_ref().expect("observed").matrix().clone();
+                let d = agop.nrows();
+                let functional = Mat::from_fn(d, d, |i, j| ((i + j) as f64).cos());
+                let expected: f64 =
+                    (0..d).flat_map(|i| (0..d).map(move |j| (i, j))).map(|at| functional[at] * agop[at]).sum();
+                for path in [Path::Factored, Path::Autodiff] {
+                    let options = AgopOptions { path, batch: Some(5), ..AgopOptions::default() };
+                    let each = contributions(&network, &x, Some(&weights), layer, &[&functional], &options);
+                    let mean = each[0].iter().sum::<f64>() / 13.0;
+                    assert!((mean - expected).abs() <= 1e-13 * (1.0 + expected.abs()), "{mean} against {expected}");
+                    // One sample alone: its contribution is what it adds to n G.
+                    let one = x.clone().slice([4..5]);
+                    let alone = observe(&network, &one, None, &AgopOptions::default());
+                    let alone = alone.layers[layer].agop.as_ref().expect("observed").matrix().clone();
+                    let own: f64 =
+                        (0..d).flat_map(|i| (0..d).map(move |j| (i, j))).map(|at| functional[at] * alone[at]).sum();
+                    assert!((each[0][4] - weights[4] * own).abs() <= 1e-12 * (1.0 + own.abs()));
                 }
             }
         }

@@ -20,7 +20,7 @@ use crate::folder::{self, PlanFile, PlanLine};
 use crate::manifest::Provenance;
 use crate::outcome::{Outcome, Status};
 use crate::plan::{PlannedRun, plan};
-use crate::progress::Progress;
+use crate::progress::{Progress, message};
 use crate::registries::Registries;
 use crate::run::Runner;
 use crate::solver::Solver;
@@ -281,14 +281,7 @@ impl App {
             warn: &warn,
         };
         // Whatever the data can refuse is refused before anything is written.
-        let mut seen: Vec<(&toml::Table, &crate::data::Preparation)> = Vec::new();
-        for run in runs {
-            let data = (&run.config.data, &run.config.preparation);
-            if !seen.contains(&data) {
-                seen.push(data);
-                runner.preflight(run).map_err(|error| error.context(&experiment.origin))?;
-            }
-        }
+        runner.preflight(runs).map_err(|error| error.context(&experiment.origin))?;
         self.write_plan(experiment, runs, folder)?;
         let mut statuses = Vec::new();
         for (index, run) in runs.iter().enumerate() {
@@ -336,7 +329,7 @@ impl App {
 
     fn write_plan(&self, experiment: &Experiment, runs: &[PlannedRun], folder: &Path) -> Result<()> {
         self.create(folder)?;
-        self.write(&folder.join("experiment.toml"), &experiment.source)?;
+        self.write(&folder.join("experiment.toml"), &experiment.as_run)?;
         let lines = runs
             .iter()
             .map(|run| PlanLine { id: run.id.clone(), keys: keys(run), steps: run.config.course.steps() })
@@ -567,18 +560,20 @@ fn terminal_width() -> usize {
 /// A line of results. A reader that has seen enough (`| head`) ends the process in peace.
 fn out(line: &str) {
     let mut stdout = std::io::stdout().lock();
-    if let Err(error) = writeln!(stdout, "{line}")
-        && error.kind() == std::io::ErrorKind::BrokenPipe
-    {
-        std::process::exit(0);
+    if let Err(error) = writeln!(stdout, "{line}") {
+        if error.kind() == std::io::ErrorKind::BrokenPipe {
+            std::process::exit(0);
+        }
+        message(&format!("error: cannot write to stdout: {error}"));
+        std::process::exit(3);
     }
 }
 
-#[allow(clippy::print_stderr)]
 fn complain(error: &Error, voice: Voice) {
     if voice.json {
-        eprintln!("{}", json!({ "schema": "nfa.error/1", "code": error.exit_code(), "message": error.to_string() }));
+        let fields = json!({ "schema": "nfa.error/1", "code": error.exit_code(), "message": error.to_string() });
+        message(&fields.to_string());
     } else {
-        eprintln!("error: {error}");
+        message(&format!("error: {error}"));
     }
 }

@@ -163,25 +163,30 @@ impl Checkpoint {
         Ok(Checkpoint { parameters, solver: State { steps: progress.solver_steps, slots }, progress })
     }
 
-    /// Writes it into a folder and removes all but the newest two.
+    /// Writes it into a folder that is there and removes all but the newest two.
     ///
     /// # Errors
     /// As the file system says.
     pub fn save(&self, store: &dyn Store, folder: &Path) -> std::io::Result<()> {
-        store.create_dir(folder)?;
         let bytes = self.to_bytes().map_err(std::io::Error::other)?;
         store.write(&folder.join(format!("step-{:012}.ckpt", self.progress.step)), &bytes)?;
-        for old in newest_first(store, folder).into_iter().skip(KEPT) {
+        for old in newest_first(store, folder)?.into_iter().skip(KEPT) {
             store.remove(&old)?;
         }
         Ok(())
     }
 }
 
-/// Checkpoints of a folder.
-pub fn newest_first(store: &dyn Store, folder: &Path) -> Vec<PathBuf> {
-    let mut files = store.list(folder).unwrap_or_default();
+/// Checkpoints of a folder; none where there is no such folder.
+///
+/// # Errors
+/// As the file system says.
+pub fn newest_first(store: &dyn Store, folder: &Path) -> std::io::Result<Vec<PathBuf>> {
+    let mut files = match store.list(folder) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
+        listed => listed?,
+    };
     files.retain(|file| file.extension().is_some_and(|extension| extension == "ckpt"));
     files.reverse();
-    files
+    Ok(files)
 }

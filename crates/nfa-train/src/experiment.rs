@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use nfa_metrics::columns::{describes, law_columns};
 use nfa_models::SpecError;
 use toml::{Table, Value};
 
@@ -24,6 +25,9 @@ pub struct Experiment {
     pub reference: Option<String>,
     /// The file's text.
     pub source: String,
+    /// The text to read records back with: the file's, unless the command line changed more than
+    /// run keys (a name, an expectation).
+    pub as_run: String,
     /// Where it was read, for messages.
     pub origin: String,
     /// The folder that relative paths start from.
@@ -80,6 +84,9 @@ impl Experiment {
         let mut experiment = Experiment::from_table(&table, source.clone(), origin, base)
             .map_err(|error| locate(error, &source, origin, overrides))?;
         experiment.grid.extend(grid.iter().cloned());
+        if overrides.iter().any(|(key, _)| TOP_KEYS.contains(&key.split('.').next().unwrap_or(key))) {
+            experiment.as_run = toml::to_string(&table).unwrap_or_default();
+        }
         // A typo must be refused before anything starts, in every arm.
         for (metric, index) in experiment.expectations.iter().map(|e| &e.metric).zip(0..) {
             check_metric(metric, registries)
@@ -134,6 +141,7 @@ impl Experiment {
             id: text("id")?,
             claim: text("claim")?,
             reference: text("reference")?,
+            as_run: source.clone(),
             source,
             origin: origin.into(),
             base: base.into(),
@@ -189,22 +197,23 @@ impl Arm {
     }
 }
 
-/// The part of a column before its first dot or `@` must be a law, a metric's column, `outcome`.
+/// A column must be one that a law or a metric brings, `step` or `outcome`.
 fn check_metric(metric: &str, registries: &Registries) -> std::result::Result<(), SpecError> {
-    let mut known: Vec<String> = registries.laws.rows().iter().map(|law| law.name.to_string()).collect();
-    for row in registries.metrics.rows() {
-        known.extend((row.info)().into_iter().map(|info| head(&info.name).to_string()));
-    }
+    let metrics = registries.metrics.rows().iter().flat_map(|row| (row.info)());
+    let laws = registries.laws.rows().iter().flat_map(law_columns);
+    let mut known: Vec<String> = metrics.chain(laws).map(|info| info.name).collect();
     known.extend(["outcome".to_string(), "step".to_string()]);
-    if known.iter().any(|name| name == head(metric)) {
-        Ok(())
-    } else {
-        Err(SpecError::unknown("metric", "law or metric", head(metric), known.iter().map(String::as_str)))
+    let column = metric.replace("layer*", "layer0");
+    if known.iter().any(|pattern| describes(pattern, &column)) {
+        return Ok(());
     }
-}
-
-fn head(column: &str) -> &str {
-    column.split(['.', '@']).next().unwrap_or(column)
+    let layer = metric.rsplit_once(".layer").map_or("0", |(_, layer)| layer);
+    let known: Vec<String> = known.into_iter().map(|pattern| pattern.replace("<i>", layer)).collect();
+    let mut error = SpecError::unknown("metric", "column", metric, known.iter().map(String::as_str));
+    // There are too many to name here.
+    error.known.clear();
+    error.message.push_str("; `nfa-train list metrics` names all");
+    Err(error)
 }
 
 /// Adds file and line to a complaint about a key, or says that the command line set it.

@@ -17,14 +17,21 @@ use crate::study::{Direction, Study, StudyRun};
 /// # Errors
 /// A missing or damaged file, with its path.
 pub fn read(store: &dyn Store, folder: &Path, registries: &Registries) -> Result<Study> {
+    let maybe = |path: &Path| -> Result<Option<String>> {
+        match store.read(path) {
+            Ok(bytes) => match String::from_utf8(bytes) {
+                Ok(text) => Ok(Some(text)),
+                Err(_) => Err(Error::input(format!("{} is not UTF-8 text", path.display()))),
+            },
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(Error::io("cannot read", path, &error)),
+        }
+    };
     let text = |path: &Path| -> Result<String> {
-        let bytes = store.read(path).map_err(|error| match error.kind() {
-            std::io::ErrorKind::NotFound => {
-                Error::input(format!("{} is missing: is {} an experiment's folder?", path.display(), folder.display()))
-            }
-            _ => Error::io("cannot read", path, &error),
-        })?;
-        String::from_utf8(bytes).map_err(|_| Error::input(format!("{} is not UTF-8 text", path.display())))
+        maybe(path)?.ok_or_else(|| {
+            let (path, folder) = (path.display(), folder.display());
+            Error::input(format!("{path} is missing: is {folder} an experiment's folder?"))
+        })
     };
     let damaged = |path: &Path, why: &dyn std::fmt::Display| {
         Error::input(format!("{}: {why}; run the experiment again to write it anew", path.display()))
@@ -39,24 +46,23 @@ pub fn read(store: &dyn Store, folder: &Path, registries: &Registries) -> Result
     for planned in plan.runs {
         let run = folder.join("runs").join(&planned.id);
         let path = |name: &str| run.join(name);
-        let config: Table = text(&path("config.toml"))
-            .ok()
+        let config: Table = maybe(&path("config.toml"))?
             .map(|text| text.parse().map_err(|error: toml::de::Error| damaged(&path("config.toml"), &error.message())))
             .transpose()?
             .unwrap_or_default();
-        let status: Status = match text(&path("status.json")) {
-            Ok(text) => serde_json::from_str(&text).map_err(|error| damaged(&path("status.json"), &error))?,
-            Err(_) => Status { outcome: Outcome::Planned, step: 0, reason: None },
+        let status: Status = match maybe(&path("status.json"))? {
+            Some(text) => serde_json::from_str(&text).map_err(|error| damaged(&path("status.json"), &error))?,
+            None => Status { outcome: Outcome::Planned, step: 0, reason: None },
         };
-        let record = match text(&path("metrics.csv")) {
-            Ok(text) => Record::from_csv(&text).map_err(|error| damaged(&path("metrics.csv"), &error))?,
-            Err(_) => Record::default(),
+        let record = match maybe(&path("metrics.csv"))? {
+            Some(text) => Record::from_csv(&text).map_err(|error| damaged(&path("metrics.csv"), &error))?,
+            None => Record::default(),
         };
-        let directions = match text(&path("directions.csv")) {
-            Ok(text) => read_directions(&text).map_err(|error| damaged(&path("directions.csv"), &error))?,
-            Err(_) => Vec::new(),
+        let directions = match maybe(&path("directions.csv"))? {
+            Some(text) => read_directions(&text).map_err(|error| damaged(&path("directions.csv"), &error))?,
+            None => Vec::new(),
         };
-        let manifest = text(&path("manifest.json")).ok().and_then(|text| serde_json::from_str(&text).ok());
+        let manifest = maybe(&path("manifest.json"))?.and_then(|text| serde_json::from_str(&text).ok());
         runs.push(StudyRun {
             id: planned.id,
             keys: planned.keys,

@@ -27,7 +27,9 @@ impl Provenance {
             .and_then(|output| String::from_utf8(output.stdout).ok())
             .map(|text| text.trim().to_string());
         let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        Provenance { revision, arguments: std::env::args().skip(1).collect(), threads }
+        // `args` would panic at a path that is not Unicode.
+        let arguments = std::env::args_os().skip(1).map(|argument| argument.to_string_lossy().into_owned());
+        Provenance { revision, arguments: arguments.collect(), threads }
     }
 
     /// `manifest.json` of a run.

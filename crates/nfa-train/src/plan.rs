@@ -41,12 +41,13 @@ pub fn plan(
             .collect();
         let count = axes.iter().try_fold(1usize, |product, (_, values)| product.checked_mul(values.len()));
         match count {
-            Some(count) if runs.len() + count <= MAX_RUNS => {}
-            _ => {
+            Some(count) if runs.len().saturating_add(count) <= MAX_RUNS => {}
+            count => {
                 let sizes: Vec<String> = axes.iter().map(|(key, values)| format!("{key}: {}", values.len())).collect();
                 let message = format!(
-                    "{}: the grid asks for more than {MAX_RUNS} runs ({})",
+                    "{}: the grid asks for {} runs ({}); at most {MAX_RUNS} are planned at once",
                     experiment.origin,
+                    count.map_or("too many".into(), |count| runs.len().saturating_add(count).to_string()),
                     sizes.join(", ")
                 );
                 return Err(Error::input(message));

@@ -1,6 +1,6 @@
 //! One line that moves on a terminal; plain lines now and then elsewhere.
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
@@ -43,21 +43,24 @@ impl Progress {
     }
 
     /// A line for a person, above the bar.
-    #[allow(clippy::print_stderr)]
     pub fn say(&self, line: &str) {
         if !self.quiet {
-            self.bar.suspend(|| eprintln!("{line}"));
+            self.bar.suspend(|| message(line));
         }
     }
 
     /// A line that even a quiet call gets.
-    #[allow(clippy::print_stderr)]
     pub fn warn(&self, line: &str) {
-        self.bar.suspend(|| eprintln!("warning: {line}"));
+        self.bar.suspend(|| message(&format!("warning: {line}")));
     }
 
     /// Clears the bar.
     pub fn finish(&self) {
         self.bar.finish_and_clear();
     }
+}
+
+/// A line on stderr. Where no one reads it any more, the work goes on (`eprintln!` would panic).
+pub fn message(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
 }

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use burn::tensor::Device;
 use nfa_metrics::{Mat, Update};
 use nfa_models::network::Parameter;
 use nfa_models::{AnyNetwork, Context, Parameters, Stream};
@@ -84,10 +85,22 @@ impl Files<'_> {
 
     fn truncate(&self, name: &str, length: u64) -> Result<()> {
         let path = self.path(name);
-        self.store.truncate(&path, length).map_err(|error| {
-            let message = format!("cannot resume: {}: {error}; --fresh starts beside the old results", path.display());
-            Error::environment(message)
-        })
+        self.store.truncate(&path, length).map_err(|error| Error::io("cannot write", &path, &error))
+    }
+
+    /// Cuts the records back to a checkpoint, or says why they don't reach that far: rows that a
+    /// power cut took.
+    fn cut(&self, progress: &Progress) -> Result<std::result::Result<(), String>> {
+        for (name, length) in [("metrics.csv", progress.metrics_bytes), ("directions.csv", progress.directions_bytes)] {
+            match self.store.truncate(&self.path(name), length) {
+                Ok(()) => {}
+                Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
+                    return Ok(Err(format!("{name} {error}")));
+                }
+                Err(error) => return Err(Error::io("cannot write", &self.path(name), &error)),
+            }
+        }
+        Ok(Ok(()))
     }
 
     fn status(&self, status: &Status) -> Result<()> {
@@ -121,7 +134,7 @@ impl Runner<'_> {
         let Some(_lock) = lock else {
             return Err(Error::environment(format!("another process is working on {}", files.folder.display())));
         };
-        if let Some(status) = self.finished(&files) {
+        if let Some(status) = self.finished(&files)? {
             return Ok(status);
         }
         let ended = self.build(run).and_then(|built| self.work(run, built, &files));
@@ -135,39 +148,77 @@ impl Runner<'_> {
         ended
     }
 
-    /// Builds a run's data, network and solver, and drops them: what can be refused is refused.
+    /// Loads all data and builds all networks, each once, and drops them: what can be refused is
+    /// refused.
     ///
     /// # Errors
     /// As [`Runner::run`] would, before anything is written.
-    pub fn preflight(&self, run: &PlannedRun) -> Result<()> {
-        self.build(run).map(drop)
+    pub fn preflight(&self, runs: &[PlannedRun]) -> Result<()> {
+        let (mut loaded, mut built) = (Vec::new(), Vec::new());
+        for run in runs {
+            let config = &run.config;
+            let rows = (&config.data, &config.preparation, &config.loss);
+            let network = (rows, &config.model, &config.probe.layers, &config.device, config.dtype);
+            if built.contains(&network) {
+                continue;
+            }
+            built.push(network);
+            let device = crate::device::open(&config.device, config.dtype)?;
+            let dims = match loaded.iter().find(|(other, _)| *other == rows) {
+                Some((_, dims)) => *dims,
+                None => {
+                    let dims = self.load(run, &device)?.1.dims();
+                    loaded.push((rows, dims));
+                    dims
+                }
+            };
+            self.network(run, dims, &device)?;
+        }
+        Ok(())
     }
 
     /// The status of a run that has nothing left to do.
-    fn finished(&self, files: &Files<'_>) -> Option<Status> {
-        let text = self.store.read(&files.path("status.json")).ok()?;
-        let status: Status = serde_json::from_slice(&text).ok()?;
-        status.outcome.is_final().then_some(status)
+    fn finished(&self, files: &Files<'_>) -> Result<Option<Status>> {
+        let path = files.path("status.json");
+        let text = match self.store.read(&path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            read => read.map_err(|error| Error::io("cannot read", &path, &error))?,
+        };
+        // A damaged status is written anew by continuing the run.
+        let status = serde_json::from_slice::<Status>(&text).ok();
+        Ok(status.filter(|status| status.outcome.is_final()))
     }
 
     fn build(&self, run: &PlannedRun) -> Result<Built> {
         let config = &run.config;
         let device = crate::device::open(&config.device, config.dtype)?;
-        let stream = Stream::root(config.seed);
-        let under = |section: &'static str| move |error: nfa_models::SpecError| Error::from(error.under(section));
+        let (loss, data) = self.load(run, &device)?;
+        let network = self.network(run, data.dims(), &device)?;
+        let solver =
+            self.registries.solvers.build(config.solver.clone(), &config.course.lr).map_err(under("solver"))?;
+        Ok(Built { network, solver, loss, data, stream: Stream::root(config.seed) })
+    }
+
+    fn load(&self, run: &PlannedRun, device: &Device) -> Result<(Box<dyn Loss>, Data)> {
+        let config = &run.config;
         let loss = self.registries.losses.build(config.loss.clone(), &()).map_err(under("loss"))?;
         let source = self.registries.data.build(config.data.clone(), &()).map_err(under("data"))?;
-        let context =
-            LoadContext { stream: stream.fork("data"), base: self.base.to_path_buf(), test: config.preparation.test };
-        let data = prepare(source.as_ref(), &config.preparation, loss.wants_one_hot(), &context, &device, config.dtype)
+        let stream = Stream::root(config.seed).fork("data");
+        let context = LoadContext { stream, base: self.base.to_path_buf(), test: config.preparation.test };
+        let data = prepare(source.as_ref(), &config.preparation, loss.wants_one_hot(), &context, device, config.dtype)
             .map_err(under("data"))?;
-        let context = Context {
-            inputs: data.train.inputs.dims()[1],
-            outputs: data.train.targets.dims()[1],
-            device: &device,
-            dtype: config.dtype.burn(),
-            stream: stream.fork("init"),
-        };
+        Ok((loss, data))
+    }
+
+    fn network(
+        &self,
+        run: &PlannedRun,
+        (inputs, outputs): (usize, usize),
+        device: &Device,
+    ) -> Result<Box<dyn AnyNetwork>> {
+        let config = &run.config;
+        let stream = Stream::root(config.seed).fork("init");
+        let context = Context { inputs, outputs, device, dtype: config.dtype.burn(), stream };
         let network = self.registries.models.build(config.model.clone(), &context).map_err(under("model"))?;
         if let crate::resolved::Layers::List(list) = &config.probe.layers
             && let Some(layer) = list.iter().find(|&&layer| layer >= network.sites())
@@ -178,9 +229,7 @@ impl Runner<'_> {
                 sites - 1
             )));
         }
-        let solver =
-            self.registries.solvers.build(config.solver.clone(), &config.course.lr).map_err(under("solver"))?;
-        Ok(Built { network, solver, loss, data, stream })
+        Ok(network)
     }
 
     fn work(&self, run: &PlannedRun, built: Built, files: &Files<'_>) -> Result<Status> {
@@ -198,6 +247,11 @@ impl Runner<'_> {
             data: &data,
             loss: loss.as_ref(),
         };
+        // Here and not where they are used: a folder that vanishes later must not come back half empty.
+        for name in ["checkpoints", "matrices"].into_iter().take(1 + usize::from(config.probe.matrices)) {
+            let folder = files.path(name);
+            self.store.create_dir(&folder).map_err(|error| Error::io("cannot create", &folder, &error))?;
+        }
         let mut at = self.resume(files, &fingerprint, network.as_mut(), solver.as_mut())?;
         files.write("config.toml", self.config_file(run).as_bytes())?;
         let manifest = self.provenance.manifest(run, &data.sha256, objective.compressed_rows());
@@ -290,7 +344,10 @@ impl Runner<'_> {
     ) -> Result<Standing> {
         let like = network.parameters();
         let placement = nfa_models::network::placement(network);
-        for file in newest_first(self.store, &files.path("checkpoints")) {
+        let folder = files.path("checkpoints");
+        let checkpoints =
+            newest_first(self.store, &folder).map_err(|error| Error::io("cannot read", &folder, &error))?;
+        for file in checkpoints {
             let bytes = self.store.read(&file).map_err(|error| Error::io("cannot read", &file, &error))?;
             let loaded = placement
                 .as_ref()
@@ -301,10 +358,12 @@ impl Runner<'_> {
                 solver.restore(checkpoint.solver)?;
                 Ok(checkpoint.progress)
             });
+            let restored = match restored {
+                Ok(progress) => files.cut(&progress)?.map(|()| progress),
+                Err(why) => Err(why),
+            };
             match restored {
                 Ok(progress) => {
-                    files.truncate("metrics.csv", progress.metrics_bytes)?;
-                    files.truncate("directions.csv", progress.directions_bytes)?;
                     return Ok(Standing {
                         step: progress.step,
                         metrics_bytes: progress.metrics_bytes,
@@ -360,8 +419,6 @@ impl Runner<'_> {
             at.baseline = Some(baseline.clone());
         }
         if matrices {
-            let folder = files.path("matrices");
-            self.store.create_dir(&folder).map_err(|error| Error::io("cannot create", &folder, &error))?;
             let mut entries = Vec::new();
             for (i, layer) in measured.observation.layers.iter().enumerate() {
                 let nfm = layer.weight.transpose() * &layer.weight;
@@ -428,6 +485,10 @@ impl Runner<'_> {
         table.extend(run.config.table());
         toml::to_string(&table).unwrap_or_default()
     }
+}
+
+fn under(section: &'static str) -> impl Fn(nfa_models::SpecError) -> Error {
+    move |error| Error::from(error.under(section))
 }
 
 fn matrix_entry(name: String, matrix: &Mat) -> (String, Vec<usize>, Vec<u8>) {

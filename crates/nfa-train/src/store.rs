@@ -24,7 +24,7 @@ pub trait Store: Send + Sync {
     /// Cuts a file to a length; a missing file is created empty.
     ///
     /// # Errors
-    /// As the file system says; a file shorter than that is an error.
+    /// As the file system says; `UnexpectedEof` for a file shorter than that.
     fn truncate(&self, path: &Path, length: u64) -> io::Result<()>;
     /// Creates a folder and its parents.
     ///

@@ -240,6 +240,13 @@ pub struct Data {
     pub sha256: String,
 }
 
+impl Data {
+    /// (d, c).
+    pub fn dims(&self) -> (usize, usize) {
+        (self.train.inputs.dims()[1], self.train.targets.dims()[1])
+    }
+}
+
 /// Host rows of one split.
 struct Rows {
     inputs: Vec<f64>,

@@ -1,0 +1,572 @@
+"""Write what the laws need of a PyTorch network into one file, for `nfa-train measure --capture`.
+
+    from nfa_capture import record
+
+    with record(model, "net.safetensors", loss="cross_entropy", weight_decay=1e-4, decay="coupled") as rec:
+        for x, y in loader:
+            rec(x, y)
+
+Copy this file next to your code; it needs torch alone. Format `nfa.capture/1`: for every linear map
+z = W h of the network (a site `s`), with f all outputs of a sample and positions p (patches, tokens),
+
+    s.weight [k, d]
+    s.k      [B, k, k]  K = mean over samples of sum_p (df/dz_p)^T (df/dz_p), in B blocks of samples; AGOP at h = W^T K W
+    s.count  [B]        samples in each block: the mean over all samples is the one weighted by count
+    s.bias   [k]        if the map has one
+    s.grad   [k, d]     with `loss`: dL/dW of the mean loss over all recorded samples, decay not included
+    s.weight_init       with `init`
+    s.hh, s.gg [d, d]   with `moments`: means over samples of sum_p h h^T, and of sum_p (dl/dh)(dl/dh)^T for a sample's loss l
+
+The AGOP of a site is that of the outputs with respect to h *through this map alone*: where query, key and
+value read the same h, each is measured as if it had an h of its own. Which maps are sites, and their names:
+
+    nn.Linear, GPT-2's Conv1D (stored transposed)   `fc1`                 [d_out, d_in]
+    nn.Conv1d, 2d, 3d: W on unfolded patches        `conv1`               [c_out, c_in * kh * kw], in torch's order
+      with groups, each group is a map of its own   `conv1.group0` ...    [c_out / g, c_in / g * kh * kw]
+    nn.MultiheadAttention                           `attn.q`, `attn.k`, `attn.v`, each head of these `attn.q.head0` ..., `attn.out_proj`
+    fused q, k, v in one Linear or Conv1D           `c_attn.q`, `c_attn.q.head0` ...  (names in FUSED, or given in `heads`)
+    separate q, k, v Linears                        `q_proj`, `q_proj.head0` ...      (names in SINGLE, or given in `heads`)
+    nn.Embedding: W on one-hot rows                 `wte`                 [d_model, vocabulary]
+
+A weight used several times in the same role (weight sharing, recurrence) is one site: K is summed over its uses,
+as over positions. An embedding tied to the last Linear is two sites, since W acts once as itself and once transposed;
+`grad` is the whole gradient of the shared parameter in both. Heads of an output projection are blocks of columns:
+their AGOP is a diagonal block of the site's, so they aren't written twice. What has a weight matrix but is no site
+(recurrent layers, transposed convolutions, sizes above `max_size`) is named in the metadata and in a warning.
+"""
+
+import ctypes
+import fnmatch
+import json
+import math
+import os
+import warnings
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+FUSED = {"qkv", "c_attn", "in_proj", "Wqkv", "qkv_proj"}  # rows are all of q, then all of k, then all of v
+SINGLE = {"q_proj", "k_proj", "v_proj", "query", "key", "value", "to_q", "to_k", "to_v", "q_lin", "k_lin", "v_lin", "wq", "wk", "wv"}
+HEADS = ("num_heads", "n_head", "n_heads", "num_attention_heads", "heads")  # attributes that tell the number of heads
+CONV = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+ALL = slice(None)
+
+
+class record:
+    """Records a model over the batches it is called with; the file is written when the block ends without an error.
+
+    model         any nn.Module. Outside a call it is untouched: modes, .grad, buffers, random state.
+    path          the safetensors file to write.
+    loss          "mse", "half_mse", "cross_entropy", or a function (outputs, y) -> mean over the batch's samples; adds `grad`.
+    weight_decay, decay   lambda of the penalty (lambda/2)|W|^2 in training, and "coupled" (SGD, Adam), "decoupled" (AdamW) or "none".
+    sketch        0: exact, one backward pass per output. K > 0: K random sign vectors per sample and one backward pass for
+                  each: unbiased, its noise is part of the spread between blocks. None: exact up to 128 outputs, else 16.
+    blocks        at least this many blocks (given as many samples), at most twice as many.
+                  Memory: 2 * blocks * 8 bytes * sum of k^2, besides one forward and backward pass of a batch.
+    output        picks the outputs from what the model returns; default: a tensor, or its `.logits`. All but the first axis are outputs.
+    init          state dict at initialisation.            moments       also write hh and gg (d x d each).
+    heads         {"pattern": number of heads} for attention projections whose number of heads can't be read off the model.
+    sites         patterns of module names to record; default all.           max_size   leave out maps with k or d above this.
+    dtype         torch.float64 or torch.float32 for k, grad, hh and gg in the file; sums are float64 in any case.
+    mode          "eval", or "train" to keep the model's modes: refused with active dropout or batch statistics.
+    """
+
+    def __init__(self, model, path, *, loss=None, weight_decay=0.0, decay="none", sketch=None, blocks=8, output=None, init=None,
+                 moments=False, heads=None, sites=("*",), max_size=8192, dtype=torch.float64, mode="eval", seed=0):
+        if decay not in ("none", "coupled", "decoupled") or (weight_decay and decay == "none"):
+            raise ValueError('say how weight_decay was applied: decay="coupled" (SGD, Adam) or "decoupled" (AdamW)')
+        if mode not in ("eval", "train") or dtype not in (torch.float64, torch.float32):
+            raise ValueError('mode is "eval" or "train", dtype is torch.float64 or torch.float32')
+        if isinstance(loss, str) and loss not in LOSSES:
+            raise ValueError(f"loss {loss!r} is unknown: one of {', '.join(LOSSES)}, or a function (outputs, y) -> mean over samples")
+        if moments and loss is None:
+            raise ValueError("moments=True needs a loss (gg is the second moment of the loss gradient)")
+        while hasattr(model, "_orig_mod") or isinstance(model, (nn.DataParallel, nn.parallel.DistributedDataParallel)):
+            model = model._orig_mod if hasattr(model, "_orig_mod") else model.module
+        self.model, self.path, self.mode, self.dtype, self.init = model, os.fspath(path), mode, dtype, init
+        self.loss, self.loss_name = LOSSES.get(loss, loss), loss if isinstance(loss, str) else getattr(loss, "__name__", "none")
+        self.decay, self.weight_decay, self.moments, self.output = decay, weight_decay, moments, output
+        self.sketch, self.blocks, self.random = sketch, blocks, torch.Generator().manual_seed(seed)
+        self.modules = dict(model.named_modules())
+        self.taps, self.skipped, self.shared = _find_taps(self.modules, heads or {}, sites, max_size)
+        if not self.taps:
+            raise ValueError(f"no linear map to record; left out: {self.skipped or 'nothing'}")
+        for tap in self.taps:
+            if loss is not None and not isinstance(tap.parameter, nn.Parameter):
+                raise ValueError(f"the weight of {tap.name} is computed from others (a parametrization), so it has no gradient of its own: "
+                                 "bake it in (torch.nn.utils.parametrize.remove_parametrizations), or leave the loss out")
+            if not torch.isfinite(tap.parameter).all():
+                raise ValueError(f"the weight of {tap.name} has non-finite values")
+            if init is not None and tap.key not in init:
+                raise ValueError(f"init has no {tap.key!r}: it should be the model's state_dict() at initialisation")
+        self.start = [tap.matrix().clone() for tap in self.taps]
+        self.sums = []  # [samples, [sum of K per tap]] per block
+        self.totals = {name: [0.0] * len(self.taps) for name in ("grad", "hh", "gg")}
+        self.reached, self.n, self.outputs, self.checked = set(), 0, 0, False
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, error, *_):
+        if error is None:
+            self._write()
+
+    def __call__(self, x, y=None):
+        """One batch: a tensor, or a tuple (model(*x)) or dict (model(**x)) of tensors, the first axis running over samples."""
+        if self.loss is not None and y is None:
+            raise ValueError("a loss was asked for, so call rec(x, y)")
+        n = next(len(t) for t in _leaves(x))
+        with self._quiet():
+            if not self.checked and n > 1:
+                self._check(x, n)
+            pieces = max(1, min(n, self.blocks - len(self.sums)))  # the first batch is cut, so that few batches give blocks too
+            for i in range(pieces):
+                a, b = n * i // pieces, n * (i + 1) // pieces
+                self._add(_rows(x, n, a, b), None if y is None else _rows(y, n, a, b), b - a)
+
+    # ---- one forward pass, its backward passes -------------------------------------------------------------------------------
+
+    def _add(self, x, y, n):
+        f, taped = self._forward(x, n)
+        rows = f.reshape(n, -1)
+        m, zs = rows.shape[1], [z for _, z in taped]
+        probes = (0 if m <= 128 else 16) if self.sketch is None else self.sketch
+        if self.n and (probes > 0) != (self.estimator > 0):
+            raise ValueError("batches differ in their number of outputs, some exact and some sketched: give `sketch`")
+        self.estimator, self.outputs = probes, max(self.outputs, m)
+        ks = [torch.zeros(tap.k, tap.k, dtype=torch.float64, device=_home(f)) for tap in self.taps]
+        if self.loss is not None:
+            self._add_loss(f, y, n, taped)
+        for j in range(probes or m):
+            if probes:
+                v = torch.randint(0, 2, rows.shape, generator=self.random).to(rows) * 2 - 1
+            else:
+                v = torch.zeros_like(rows)
+                v[:, j] = 1
+            grads = torch.autograd.grad(rows, zs, v, retain_graph=j + 1 < (probes or m), allow_unused=True)
+            self._outer(ks, taped, grads, 1 / probes if probes else 1)
+        if bad := [tap.name for tap, k in zip(self.taps, ks) if not torch.isfinite(k).all()]:
+            raise ValueError(f"non-finite derivatives of the outputs at {', '.join(bad[:3])}: is a value overflowing, or a square root or norm at 0?")
+        self.n += n
+        self.sums.append([n, ks])
+        if len(self.sums) > 2 * self.blocks:  # join the two neighbours with the fewest samples
+            i = min(range(len(self.sums) - 1), key=lambda i: self.sums[i][0] + self.sums[i + 1][0])
+            count, other = self.sums.pop(i + 1)
+            self.sums[i][0] += count
+            for k, extra in zip(self.sums[i][1], other):
+                k += extra
+
+    def _add_loss(self, f, y, n, taped):
+        weights = [tap.parameter for tap in self.taps]
+        zs = [z for _, z in taped] if self.moments else []
+        loss = self.loss(f, y)
+        if not torch.isfinite(loss):
+            raise ValueError("the loss isn't finite")
+        grads = torch.autograd.grad(loss, weights + zs, retain_graph=True, allow_unused=True)
+        for i, (tap, grad) in enumerate(zip(self.taps, grads)):
+            if grad is not None:
+                self.totals["grad"][i] += n * _double(tap.matrix(grad.to_dense()))
+        if self.moments:
+            self._outer(self.totals["gg"], taped, grads[len(weights):], n * n)  # n * gradient of the mean = a sample's gradient
+
+    def _outer(self, sums, taped, grads, scale):
+        for (source, _), grad in zip(taped, grads):
+            if grad is None:
+                continue
+            for i, tap in self.readers[source]:
+                g = _double(grad.movedim(tap.axis, -1)[..., tap.channels].reshape(-1, tap.k))
+                sums[i] = sums[i] + scale * (g.T @ g)
+                self.reached.add(i)
+
+    def _forward(self, x, n):
+        """The outputs, and [(source, z)] for every use of every recorded map, z being in the graph of the outputs."""
+        taped, listening, handles = [], True, []
+        self.readers = {}
+        for i, tap in enumerate(self.taps):
+            for source in tap.sources:
+                self.readers.setdefault(source, []).append((i, tap))
+
+        def keep(source, z, h):
+            if listening:  # not when a checkpointed block runs again during a backward pass
+                z = z if z.requires_grad else z.detach().requires_grad_()
+                taped.append((source, z))
+                if self.moments:
+                    for i, tap in self.readers[source]:
+                        self.totals["hh"][i] += _second_moment(self.modules[source[0]], tap, h.detach())
+            return z.clone()  # so that an in-place activation leaves z alone
+
+        def hook(name):
+            def forward_hook(module, args, kwargs, z):
+                h = args[0] if args else next(iter(kwargs.values()))
+                if not self.checked and type(module).__name__ != "Conv1D" and not _stock(module):
+                    _check_affine(name, module, h)
+                return keep((name, ""), z, h)
+            return forward_hook
+
+        try:
+            for name in {source[0] for source in self.readers}:
+                module = self.modules[name]
+                if isinstance(module, nn.MultiheadAttention):
+                    module.forward = _attention(module, lambda label, z, h, name=name: keep((name, label), z, h))
+                else:
+                    handles.append(module.register_forward_hook(hook(name), prepend=True, with_kwargs=True))
+            f = self._call(x)
+        finally:
+            listening = False
+            for handle in handles:
+                handle.remove()
+            for name in {source[0] for source in self.readers}:
+                self.modules[name].__dict__.pop("forward", None)
+        if f.shape[:1] != (n,):
+            raise ValueError(f"{n} samples gave outputs of shape {list(f.shape)}: the first axis must run over samples (see `output`)")
+        if not torch.isfinite(f).all():
+            raise ValueError("the outputs have non-finite values (masked logits? choose the outputs with `output`)")
+        return f, taped
+
+    def _call(self, x):
+        f = self.model(**x) if isinstance(x, dict) else self.model(*x) if isinstance(x, (tuple, list)) else self.model(x)
+        f = self.output(f) if self.output else getattr(f, "logits", f)
+        if not isinstance(f, torch.Tensor) or not f.is_floating_point():
+            raise ValueError(f"the model returned {type(f).__name__}: say which tensor holds the outputs, e.g. output=lambda r: r[0]")
+        return f
+
+    # ---- refusals, and leaving the model as it was ------------------------------------------------------------------------------
+
+    @contextmanager
+    def _quiet(self):
+        modes = {module: module.training for module in self.model.modules()}
+        flags = {p: p.requires_grad for p in (tap.parameter for tap in self.taps) if self.loss is not None}
+        fast = torch.backends.mha.get_fastpath_enabled()
+        try:
+            if self.mode == "eval":
+                self.model.eval()
+            torch.backends.mha.set_fastpath_enabled(False)  # it bypasses the modules that are recorded
+            for parameter in flags:
+                parameter.requires_grad_(True)
+            for name, module in self.model.named_modules():
+                _refuse_coupling(name, module)
+            with torch.inference_mode(False), torch.enable_grad():
+                yield
+        finally:
+            torch.backends.mha.set_fastpath_enabled(fast)
+            for module, training in modes.items():
+                module.training = training
+            for parameter, flag in flags.items():
+                parameter.requires_grad_(flag)
+
+    def _check(self, x, n):
+        """Once: the model is a function, recording doesn't change it, and its rows are independent."""
+        with torch.no_grad():
+            plain = self._call(x)
+            other = self._call(_disturb(x, n))
+        taped, _ = self._forward(x, n)
+        tolerance = math.sqrt(torch.finfo(plain.dtype).eps) * max(float(plain.abs().max()), 1e-30)
+        if not float((plain - taped).abs().max()) <= tolerance:
+            raise ValueError("two forward passes on the same batch differ: something random is active (functional dropout? "
+                             "pass training=self.training to it), or the model keeps state between calls")
+        if not float((plain[1:] - other[1:]).abs().max()) <= tolerance:
+            raise ValueError("changing the first sample changed the outputs of others: the rows of a batch aren't independent, so "
+                             "derivatives of one sample's outputs can't be told apart (batch statistics? is the first axis the samples?)")
+        self.checked = True
+
+    # ---- the file -----------------------------------------------------------------------------------------------------------------
+
+    def _write(self):
+        if not self.n:
+            raise ValueError("no batch was recorded")
+        if changed := [tap.name for tap, start in zip(self.taps, self.start) if not torch.equal(start, tap.matrix())]:
+            raise ValueError(f"weights changed while recording ({', '.join(changed[:3])}): record between training steps")
+        tensors, order = {}, []
+        for i, tap in enumerate(self.taps):
+            if i not in self.reached:
+                self.skipped[tap.name] = "not used, or no gradient from the outputs reaches it"
+                continue
+            weight = self.start[i].double() if self.start[i].dtype == torch.float64 else self.start[i].float()
+            for name, rows in tap.sites():
+                order.append(name := (name or "model").replace(",", "_"))
+                put = lambda key, value: tensors.__setitem__(f"{name}.{key}", value)
+                put("weight", weight[rows])
+                put("k", (self.dtype, (len(self.sums), len(weight[rows]), len(weight[rows])),
+                          lambda i=i, rows=rows: (ks[i][rows, rows] / count for count, ks in self.sums)))
+                put("count", torch.tensor([float(count) for count, _ in self.sums], dtype=torch.float64))
+                if tap.bias is not None:
+                    put("bias", tap.bias.detach()[tap.bias_rows][rows].to(weight.dtype))
+                if self.init is not None:
+                    put("weight_init", tap.matrix(self.init[tap.key])[rows].to(weight))
+                if self.loss is not None:
+                    put("grad", (torch.zeros_like(weight) + self.totals["grad"][i]).to(self.dtype)[rows] / self.n)
+                if self.moments:
+                    w, gg = weight[rows].double(), self.totals["gg"][i]
+                    put("hh", (self.totals["hh"][i] / self.n).to(self.dtype))
+                    put("gg", (w.T @ gg[rows, rows].to(w.device) @ w / self.n).to(self.dtype))
+        if self.skipped:
+            warnings.warn("not recorded: " + "; ".join(f"{name} ({why})" for name, why in self.skipped.items()), stacklevel=3)
+        _save(self.path, tensors, {
+            "format": "nfa.capture/1", "framework": f"torch {torch.__version__}", "n": str(self.n), "outputs": str(self.outputs),
+            "loss": self.loss_name, "weight_decay": repr(float(self.weight_decay)), "decay": self.decay, "mode": self.mode,
+            "estimator": f"sketch:{self.estimator}" if self.estimator else "exact", "order": ",".join(order),
+            "shared": ",".join(f"{a}={b}" for a, b in self.shared.items()),
+            "skipped": "; ".join(f"{name}: {why}" for name, why in self.skipped.items())})
+
+
+# ---- which maps there are ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Tap:
+    """One linear map: some rows of a parameter, and some channels of what its module put out."""
+
+    name: str
+    sources: list  # (module name, label): the recorded outputs it reads; several where a weight is shared
+    key: str  # of the parameter in the state dict
+    parameter: torch.Tensor
+    flip: bool = False  # the map is the transposed parameter (Conv1D, Embedding)
+    rows: slice = ALL  # of the map, in the parameter
+    channels: slice = ALL  # of z
+    inputs: slice = ALL  # of h, for grouped convolutions
+    axis: int = -1  # of the channels in z
+    bias: torch.Tensor = None
+    bias_rows: slice = ALL
+    heads: int = 1
+
+    def matrix(self, tensor=None):
+        tensor = (self.parameter if tensor is None else tensor).detach()
+        return (tensor.t() if self.flip else tensor.flatten(1))[self.rows]
+
+    @property
+    def k(self):
+        return len(self.matrix())
+
+    def sites(self):
+        size = self.k // self.heads
+        heads = [(f"{self.name}.head{i}", slice(i * size, (i + 1) * size)) for i in range(self.heads)] if self.heads > 1 else []
+        return [(self.name, ALL)] + heads
+
+
+def _find_taps(modules, heads, patterns, max_size):
+    taps, skipped, shared, known = [], {}, {}, {}
+    for name, module in modules.items():
+        if not any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns) or _inside_attention(name, modules):
+            continue
+        try:
+            found = _taps(name, module, modules.get(name.rpartition(".")[0]), heads)
+        except ValueError as error:
+            skipped[name or "model"] = str(error)
+            continue
+        for tap in found:
+            role = (id(tap.parameter), tap.flip, tap.rows.start)
+            if max(tap.matrix().shape) > max_size:
+                skipped[tap.name] = f"{' x '.join(map(str, tap.matrix().shape))} is above max_size={max_size}"
+            elif role in known:
+                known[role].sources += tap.sources
+                shared[tap.name] = known[role].name
+            else:
+                twin = next((t for t in taps if t.parameter is tap.parameter and t.flip != tap.flip), None)
+                if twin:
+                    shared[tap.name] = f"{twin.name} transposed"
+                known[role] = tap
+                taps.append(tap)
+    return taps, skipped, shared
+
+
+def _taps(name, module, parent, heads):
+    """The linear maps of one module; ValueError says why a module with a weight matrix has none."""
+    common = dict(sources=[(name, "")], key=f"{name}.weight".lstrip("."), parameter=getattr(module, "weight", None), bias=getattr(module, "bias", None))
+    if isinstance(module, nn.MultiheadAttention):
+        if type(module).forward is not nn.MultiheadAttention.forward:
+            raise ValueError("a MultiheadAttention with a forward of its own")
+        taps, e = [], module.embed_dim
+        for i, label in enumerate("qkv"):
+            rows, field = (slice(i * e, (i + 1) * e), "in_proj_weight") if module._qkv_same_embed_dim else (ALL, f"{label}_proj_weight")
+            taps.append(Tap(f"{name}.{label}".lstrip("."), [(name, label)], f"{name}.{field}".lstrip("."), getattr(module, field), rows=rows,
+                            bias=module.in_proj_bias, bias_rows=slice(i * e, (i + 1) * e), heads=module.num_heads))
+        out = f"{name}.out_proj".lstrip(".")
+        return taps + [Tap(out, [(name, "out_proj")], f"{out}.weight", module.out_proj.weight, bias=module.out_proj.bias)]
+    if isinstance(module, nn.Linear) or type(module).__name__ == "Conv1D":
+        flip = not isinstance(module, nn.Linear)
+        k, d = module.weight.shape[::-1] if flip else module.weight.shape
+        leaf, given = name.rpartition(".")[2], next((c for pattern, c in heads.items() if fnmatch.fnmatchcase(name, pattern)), None)
+        count = given or _count_heads(leaf, parent, k)
+        if k == 3 * d and (leaf in FUSED or given):
+            parts = [slice(i * d, (i + 1) * d) for i in range(3)]
+            return [Tap(f"{name}.{label}", flip=flip, rows=part, channels=part, bias_rows=part, heads=count if d % count == 0 else 1, **common)
+                    for label, part in zip("qkv", parts)]
+        return [Tap(name, flip=flip, heads=count if (given or leaf in SINGLE) and k % count == 0 else 1, **common)]
+    if isinstance(module, CONV):
+        if module.transposed:
+            raise ValueError("transposed convolution")
+        g, k, d = module.groups, module.out_channels // module.groups, module.weight[0].numel()
+        if g > 1 and k == 1:
+            raise ValueError(f"depthwise: {g} groups with one output each, so each Gram matrix has rank 1")
+        axis, parts = 1 - module.weight.dim(), [slice(i * k, (i + 1) * k) for i in range(g)]
+        if g == 1:
+            return [Tap(name, axis=axis, **common)]
+        return [Tap(f"{name}.group{i}", rows=part, channels=part, bias_rows=part, inputs=slice(i * d, (i + 1) * d), axis=axis, **common)
+                for i, part in enumerate(parts)]
+    if isinstance(module, nn.Embedding):
+        if module.max_norm is not None:
+            raise ValueError("an embedding with max_norm rescales its weight during the forward pass")
+        return [Tap(name, flip=True, **common)]
+    if any(p.dim() > 1 for key, p in module.named_parameters(recurse=False)) and not isinstance(module, nn.LayerNorm):
+        raise ValueError(f"{type(module).__name__} is no linear map this recorder knows")
+    return []
+
+
+def _inside_attention(name, modules):
+    parent = modules.get(name.rpartition(".")[0])
+    return name.endswith("out_proj") and isinstance(parent, nn.MultiheadAttention)
+
+
+def _count_heads(leaf, parent, rows):
+    if leaf not in FUSED | SINGLE:
+        return 1
+    if isinstance(size := getattr(parent, "head_dim", None), int):
+        return max(1, rows // size // (3 if leaf in FUSED else 1))
+    names = (("num_key_value_heads",) if leaf in ("k_proj", "v_proj") else ()) + HEADS
+    counts = (getattr(owner, field, None) for owner in (parent, getattr(parent, "config", None)) for field in names)
+    return next((c for c in counts if isinstance(c, int) and c > 0), 1)
+
+
+# ---- pieces -----------------------------------------------------------------------------------------------------------------------
+
+
+def _attention(m, keep):
+    """forward of nn.MultiheadAttention with its four linear maps in the open: torch's own attention runs on projected q, k, v."""
+
+    def forward(query, key, value, key_padding_mask=None, need_weights=True, attn_mask=None, average_attn_weights=True, is_causal=False):
+        swap = m.batch_first and query.dim() == 3
+        weights = m.in_proj_weight.chunk(3) if m._qkv_same_embed_dim else (m.q_proj_weight, m.k_proj_weight, m.v_proj_weight)
+        biases = (None,) * 3 if m.in_proj_bias is None else m.in_proj_bias.chunk(3)
+        hs = [h.transpose(0, 1) if swap else h for h in (query, key, value)]
+        q, k, v = (keep(label, F.linear(h, w, b), h) for label, h, w, b in zip("qkv", hs, weights, biases))
+        one = torch.eye(m.embed_dim, dtype=q.dtype, device=q.device)
+        h, attention = F.multi_head_attention_forward(
+            q, k, v, m.embed_dim, m.num_heads, None, None, m.bias_k, m.bias_v, m.add_zero_attn, 0.0, one, None, training=False,
+            key_padding_mask=key_padding_mask, need_weights=need_weights, attn_mask=attn_mask, use_separate_proj_weight=True,
+            q_proj_weight=one, k_proj_weight=one, v_proj_weight=one, average_attn_weights=average_attn_weights, is_causal=is_causal)
+        z = keep("out_proj", F.linear(h, m.out_proj.weight, m.out_proj.bias), h)
+        return (z.transpose(0, 1) if swap else z), attention
+
+    return forward
+
+
+def _refuse_coupling(name, m):
+    if isinstance(m, nn.modules.batchnorm._BatchNorm) and (m.training or m.running_mean is None):
+        raise ValueError(f"{name} ({type(m).__name__}) uses the statistics of the batch, which couples its rows: "
+                         'record in mode="eval", with track_running_stats=True')
+    p = m.p if isinstance(m, nn.modules.dropout._DropoutNd) else getattr(m, "dropout", 0) if isinstance(m, (nn.MultiheadAttention, nn.RNNBase)) else 0
+    if m.training and p > 0:
+        raise ValueError(f'{name} ({type(m).__name__}) drops units at random (p = {p}): record in mode="eval"')
+
+
+def _stock(m):
+    return any(type(m).forward is kind.forward for kind in (nn.Linear, nn.Embedding, *CONV))
+
+
+def _check_affine(name, m, h):
+    """A layer with a forward of its own must still be affine in its weight: z(2W) + z(0) = 2 z(W)."""
+    with torch.no_grad():
+        zero, one, two = (type(m).forward(m, h) if s == 1 else _with_weight(m, s, h) for s in (0, 1, 2))
+    if not float((two + zero - 2 * one).abs().max()) <= 1e-2 * float(one.abs().max()):
+        raise ValueError(f"the output of {name} ({type(m).__name__}) isn't linear in its weight (a standardised or quantised weight?): leave it out with `sites`")
+
+
+def _with_weight(m, scale, h):
+    call = lambda h: torch.func.functional_call(m, {"weight": m.weight * scale}, (h,))
+    hooks, m._forward_hooks = m._forward_hooks, type(m._forward_hooks)()
+    try:
+        return call(h)
+    finally:
+        m._forward_hooks = hooks
+
+
+def _second_moment(m, tap, h):
+    """Sum over samples and positions of h h^T, h being what the map multiplies: features, a patch, a one-hot row."""
+    if isinstance(m, nn.Embedding):
+        return torch.diag(torch.bincount(h.flatten(), minlength=m.num_embeddings).double())
+    if isinstance(m, CONV):
+        if isinstance(m, nn.Conv3d):
+            raise ValueError("moments aren't available for Conv3d: leave it out with `sites`")
+        if m.padding_mode != "zeros" or isinstance(m.padding, str):
+            mode = "constant" if m.padding_mode == "zeros" else m.padding_mode
+            h, padding = F.pad(h, m._reversed_padding_repeated_twice, mode=mode), (0,) * len(m.kernel_size)
+        else:
+            padding = m.padding
+        line = isinstance(m, nn.Conv1d)
+        size = lambda value, fill: (fill, *value) if line else value
+        h = F.unfold(h.unsqueeze(2) if line else h, size(m.kernel_size, 1), size(m.dilation, 1), size(padding, 0), size(m.stride, 1)).mT
+    rows = _double(h.reshape(-1, h.shape[-1])[:, tap.inputs])
+    return rows.T @ rows
+
+
+def _cross_entropy(f, y):
+    return F.cross_entropy(f.flatten(0, -2), y.flatten() if y.dim() < f.dim() else y.flatten(0, -2))
+
+
+def _squared(f, y, scale):
+    if not y.is_floating_point() and y.dim() == f.dim() - 1:
+        y = F.one_hot(y, f.shape[-1])
+    if f.shape != y.shape:
+        raise ValueError(f"outputs {list(f.shape)} and targets {list(y.shape)} differ in shape")
+    return scale * ((f - y.to(f)) ** 2).sum()
+
+
+LOSSES = {"mse": lambda f, y: _squared(f, y, 1 / f.numel()), "half_mse": lambda f, y: _squared(f, y, 0.5 / len(f)), "cross_entropy": _cross_entropy}
+
+
+def _leaves(x):
+    values = x.values() if isinstance(x, dict) else x if isinstance(x, (tuple, list)) else (x,)
+    return [value for value in values if isinstance(value, torch.Tensor) and value.dim()]
+
+
+def _map(x, n, change):
+    if isinstance(x, dict):
+        return {key: _map(value, n, change) for key, value in x.items()}
+    if isinstance(x, (tuple, list)):
+        return type(x)(_map(value, n, change) for value in x)
+    return change(x) if isinstance(x, torch.Tensor) and x.dim() and len(x) == n else x
+
+
+def _rows(x, n, a, b):
+    return _map(x, n, lambda t: t[a:b])
+
+
+def _disturb(x, n):
+    """The batch with another first sample."""
+
+    def change(t):
+        t = t.clone()
+        t[0] = t[-1] + 1 if t.is_floating_point() else t[-1] if not torch.equal(t[0], t[-1]) else t[0].flip(0) if t.dim() > 1 else t[0]
+        return t
+
+    return _map(x, n, change)
+
+
+def _home(t):
+    return "cpu" if t.device.type == "mps" else t.device  # mps has no float64
+
+
+def _double(t):
+    return t.detach().to(_home(t)).double()
+
+
+def _save(path, tensors, metadata):
+    """safetensors: length of the header, header in JSON, raw little-endian data. A tensor, or (dtype, shape, its slices when needed)."""
+    names = {torch.float64: "F64", torch.float32: "F32"}
+    header, end = {"__metadata__": metadata}, 0
+    for name, value in tensors.items():
+        dtype, shape = (value.dtype, value.shape) if isinstance(value, torch.Tensor) else value[:2]
+        begin, end = end, end + math.prod(shape) * dtype.itemsize
+        header[name] = {"dtype": names[dtype], "shape": list(shape), "data_offsets": [begin, end]}
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    with open(path + ".part", "wb") as file:
+        file.write(len(text).to_bytes(8, "little") + text)
+        for value in tensors.values():
+            for part in [value] if isinstance(value, torch.Tensor) else value[2]():
+                part = part.to("cpu", value.dtype if isinstance(value, torch.Tensor) else value[0]).contiguous()
+                file.write(ctypes.string_at(part.data_ptr(), part.numel() * part.element_size()))
+    os.replace(path + ".part", path)
