@@ -42,7 +42,7 @@ import math
 import os
 import warnings
 from contextlib import contextmanager
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import nn
@@ -105,7 +105,7 @@ class record:
         self.start = [tap.matrix().clone() for tap in self.taps]
         self.sums = []  # [samples, [sum of K per tap]] per block
         self.totals = {name: [0.0] * len(self.taps) for name in ("grad", "hh", "gg")}
-        self.reached, self.n, self.outputs, self.checked = set(), 0, 0, False
+        self.reached, self.broadcast, self.n, self.outputs, self.checked = set(), set(), 0, 0, False
 
     def __enter__(self):
         return self
@@ -130,7 +130,7 @@ class record:
     # ---- one forward pass, its backward passes -------------------------------------------------------------------------------
 
     def _add(self, x, y, n):
-        f, taped = self._forward(x, n)
+        f, taped = self._forward(x, n, self.moments)
         rows = f.reshape(n, -1)
         m, zs = rows.shape[1], [z for _, z in taped]
         probes = (0 if m <= 128 else 16) if self.sketch is None else self.sketch
@@ -178,10 +178,10 @@ class record:
                 continue
             for i, tap in self.readers[source]:
                 g = _double(grad.movedim(tap.axis, -1)[..., tap.channels].reshape(-1, tap.k))
-                sums[i] = sums[i] + scale * (g.T @ g)
+                sums[i] += scale * (g.T @ g)
                 self.reached.add(i)
 
-    def _forward(self, x, n):
+    def _forward(self, x, n, moments=False):
         """The outputs, and [(source, z)] for every use of every recorded map, z being in the graph of the outputs."""
         taped, listening, handles = [], True, []
         self.readers = {}
@@ -193,16 +193,19 @@ class record:
             if listening:  # not when a checkpointed block runs again during a backward pass
                 z = z if z.requires_grad else z.detach().requires_grad_()
                 taped.append((source, z))
-                if self.moments:
+                if moments:
                     for i, tap in self.readers[source]:
                         self.totals["hh"][i] += _second_moment(self.modules[source[0]], tap, h.detach())
             return z.clone()  # so that an in-place activation leaves z alone
 
         def hook(name):
             def forward_hook(module, args, kwargs, z):
+                nonlocal listening
                 h = args[0] if args else next(iter(kwargs.values()))
-                if not self.checked and type(module).__name__ != "Conv1D" and not _stock(module):
+                if listening and not self.checked and not _stock(module):
+                    listening = False
                     _check_affine(name, module, h)
+                    listening = True
                 return keep((name, ""), z, h)
             return forward_hook
 
@@ -258,18 +261,24 @@ class record:
                 parameter.requires_grad_(flag)
 
     def _check(self, x, n):
-        """Once: the model is a function, recording doesn't change it, and its rows are independent."""
+        """Once: the model is a function, recording doesn't change it, its rows are independent, and each z belongs to one sample."""
         with torch.no_grad():
             plain = self._call(x)
             other = self._call(_disturb(x, n))
-        taped, _ = self._forward(x, n)
+        f, taped = self._forward(x, n)
         tolerance = math.sqrt(torch.finfo(plain.dtype).eps) * max(float(plain.abs().max()), 1e-30)
-        if not float((plain - taped).abs().max()) <= tolerance:
+        if not float((plain - f.detach()).abs().max()) <= tolerance:
             raise ValueError("two forward passes on the same batch differ: something random is active (functional dropout? "
                              "pass training=self.training to it), or the model keeps state between calls")
         if not float((plain[1:] - other[1:]).abs().max()) <= tolerance:
             raise ValueError("changing the first sample changed the outputs of others: the rows of a batch aren't independent, so "
                              "derivatives of one sample's outputs can't be told apart (batch statistics? is the first axis the samples?)")
+        signs = torch.randint(0, 2, f.shape, generator=self.random).to(f) * 2 - 1
+        first = (torch.arange(n, device=f.device) == 0).to(f).view(-1, *[1] * (f.dim() - 1))
+        parts = (torch.autograd.grad(f, [z for _, z in taped], signs * part, retain_graph=True, allow_unused=True) for part in (first, 1 - first))
+        for (source, _), one, rest in zip(taped, *parts):
+            if one is not None and ((one != 0) & (rest != 0)).any():
+                self.broadcast.update(i for i, _ in self.readers[source])
         self.checked = True
 
     # ---- the file -----------------------------------------------------------------------------------------------------------------
@@ -281,8 +290,9 @@ class record:
             raise ValueError(f"weights changed while recording ({', '.join(changed[:3])}): record between training steps")
         tensors, order = {}, []
         for i, tap in enumerate(self.taps):
-            if i not in self.reached:
-                self.skipped[tap.name] = "not used, or no gradient from the outputs reaches it"
+            if i not in self.reached or i in self.broadcast:
+                self.skipped[tap.name] = ("evaluated once for all samples (positions?), so their derivatives can't be told apart: use batches of one"
+                                          if i in self.broadcast else "not used, or no gradient from the outputs reaches it")
                 continue
             weight = self.start[i].double() if self.start[i].dtype == torch.float64 else self.start[i].float()
             for name, rows in tap.sites():
@@ -315,8 +325,7 @@ class record:
 # ---- which maps there are ---------------------------------------------------------------------------------------------------------
 
 
-@dataclass
-class Tap:
+class Tap(NamedTuple):
     """One linear map: some rows of a parameter, and some channels of what its module put out."""
 
     name: str
@@ -361,7 +370,7 @@ def _find_taps(modules, heads, patterns, max_size):
             if max(tap.matrix().shape) > max_size:
                 skipped[tap.name] = f"{' x '.join(map(str, tap.matrix().shape))} is above max_size={max_size}"
             elif role in known:
-                known[role].sources += tap.sources
+                known[role].sources.extend(tap.sources)
                 shared[tap.name] = known[role].name
             else:
                 twin = next((t for t in taps if t.parameter is tap.parameter and t.flip != tap.flip), None)
@@ -410,8 +419,9 @@ def _taps(name, module, parent, heads):
         if module.max_norm is not None:
             raise ValueError("an embedding with max_norm rescales its weight during the forward pass")
         return [Tap(name, flip=True, **common)]
-    if any(p.dim() > 1 for key, p in module.named_parameters(recurse=False)) and not isinstance(module, nn.LayerNorm):
-        raise ValueError(f"{type(module).__name__} is no linear map this recorder knows")
+    tables = [key for key, p in module.named_parameters(recurse=False) if p.dim() > 1]
+    if tables and not isinstance(module, nn.LayerNorm) and not type(module).__name__ == "ParametrizationList":
+        raise ValueError(f"{', '.join(tables)} of {type(module).__name__}: no linear map that this recorder knows")
     return []
 
 
@@ -469,18 +479,9 @@ def _stock(m):
 def _check_affine(name, m, h):
     """A layer with a forward of its own must still be affine in its weight: z(2W) + z(0) = 2 z(W)."""
     with torch.no_grad():
-        zero, one, two = (type(m).forward(m, h) if s == 1 else _with_weight(m, s, h) for s in (0, 1, 2))
+        zero, one, two = (torch.func.functional_call(m, {"weight": m.weight * scale}, (h,)) for scale in (0, 1, 2))
     if not float((two + zero - 2 * one).abs().max()) <= 1e-2 * float(one.abs().max()):
         raise ValueError(f"the output of {name} ({type(m).__name__}) isn't linear in its weight (a standardised or quantised weight?): leave it out with `sites`")
-
-
-def _with_weight(m, scale, h):
-    call = lambda h: torch.func.functional_call(m, {"weight": m.weight * scale}, (h,))
-    hooks, m._forward_hooks = m._forward_hooks, type(m._forward_hooks)()
-    try:
-        return call(h)
-    finally:
-        m._forward_hooks = hooks
 
 
 def _second_moment(m, tap, h):

@@ -2,9 +2,10 @@
 
 use crate::certificate::{Certificate, certificates};
 use crate::details::traceless_cosine;
-use crate::interval::{Interval, IntervalSource};
+use crate::interval::{Interval, IntervalSource, Spread};
 use crate::law::{Family, Pair};
 use crate::misfit::{Fit, Parts, Seen};
+use crate::psd::Spectrum;
 use crate::verdict::{Evidence, Thresholds, Verdict, judge};
 
 /// What a misfit is compared with.
@@ -85,6 +86,17 @@ impl Finding {
 ///
 /// `init` is the misfit at initialisation, shown beside and no condition.
 pub fn assess(pair: &Pair, family: Family, init: Option<f64>, thresholds: &Thresholds) -> Finding {
+    assess_with(pair, family, init, thresholds, &|_, _, _| None)
+}
+
+/// [`assess`], with intervals: `spread` is asked for them once the fit is known.
+pub fn assess_with(
+    pair: &Pair,
+    family: Family,
+    init: Option<f64>,
+    thresholds: &Thresholds,
+    spread: &dyn Fn(&Seen, &Spectrum, &Fit) -> Option<Spread>,
+) -> Finding {
     let predicted = pair.predicted.filter(|_| family == Family::Power);
     if !pair.a.is_finite() || !pair.b.is_finite() {
         return Finding::undetermined(predicted, init, "a matrix has entries that are not finite");
@@ -106,13 +118,21 @@ pub fn assess(pair: &Pair, family: Family, init: Option<f64>, thresholds: &Thres
     let haar = haar_misfit(&seen, exponent);
     let d = seen.rotated.nrows() as f64;
     let z = traceless_cosine(&seen, exponent).map(|cos| cos * ((d - 1.0) * (d + 2.0) / 2.0).sqrt());
+    let spread = spread(&seen, spectrum, &fit);
+    let around = |value: f64, half: f64| Interval { low: value - half, high: value + half };
+    let alpha_interval =
+        spread.zip(fit.alpha).filter(|_| family == Family::Power).map(|(spread, alpha)| around(alpha, spread.alpha));
+    let misfit_interval = spread.map(|spread| {
+        let Interval { low, high } = around(fit.misfit, spread.misfit);
+        Interval { low: low.max(0.0), high }
+    });
     let evidence = Evidence {
         family,
         seen: &seen,
         fit: &fit,
         certificates: &certificates,
-        alpha: fit.alpha.map(Interval::exact),
-        misfit: Interval::exact(fit.misfit),
+        alpha: fit.alpha.map(|alpha| alpha_interval.unwrap_or(Interval::exact(alpha))),
+        misfit: misfit_interval.unwrap_or(Interval::exact(fit.misfit)),
         haar,
         z,
     };
@@ -127,13 +147,20 @@ pub fn assess(pair: &Pair, family: Family, init: Option<f64>, thresholds: &Thres
         .collect();
     Finding {
         alpha: fit.alpha,
-        alpha_interval: None,
-        interval_source: IntervalSource::None,
+        alpha_interval,
+        interval_source: spread.map_or(IntervalSource::None, |spread| spread.source),
         predicted,
-        exponent_agrees: predicted.zip(fit.alpha).map(|(p, a)| (p - a).abs() <= thresholds.exponent),
+        // An interval decides; an exact exponent agrees within the threshold.
+        exponent_agrees: predicted.zip(fit.alpha).map(|(predicted, alpha)| {
+            let near = (predicted - alpha).abs() <= thresholds.exponent;
+            match alpha_interval {
+                Some(interval) if interval.width() > 0.0 => interval.contains(predicted),
+                _ => near,
+            }
+        }),
         kappa: fit.alpha.map(|_| fit.kappa).filter(|kappa| kappa.is_finite()),
         misfit: Some(fit.misfit).filter(|misfit| misfit.is_finite()),
-        misfit_interval: None,
+        misfit_interval,
         parts: Some(fit.parts).filter(|_| fit.misfit.is_finite()),
         certificates,
         null: Null { haar: Some(haar), init },

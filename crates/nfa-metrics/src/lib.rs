@@ -23,8 +23,10 @@
 //! | [`psd`] | [`Psd`]: a PSD matrix as a Gram or as a factor, its spectrum and stable powers |
 //! | [`misfit`] | exponent, misfit, directions + order + shape |
 //! | [`certificate`] | lower bounds on the misfit that no exponent escapes |
+//! | [`interval`], [`sensitivity`] | intervals and what they speak of; the infinitesimal jackknife |
 //! | [`verdict`] | holds, approximate, fails, undetermined, and why |
 //! | [`details`] | everything else that is known to be asked for: cosines, correlations, ranks |
+//! | [`capture`] | networks that never were in Burn, from a file |
 //! | [`observation`] | what the laws look at: weights and AGOPs of one network, on the host |
 //! | [`metric`], [`mod@metrics`] | what is no law: loss, accuracy, imbalance, recurrence residual |
 //! | [`factor`] | stacked Jacobians compressed on the fly to a triangle |
@@ -36,6 +38,7 @@
 //!
 //! No files, no command line, no training. Everything is `f64` on the host, whatever computed it.
 
+pub mod capture;
 pub mod certificate;
 pub mod columns;
 pub mod details;
@@ -50,6 +53,7 @@ pub mod metrics;
 pub mod misfit;
 pub mod observation;
 pub mod psd;
+pub mod sensitivity;
 pub mod tolerance;
 pub mod verdict;
 
@@ -58,11 +62,12 @@ pub mod agop;
 #[cfg(feature = "burn")]
 pub mod jacobian;
 
+pub use capture::{Capture, CaptureError, CapturedSite};
 pub use certificate::{Certificate, CertificateKind};
 pub use details::{AlphaDetails, Details};
 pub use factor::Stack;
-pub use finding::{Direction, Finding, Null, assess};
-pub use interval::{Interval, IntervalSource};
+pub use finding::{Direction, Finding, Null, assess, assess_with};
+pub use interval::{Interval, IntervalSource, Spread};
 pub use law::{Family, Law, Laws, Pair};
 pub use laws::laws;
 pub use metric::{Better, Metric, MetricInfo, Metrics, Scores, Snapshot, Update};
@@ -70,10 +75,11 @@ pub use metrics::metrics;
 pub use misfit::{Fit, Parts};
 pub use observation::{Layer, Observation};
 pub use psd::{Psd, RankRule, Spectrum};
+pub use sensitivity::Sensitivity;
 pub use verdict::{Thresholds, Verdict};
 
 #[cfg(feature = "burn")]
-pub use agop::{AgopOptions, Path, agop, observe};
+pub use agop::{AgopOptions, Path, agop, contributions, observe};
 
 /// The host matrix type: column-major `f64`.
 pub type Mat = faer::Mat<f64>;
