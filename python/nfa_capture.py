@@ -118,7 +118,10 @@ class record:
         """One batch: a tensor, or a tuple (model(*x)) or dict (model(**x)) of tensors, the first axis running over samples."""
         if self.loss is not None and y is None:
             raise ValueError("a loss was asked for, so call rec(x, y)")
-        n = next(len(t) for t in _leaves(x))
+        sizes = [len(t) for t in _leaves(x)]
+        if not sizes:
+            raise ValueError(f"a batch is a tensor, or a tuple or dict of tensors; this is {type(x).__name__}")
+        n = sizes[0]
         with self._quiet():
             if not self.checked and n > 1:
                 self._check(x, n)
@@ -137,12 +140,12 @@ class record:
         if self.n and (probes > 0) != (self.estimator > 0):
             raise ValueError("batches differ in their number of outputs, some exact and some sketched: give `sketch`")
         self.estimator, self.outputs = probes, max(self.outputs, m)
-        ks = [torch.zeros(tap.k, tap.k, dtype=torch.float64, device=_home(f)) for tap in self.taps]
+        ks = [torch.zeros(tap.k, tap.k, dtype=torch.float64, device=_home(tap.parameter)) for tap in self.taps]
         if self.loss is not None:
             self._add_loss(f, y, n, taped)
         for j in range(probes or m):
             if probes:
-                v = torch.randint(0, 2, rows.shape, generator=self.random).to(rows) * 2 - 1
+                v = self._signs(rows)
             else:
                 v = torch.zeros_like(rows)
                 v[:, j] = 1
@@ -158,6 +161,9 @@ class record:
             self.sums[i][0] += count
             for k, extra in zip(self.sums[i][1], other):
                 k += extra
+
+    def _signs(self, f):
+        return torch.randint(0, 2, f.shape, generator=self.random, dtype=torch.int8).to(f) * 2 - 1
 
     def _add_loss(self, f, y, n, taped):
         weights = [tap.parameter for tap in self.taps]
@@ -273,7 +279,7 @@ class record:
         if not float((plain[1:] - other[1:]).abs().max()) <= tolerance:
             raise ValueError("changing the first sample changed the outputs of others: the rows of a batch aren't independent, so "
                              "derivatives of one sample's outputs can't be told apart (batch statistics? is the first axis the samples?)")
-        signs = torch.randint(0, 2, f.shape, generator=self.random).to(f) * 2 - 1
+        signs = self._signs(f)
         first = (torch.arange(n, device=f.device) == 0).to(f).view(-1, *[1] * (f.dim() - 1))
         parts = (torch.autograd.grad(f, [z for _, z in taped], signs * part, retain_graph=True, allow_unused=True) for part in (first, 1 - first))
         for (source, _), one, rest in zip(taped, *parts):

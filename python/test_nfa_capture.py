@@ -338,11 +338,11 @@ def resnet():
 
 
 def vit():
-    return Vit(8, 2, 1, 8, 4, 1, 3).double(), torch.randn(9, 1, 8, 8, dtype=torch.float64), None, {}
+    return Vit(6, 2, 1, 8, 4, 1, 3).double(), torch.randn(9, 1, 8, 8, dtype=torch.float64), None, {}
 
 
 def gpt():
-    return Gpt(11, 5, 8, 2, 1).double(), torch.randint(0, 11, (10, 5)), torch.randint(0, 11, (10, 5)), dict(loss="cross_entropy")
+    return Gpt(9, 5, 6, 2, 1).double(), torch.randint(0, 9, (10, 5)), torch.randint(0, 9, (10, 5)), dict(loss="cross_entropy")
 
 
 def twice():

@@ -154,48 +154,47 @@ pub fn contributions(
 ) -> Vec<Vec<f64>> {
     let n = x.dims()[0];
     let options = &AgopOptions { layers: Some(vec![layer]), ..options.clone() };
+    let chain = network.chain().filter(|_| options.path != Path::Autodiff);
+    let Some(chain) = chain else {
+        let h = network.encode(Site(layer), x.clone());
+        let f = |h: Tensor<3>| network.decode(Site(layer), h);
+        let site = AutodiffSite { f: &f, h: &h, weights, options };
+        return quadratic_forms(n, functionals, |sink| site.visit(sink));
+    };
+    let plan = ChainPlan::new(&chain, x, weights, options);
+    if let Some(agop) = plan.constant().into_iter().nth(layer).flatten() {
+        // The same Jacobian everywhere: only the sample weights differ.
+        let value = |functional: &Mat| -> f64 {
+            let places = (0..functional.ncols()).flat_map(|j| (0..functional.nrows()).map(move |i| (i, j)));
+            places.map(|at| functional[at] * agop.matrix()[at]).sum()
+        };
+        let each = |value: f64| (0..n).map(|i| value * weights.map_or(1.0, |w| w[i])).collect();
+        return functionals.iter().map(|functional| each(value(functional))).collect();
+    }
+    let w = &plan.host[layer];
+    let mapped: Vec<Mat> = functionals
+        .iter()
+        .map(|functional| if plan.before[layer] { w * *functional * w.transpose() } else { (*functional).clone() })
+        .collect();
+    quadratic_forms(n, &mapped.iter().collect::<Vec<_>>(), |sink| {
+        plan.sweep(&mut |_, samples, rows| sink(samples, rows));
+    })
+}
+
+/// Σ rᵀΓr over each sample's rows.
+fn quadratic_forms(n: usize, functionals: &[&Mat], visit: impl Fn(&mut Sink<'_>)) -> Vec<Vec<f64>> {
     let mut found = vec![vec![0.0; n]; functionals.len()];
-    let mut add = |samples: Range<usize>, rows: Tensor<2>, map: Option<&Mat>| {
+    visit(&mut |samples, rows| {
         let rows = to_host(rows);
         let each = rows.nrows() / samples.len();
         for (functional, found) in functionals.iter().zip(&mut found) {
-            let through = match map {
-                Some(map) => map * *functional * map.transpose(),
-                None => (*functional).clone(),
-            };
-            let image = &rows * &through;
+            let image = &rows * *functional;
             for r in 0..rows.nrows() {
                 let value: f64 = (0..rows.ncols()).map(|j| rows[(r, j)] * image[(r, j)]).sum();
                 found[samples.start + r / each] += value;
             }
         }
-    };
-    match (network.chain(), options.path) {
-        (Some(chain), Path::Auto | Path::Factored) => {
-            let plan = ChainPlan::new(&chain, x, weights, options);
-            match plan.constant().into_iter().nth(layer).flatten() {
-                // The same Jacobian everywhere: only the sample weights differ.
-                Some(agop) => {
-                    for (functional, found) in functionals.iter().zip(&mut found) {
-                        let value: f64 = (0..functional.ncols())
-                            .flat_map(|j| (0..functional.nrows()).map(move |i| (i, j)))
-                            .map(|at| functional[at] * agop.matrix()[at])
-                            .sum();
-                        found.iter_mut().enumerate().for_each(|(i, f)| *f = value * weights.map_or(1.0, |w| w[i]));
-                    }
-                }
-                None => plan.sweep(&mut |_, samples, rows| {
-                    let map = plan.before[layer].then_some(&plan.host[layer]);
-                    add(samples, rows, map);
-                }),
-            }
-        }
-        _ => {
-            let h = network.encode(Site(layer), x.clone());
-            let f = |h: Tensor<3>| network.decode(Site(layer), h);
-            AutodiffSite { f: &f, h: &h, weights, options }.visit(&mut |samples, rows| add(samples, rows, None));
-        }
-    }
+    });
     found
 }
 

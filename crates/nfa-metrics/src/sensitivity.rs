@@ -8,6 +8,7 @@
 use crate::Mat;
 use crate::misfit::{Fit, Seen};
 use crate::psd::Spectrum;
+use crate::tolerance;
 
 /// Gradients in B, `[d, d]` symmetric, in the original basis.
 #[derive(Clone, Debug)]
@@ -46,6 +47,8 @@ impl Sensitivity {
         let mut in_alpha = Mat::zeros(d, d);
         let mut in_misfit = Mat::zeros(d, d);
         let cos2 = n * n / (s * seen.norm * seen.norm);
+        // A misfit of rounding has no direction.
+        let steepness = if fit.misfit > tolerance::rounding(d) { cos2 / fit.misfit } else { 0.0 };
         for i in 0..d {
             for j in 0..d {
                 if i >= rank && j >= rank {
@@ -63,7 +66,7 @@ impl Sensitivity {
                 let f_b = n_b / n - 0.5 * s_b / s;
                 let f_ab = n_ab / n - n_a * n_b / (n * n) - 0.5 * (s_ab / s - s_a * s_b / (s * s));
                 in_alpha[(i, j)] = -f_ab / (curvature * top);
-                in_misfit[(i, j)] = -cos2 / fit.misfit.max(f64::EPSILON) * f_b / top;
+                in_misfit[(i, j)] = -steepness * f_b / top;
             }
         }
         let back = |gradient: Mat| {

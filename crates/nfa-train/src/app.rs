@@ -135,6 +135,18 @@ impl App {
                 Ok(u8::from(ended.is_some_and(|ended| ended.unhappy)))
             }
             Some(Command::Check(args)) => self.check(&args.specs, args.claim.as_deref(), &args.options, voice),
+            Some(Command::Measure(args)) => {
+                let call = crate::measure::command::Call {
+                    args,
+                    laws: &self.registries.laws,
+                    losses: &self.registries.losses,
+                    store: self.store.as_ref(),
+                };
+                for line in call.run(voice.json, colored(voice.color))? {
+                    out(line.trim_end());
+                }
+                Ok(0)
+            }
             Some(Command::Report { folders }) => {
                 for folder in folders {
                     let study = folder::read(self.store.as_ref(), folder, &self.registries)?;

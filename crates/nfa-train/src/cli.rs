@@ -30,6 +30,8 @@ pub enum Command {
     Run(RunArgs),
     /// Run experiments, then hold the records against their [[expect]] blocks
     Check(CheckArgs),
+    /// Measure a network trained elsewhere: from weights and inputs, a capture, or two matrices
+    Measure(Box<MeasureArgs>),
     /// Rebuild tables, plots and report.html from records alone
     Report {
         /// Experiment folders
@@ -101,6 +103,91 @@ pub struct Options {
     /// Print the plan and stop
     #[arg(long)]
     pub dry_run: bool,
+}
+
+/// Arguments of `measure`.
+#[derive(Clone, Debug, Default, Args)]
+pub struct MeasureArgs {
+    /// Weights of an MLP (safetensors, PyTorch's layout); several files are a trajectory
+    #[arg(long, value_name = "FILE", num_args = 1.., group = "source")]
+    pub weights: Vec<PathBuf>,
+    /// A capture of any network (nfa.capture/1, made by python/nfa_capture.py)
+    #[arg(long, value_name = "FILE", group = "source")]
+    pub capture: Option<PathBuf>,
+    /// A layer's W^T W computed elsewhere
+    #[arg(long, value_name = "FILE", requires = "agop", group = "source")]
+    pub nfm: Option<String>,
+    /// The AGOP at the same layer's input
+    #[arg(long, value_name = "FILE", requires = "nfm")]
+    pub agop: Option<String>,
+    /// With --nfm: weight matrices from there to the outputs; gives the predicted exponent
+    #[arg(long, value_name = "L", requires = "nfm")]
+    pub depth: Option<usize>,
+    /// Rows to measure on: .npy, .npz:key, .csv[.gz], IDX[.gz], .safetensors:key
+    #[arg(long, value_name = "FILE", requires = "weights")]
+    pub inputs: Option<String>,
+    /// Targets of the rows: integers are classes
+    #[arg(long, value_name = "FILE", requires = "inputs")]
+    pub targets: Option<String>,
+    /// Loss to state: mse, half_mse, cross_entropy
+    #[arg(long, value_name = "KIND", requires = "targets")]
+    pub loss: Option<String>,
+    /// Between layers, one or one per hidden layer: linear, relu, leaky_relu[:slope], tanh, gelu, silu, sigmoid,
+    /// softplus, quadratic
+    #[arg(long, value_name = "NAME,...", value_delimiter = ',', requires = "weights")]
+    pub activation: Vec<String>,
+    /// The weights' names in the file, in order
+    #[arg(long, value_name = "NAME,...", value_delimiter = ',', requires = "weights")]
+    pub layers: Vec<String>,
+    /// Weights at initialisation, for the misfit there
+    #[arg(long, value_name = "FILE", requires = "weights")]
+    pub init: Option<PathBuf>,
+    /// Two --weights files side by side
+    #[arg(long, requires = "weights")]
+    pub compare: bool,
+    /// More exponents for the details
+    #[arg(long, value_name = "A,...", value_delimiter = ',')]
+    pub alpha: Vec<f64>,
+    /// Layers to measure, from 0
+    #[arg(long, value_name = "all|0,1", default_value = "all")]
+    pub layer: String,
+    /// Multiply the inputs
+    #[arg(long, value_name = "F", default_value_t = 1.0)]
+    pub scale: f64,
+    /// Subtract each output's mean gradient
+    #[arg(long, requires = "weights")]
+    pub centered: bool,
+    /// exact, or sketch:K random combinations of the outputs
+    #[arg(long, value_name = "exact|sketch:K", default_value = "exact", requires = "weights")]
+    pub estimator: String,
+    /// Rows per batch
+    #[arg(long, value_name = "ROWS")]
+    pub batch: Option<usize>,
+    /// Where to compute
+    #[arg(long, value_name = "D", default_value = "flex")]
+    pub device: String,
+    /// What to evaluate the network in
+    #[arg(long, default_value = "f64")]
+    pub dtype: MeasureDtype,
+    /// A threshold of the verdict, as in --set verdict.holds=0.1
+    #[arg(long, value_name = "verdict.KEY=V")]
+    pub set: Vec<String>,
+    /// Write NFM and AGOP of every layer (safetensors, f64)
+    #[arg(long, value_name = "FILE")]
+    pub save: Option<PathBuf>,
+    /// Write the fan
+    #[arg(long, value_name = "FILE.svg")]
+    pub plot: Option<PathBuf>,
+}
+
+/// What `measure` evaluates in; `f64` unless told otherwise.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum MeasureDtype {
+    /// Single precision.
+    F32,
+    /// Double precision.
+    #[default]
+    F64,
 }
 
 /// How results and messages are presented.

@@ -26,11 +26,13 @@
 //! | [`run`], [`probe`], [`checkpoint`], [`outcome`] | the loop, what it measures, saves, ends in |
 //! | [`record`], [`folder`], [`study`], [`expect`], [`report`] | rows; a folder read back; claims; pictures |
 //! | [`store`] | the only door to the file system |
+//! | [`measure`], [`array`] | networks trained elsewhere; the files that arrays come in |
 //! | [`device`] | from a name to a Burn device |
 //! | [`app`], [`cli`] | the command line |
 
 pub mod allocator;
 pub mod app;
+pub mod array;
 pub mod checkpoint;
 pub mod cli;
 pub mod data;
@@ -42,6 +44,7 @@ pub mod folder;
 pub mod formula;
 pub mod loss;
 pub mod manifest;
+pub mod measure;
 pub mod objective;
 pub mod outcome;
 pub mod plan;

@@ -491,7 +491,8 @@ fn under(section: &'static str) -> impl Fn(nfa_models::SpecError) -> Error {
     move |error| Error::from(error.under(section))
 }
 
-fn matrix_entry(name: String, matrix: &Mat) -> (String, Vec<usize>, Vec<u8>) {
+/// An entry of [`serialize`]: a matrix in row-major `f64`.
+pub fn matrix_entry(name: String, matrix: &Mat) -> (String, Vec<usize>, Vec<u8>) {
     let (rows, cols) = (matrix.nrows(), matrix.ncols());
     let bytes =
         (0..rows).flat_map(|i| (0..cols).map(move |j| (i, j))).flat_map(|at| matrix[at].to_le_bytes()).collect();

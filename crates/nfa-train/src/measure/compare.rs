@@ -1,0 +1,55 @@
+//! Two checkpoints of one network side by side.
+
+use serde_json::{Value, json};
+
+use super::Measurement;
+
+/// |W_b - W_a| / |W_a| of each layer.
+fn change(a: &Measurement, b: &Measurement, layer: usize) -> Option<f64> {
+    let (before, after) = (a.layers[layer].weight.as_ref()?, b.layers[layer].weight.as_ref()?);
+    (before.shape() == after.shape()).then(|| (after - before).norm_l2() / before.norm_l2())
+}
+
+/// `nfa.compare/1`.
+pub fn json(a: &Measurement, b: &Measurement) -> Value {
+    let layers: Vec<Value> = (0..a.layers.len().min(b.layers.len()))
+        .map(|i| {
+            let of = |m: &Measurement| m.layers[i].laws.iter().find(|(name, _)| *name == "nfa").map(|(_, f)| f.clone());
+            let (first, second) = (of(a), of(b));
+            let both = |f: &dyn Fn(&nfa_metrics::Finding) -> Value| {
+                json!([first.as_ref().map_or(Value::Null, f), second.as_ref().map_or(Value::Null, f)])
+            };
+            json!({
+                "layer": a.layers[i].layer,
+                "name": a.layers[i].name,
+                "change": change(a, b, i),
+                "alpha": both(&|f| f.alpha.into()),
+                "misfit": both(&|f| f.misfit.into()),
+                "verdict": both(&|f| f.verdict.name().into()),
+            })
+        })
+        .collect();
+    json!({ "schema": "nfa.compare/1", "titles": [a.title, b.title], "layers": layers })
+}
+
+/// The same for people.
+pub fn text(a: &Measurement, b: &Measurement) -> String {
+    let mut text = format!("{} -> {}\n", a.title, b.title);
+    let width = a.layers.iter().map(|layer| layer.name.len()).max().unwrap_or(0).max(5);
+    text.push_str(&format!("{:width$}  {:>10}  {:>19}  {:>19}  verdict\n", "layer", "|dW|/|W|", "alpha", "misfit"));
+    let number = |value: &Value| value.as_f64().map_or("-".to_string(), |v| format!("{v:.4}"));
+    for layer in json(a, b)["layers"].as_array().into_iter().flatten() {
+        let pair = |key: &str| format!("{} -> {}", number(&layer[key][0]), number(&layer[key][1]));
+        let word = |k: usize| layer["verdict"][k].as_str().unwrap_or("-").to_string();
+        text.push_str(&format!(
+            "{:width$}  {:>10}  {:>19}  {:>19}  {} -> {}\n",
+            layer["name"].as_str().unwrap_or(""),
+            number(&layer["change"]),
+            pair("alpha"),
+            pair("misfit"),
+            word(0),
+            word(1)
+        ));
+    }
+    text
+}

@@ -1,0 +1,109 @@
+//! The table for people: one row per layer and law.
+
+use nfa_metrics::Verdict;
+
+use super::Measurement;
+
+/// The table, aligned; coloured on request.
+pub fn text(measurement: &Measurement, color: bool) -> String {
+    let head =
+        ["layer", "law", "alpha", "theory", "misfit", "directions", "order", "shape", "random", "init", "verdict"];
+    let mut rows: Vec<(Vec<String>, Verdict, String)> = Vec::new();
+    for layer in &measurement.layers {
+        let shape = layer.d_out.map_or(String::new(), |out| format!(" {out}x{}", layer.d_in));
+        for (name, found) in &layer.laws {
+            let alpha = match (found.alpha, found.alpha_interval) {
+                (None, _) => "-".to_string(),
+                (Some(alpha), Some(interval)) if interval.width() > 0.0 => {
+                    format!("{alpha:.3} [{:.3}, {:.3}]", interval.low, interval.high)
+                }
+                (Some(alpha), _) => format!("{alpha:.4}"),
+            };
+            let agrees = match found.exponent_agrees {
+                Some(true) => " =",
+                Some(false) => " !",
+                None => "",
+            };
+            let parts = found.parts;
+            let cells = vec![
+                format!("{}{shape}", layer.name),
+                (*name).to_string(),
+                alpha,
+                found.predicted.map_or("-".into(), |p| format!("{p:.4}{agrees}")),
+                number(found.misfit),
+                number(parts.map(|p| p.directions)),
+                number(parts.map(|p| p.order)),
+                number(parts.map(|p| p.shape)),
+                number(found.null.haar),
+                number(found.null.init),
+                found.verdict.name().to_string(),
+            ];
+            rows.push((cells, found.verdict, found.reason.clone()));
+        }
+    }
+    let widths: Vec<usize> = (0..head.len())
+        .map(|column| {
+            rows.iter().map(|(cells, ..)| cells[column].chars().count()).chain([head[column].len()]).max().unwrap_or(0)
+        })
+        .collect();
+    let line = |cells: &[String], paint: &dyn Fn(&str) -> String| -> String {
+        let padded: Vec<String> = cells
+            .iter()
+            .enumerate()
+            .map(|(column, cell)| {
+                let space = " ".repeat(widths[column] - cell.chars().count());
+                match column {
+                    0 | 1 => format!("{cell}{space}"),
+                    10 => format!("{}{space}", paint(cell)),
+                    _ => format!("{space}{cell}"),
+                }
+            })
+            .collect();
+        padded.join("  ")
+    };
+    let mut text = headline(measurement);
+    let titles: Vec<String> = head.iter().map(|title| (*title).to_string()).collect();
+    text.push_str(&line(&titles, &|cell| cell.to_string()));
+    text.push_str("  reason\n");
+    for (cells, verdict, reason) in &rows {
+        let paint =
+            |cell: &str| if color { format!("\x1b[{}m{cell}\x1b[0m", code(*verdict)) } else { cell.to_string() };
+        text.push_str(&line(cells, &paint));
+        text.push_str(&format!("  {reason}\n"));
+    }
+    text
+}
+
+fn headline(measurement: &Measurement) -> String {
+    let mut text = measurement.title.clone();
+    if let Some(n) = measurement.samples {
+        text.push_str(&format!("  n = {n}"));
+    }
+    text.push_str(&format!("  {} {}", measurement.dtype, measurement.device));
+    if let Some(loss) = measurement.task.loss {
+        text.push_str(&format!("  loss {loss:.4}"));
+    }
+    if let Some(error) = measurement.task.error {
+        text.push_str(&format!("  error {:.2} %", 100.0 * error));
+    }
+    text.push('\n');
+    text
+}
+
+fn code(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Holds => "32",
+        Verdict::Approximate => "33",
+        Verdict::Fails => "31",
+        Verdict::Undetermined => "2",
+    }
+}
+
+fn number(value: Option<f64>) -> String {
+    match value {
+        None => "-".into(),
+        Some(0.0) => "0".into(),
+        Some(value) if value.abs() < 1e-3 => format!("{value:.0e}"),
+        Some(value) => format!("{value:.3}"),
+    }
+}
