@@ -10,29 +10,31 @@ Copy this file next to your code; it needs torch alone. Format `nfa.capture/1`: 
 z = W h of the network (a site `s`), with f all outputs of a sample and positions p (patches, tokens),
 
     s.weight [k, d]
-    s.k      [B, k, k]  K = mean over samples of sum_p (df/dz_p)^T (df/dz_p), in B blocks of samples; AGOP at h = W^T K W
+    s.k      [B, k, k]  K = mean over samples of sum_p (df/dz_p)^T (df/dz_p), in B blocks of samples
     s.count  [B]        samples in each block: the mean over all samples is the one weighted by count
     s.bias   [k]        if the map has one
     s.grad   [k, d]     with `loss`: dL/dW of the mean loss over all recorded samples, decay not included
     s.weight_init       with `init`
-    s.hh, s.gg [d, d]   with `moments`: means over samples of sum_p h h^T, and of sum_p (dl/dh)(dl/dh)^T for a sample's loss l
+    s.hh, s.gg [d, d]   with `moments`: means over samples of sum_p h h^T, and of sum_p (dl/dh)(dl/dh)^T,
+                        l being the loss of one sample
 
-The AGOP of a site is that of the outputs with respect to h *through this map alone*: where query, key and
-value read the same h, each is measured as if it had an h of its own. Which maps are sites, and their names:
+The AGOP at h is W^T K W: that of the outputs with respect to h *through this map alone*. Where query, key and value
+read the same h, each is measured as if it had an h of its own. Which maps are sites, and their names:
 
-    nn.Linear, GPT-2's Conv1D (stored transposed)   `fc1`                 [d_out, d_in]
-    nn.Conv1d, 2d, 3d: W on unfolded patches        `conv1`               [c_out, c_in * kh * kw], in torch's order
-      with groups, each group is a map of its own   `conv1.group0` ...    [c_out / g, c_in / g * kh * kw]
-    nn.MultiheadAttention                           `attn.q`, `attn.k`, `attn.v`, each head of these `attn.q.head0` ..., `attn.out_proj`
-    fused q, k, v in one Linear or Conv1D           `c_attn.q`, `c_attn.q.head0` ...  (names in FUSED, or given in `heads`)
-    separate q, k, v Linears                        `q_proj`, `q_proj.head0` ...      (names in SINGLE, or given in `heads`)
-    nn.Embedding: W on one-hot rows                 `wte`                 [d_model, vocabulary]
+    nn.Linear; GPT-2's Conv1D (stored transposed)   fc1             [d_out, d_in]
+    nn.Conv1d, 2d, 3d: W on unfolded patches        conv1           [c_out, c_in * kh * kw], in torch's order
+      with groups, each group is a map of its own   conv1.group0    [c_out / groups, c_in / groups * kh * kw]
+    nn.MultiheadAttention                           attn.q, attn.k, attn.v, attn.out_proj; each head: attn.q.head0
+    fused q, k, v in one Linear or Conv1D           c_attn.q, c_attn.q.head0  (names in FUSED, or given in `heads`)
+    separate q, k, v Linears                        q_proj, q_proj.head0      (names in SINGLE, or given in `heads`)
+    nn.Embedding: W on one-hot rows                 wte             [d_model, vocabulary]
 
-A weight used several times in the same role (weight sharing, recurrence) is one site: K is summed over its uses,
-as over positions. An embedding tied to the last Linear is two sites, since W acts once as itself and once transposed;
+A weight used several times in the same role (weight sharing, recurrence) is one site: K is summed over its uses, as
+over positions. An embedding tied to the last Linear is two sites, since W acts once transposed and once as it is;
 `grad` is the whole gradient of the shared parameter in both. Heads of an output projection are blocks of columns:
-their AGOP is a diagonal block of the site's, so they aren't written twice. What has a weight matrix but is no site
-(recurrent layers, transposed convolutions, sizes above `max_size`) is named in the metadata and in a warning.
+their AGOP is a diagonal block of the site's, so they aren't written again. What has a weight matrix but is no site
+(recurrent layers, transposed or depthwise convolutions, sizes above `max_size`, positions that are looked up once for
+the whole batch) is named with its reason in a warning and under `skipped` in the metadata.
 """
 
 import ctypes
@@ -49,7 +51,8 @@ from torch import nn
 from torch.nn import functional as F
 
 FUSED = {"qkv", "c_attn", "in_proj", "Wqkv", "qkv_proj"}  # rows are all of q, then all of k, then all of v
-SINGLE = {"q_proj", "k_proj", "v_proj", "query", "key", "value", "to_q", "to_k", "to_v", "q_lin", "k_lin", "v_lin", "wq", "wk", "wv"}
+SINGLE = {"q_proj", "k_proj", "v_proj", "query", "key", "value", "to_q", "to_k", "to_v", "q_lin", "k_lin", "v_lin",
+          "wq", "wk", "wv"}
 HEADS = ("num_heads", "n_head", "n_heads", "num_attention_heads", "heads")  # attributes that tell the number of heads
 CONV = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 ALL = slice(None)
@@ -58,36 +61,45 @@ ALL = slice(None)
 class record:
     """Records a model over the batches it is called with; the file is written when the block ends without an error.
 
-    model         any nn.Module. Outside a call it is untouched: modes, .grad, buffers, random state.
-    path          the safetensors file to write.
-    loss          "mse", "half_mse", "cross_entropy", or a function (outputs, y) -> mean over the batch's samples; adds `grad`.
-    weight_decay, decay   lambda of the penalty (lambda/2)|W|^2 in training, and "coupled" (SGD, Adam), "decoupled" (AdamW) or "none".
-    sketch        0: exact, one backward pass per output. K > 0: K random sign vectors per sample and one backward pass for
-                  each: unbiased, its noise is part of the spread between blocks. None: exact up to 128 outputs, else 16.
-    blocks        at least this many blocks (given as many samples), at most twice as many.
-                  Memory: 2 * blocks * 8 bytes * sum of k^2, besides one forward and backward pass of a batch.
-    output        picks the outputs from what the model returns; default: a tensor, or its `.logits`. All but the first axis are outputs.
-    init          state dict at initialisation.            moments       also write hh and gg (d x d each).
-    heads         {"pattern": number of heads} for attention projections whose number of heads can't be read off the model.
-    sites         patterns of module names to record; default all.           max_size   leave out maps with k or d above this.
-    dtype         torch.float64 or torch.float32 for k, grad, hh and gg in the file; sums are float64 in any case.
-    mode          "eval", or "train" to keep the model's modes: refused with active dropout or batch statistics.
+    model      any nn.Module. Between calls it is untouched: modes, .grad, requires_grad, buffers, random state.
+    path       the safetensors file to write.
+    loss       "mse", "half_mse", "cross_entropy", or a function (outputs, y) -> mean over the batch; adds `grad`.
+    weight_decay, decay   lambda of the penalty (lambda/2)|W|^2 in training, and how it was applied: "coupled" (SGD,
+               Adam), "decoupled" (AdamW) or "none".
+    sketch     0: exact, one backward pass per output. K > 0: K random sign vectors per sample, one backward pass for
+               each; unbiased, and its noise is part of the spread between blocks. None: 0 up to 128 outputs, else 16.
+    blocks     at least this many blocks (given as many samples), at most twice as many. Memory: 16 * blocks bytes
+               times the sum of k^2, besides the forward and backward pass of a batch.
+    output     picks the outputs from what the model returns; default: a tensor, or its `.logits`. All axes but the
+               first run over outputs.
+    init       state dict at initialisation.
+    moments    also write hh and gg.
+    heads      {"pattern": number of heads} for attention projections where it can't be read off the parent module.
+    sites      patterns of module names to record.
+    max_size   maps with k or d above this are left out.
+    dtype      torch.float64 or torch.float32 for k, grad, hh and gg in the file; sums are float64 in any case.
+    mode       "eval", or "train" to keep the model's own modes: active dropout and batch statistics are refused.
+    seed       of the sign vectors.
     """
 
-    def __init__(self, model, path, *, loss=None, weight_decay=0.0, decay="none", sketch=None, blocks=8, output=None, init=None,
-                 moments=False, heads=None, sites=("*",), max_size=8192, dtype=torch.float64, mode="eval", seed=0):
+    def __init__(self, model, path, *, loss=None, weight_decay=0.0, decay="none", sketch=None, blocks=8, output=None,
+                 init=None, moments=False, heads=None, sites=("*",), max_size=8192, dtype=torch.float64, mode="eval",
+                 seed=0):
         if decay not in ("none", "coupled", "decoupled") or (weight_decay and decay == "none"):
             raise ValueError('say how weight_decay was applied: decay="coupled" (SGD, Adam) or "decoupled" (AdamW)')
         if mode not in ("eval", "train") or dtype not in (torch.float64, torch.float32):
             raise ValueError('mode is "eval" or "train", dtype is torch.float64 or torch.float32')
         if isinstance(loss, str) and loss not in LOSSES:
-            raise ValueError(f"loss {loss!r} is unknown: one of {', '.join(LOSSES)}, or a function (outputs, y) -> mean over samples")
+            raise ValueError(f"loss {loss!r} is unknown: one of {', '.join(LOSSES)}, "
+                             "or a function (outputs, y) -> mean over samples")
         if moments and loss is None:
             raise ValueError("moments=True needs a loss (gg is the second moment of the loss gradient)")
-        while hasattr(model, "_orig_mod") or isinstance(model, (nn.DataParallel, nn.parallel.DistributedDataParallel)):
-            model = model._orig_mod if hasattr(model, "_orig_mod") else model.module
+        model = getattr(model, "_orig_mod", model)  # torch.compile
+        if isinstance(model, (nn.DataParallel, nn.parallel.DistributedDataParallel)):
+            model = model.module
         self.model, self.path, self.mode, self.dtype, self.init = model, os.fspath(path), mode, dtype, init
-        self.loss, self.loss_name = LOSSES.get(loss, loss), loss if isinstance(loss, str) else getattr(loss, "__name__", "none")
+        self.loss = LOSSES[loss] if isinstance(loss, str) else loss
+        self.loss_name = loss if isinstance(loss, str) else getattr(loss, "__name__", "none" if loss is None else "custom")
         self.decay, self.weight_decay, self.moments, self.output = decay, weight_decay, moments, output
         self.sketch, self.blocks, self.random = sketch, blocks, torch.Generator().manual_seed(seed)
         self.modules = dict(model.named_modules())
@@ -96,8 +108,9 @@ class record:
             raise ValueError(f"no linear map to record; left out: {self.skipped or 'nothing'}")
         for tap in self.taps:
             if loss is not None and not isinstance(tap.parameter, nn.Parameter):
-                raise ValueError(f"the weight of {tap.name} is computed from others (a parametrization), so it has no gradient of its own: "
-                                 "bake it in (torch.nn.utils.parametrize.remove_parametrizations), or leave the loss out")
+                raise ValueError(f"the weight of {tap.name} is computed from others (a parametrization), so it has no "
+                                 "gradient of its own: bake it in (torch.nn.utils.parametrize.remove_parametrizations), "
+                                 "or leave the loss out")
             if not torch.isfinite(tap.parameter).all():
                 raise ValueError(f"the weight of {tap.name} has non-finite values")
             if init is not None and tap.key not in init:
@@ -115,7 +128,7 @@ class record:
             self._write()
 
     def __call__(self, x, y=None):
-        """One batch: a tensor, or a tuple (model(*x)) or dict (model(**x)) of tensors, the first axis running over samples."""
+        """One batch: a tensor, or a tuple (model(*x)) or dict (model(**x)) of tensors; first axes run over samples."""
         if self.loss is not None and y is None:
             raise ValueError("a loss was asked for, so call rec(x, y)")
         sizes = [len(t) for t in _leaves(x)]
@@ -125,12 +138,12 @@ class record:
         with self._quiet():
             if not self.checked and n > 1:
                 self._check(x, n)
-            pieces = max(1, min(n, self.blocks - len(self.sums)))  # the first batch is cut, so that few batches give blocks too
+            pieces = max(1, min(n, self.blocks - len(self.sums)))  # first batches are cut: few batches give blocks too
             for i in range(pieces):
                 a, b = n * i // pieces, n * (i + 1) // pieces
                 self._add(_rows(x, n, a, b), None if y is None else _rows(y, n, a, b), b - a)
 
-    # ---- one forward pass, its backward passes -------------------------------------------------------------------------------
+    # ---- one forward pass, its backward passes -----------------------------------------------------------------
 
     def _add(self, x, y, n):
         f, taped = self._forward(x, n, self.moments)
@@ -152,7 +165,8 @@ class record:
             grads = torch.autograd.grad(rows, zs, v, retain_graph=j + 1 < (probes or m), allow_unused=True)
             self._outer(ks, taped, grads, 1 / probes if probes else 1)
         if bad := [tap.name for tap, k in zip(self.taps, ks) if not torch.isfinite(k).all()]:
-            raise ValueError(f"non-finite derivatives of the outputs at {', '.join(bad[:3])}: is a value overflowing, or a square root or norm at 0?")
+            raise ValueError(f"non-finite derivatives of the outputs at {', '.join(bad[:3])}: "
+                             "is a value overflowing, or a square root or norm at 0?")
         self.n += n
         self.sums.append([n, ks])
         if len(self.sums) > 2 * self.blocks:  # join the two neighbours with the fewest samples
@@ -176,7 +190,7 @@ class record:
             if grad is not None:
                 self.totals["grad"][i] += n * _double(tap.matrix(grad.to_dense()))
         if self.moments:
-            self._outer(self.totals["gg"], taped, grads[len(weights):], n * n)  # n * gradient of the mean = a sample's gradient
+            self._outer(self.totals["gg"], taped, grads[len(weights):], n * n)  # a sample's gradient is n * the mean's
 
     def _outer(self, sums, taped, grads, scale):
         for (source, _), grad in zip(taped, grads):
@@ -230,19 +244,24 @@ class record:
             for name in {source[0] for source in self.readers}:
                 self.modules[name].__dict__.pop("forward", None)
         if f.shape[:1] != (n,):
-            raise ValueError(f"{n} samples gave outputs of shape {list(f.shape)}: the first axis must run over samples (see `output`)")
+            raise ValueError(f"{n} samples gave outputs of shape {list(f.shape)}: the first axis must run over samples "
+                             "(see `output`)")
         if not torch.isfinite(f).all():
             raise ValueError("the outputs have non-finite values (masked logits? choose the outputs with `output`)")
         return f, taped
 
     def _call(self, x):
-        f = self.model(**x) if isinstance(x, dict) else self.model(*x) if isinstance(x, (tuple, list)) else self.model(x)
+        if isinstance(x, dict):
+            f = self.model(**x)
+        else:
+            f = self.model(*x) if isinstance(x, (tuple, list)) else self.model(x)
         f = self.output(f) if self.output else getattr(f, "logits", f)
         if not isinstance(f, torch.Tensor) or not f.is_floating_point():
-            raise ValueError(f"the model returned {type(f).__name__}: say which tensor holds the outputs, e.g. output=lambda r: r[0]")
+            raise ValueError(f"the model returned {type(f).__name__}: say which tensor of floats holds the outputs, "
+                             "e.g. output=lambda r: r[0]")
         return f
 
-    # ---- refusals, and leaving the model as it was ------------------------------------------------------------------------------
+    # ---- refusals, and leaving the model as it was -------------------------------------------------------------
 
     @contextmanager
     def _quiet(self):
@@ -267,68 +286,78 @@ class record:
                 parameter.requires_grad_(flag)
 
     def _check(self, x, n):
-        """Once: the model is a function, recording doesn't change it, its rows are independent, and each z belongs to one sample."""
+        """Once: the model is a function, recording doesn't change it, rows are independent, each z belongs to one row."""
         with torch.no_grad():
             plain = self._call(x)
             other = self._call(_disturb(x, n))
         f, taped = self._forward(x, n)
         tolerance = math.sqrt(torch.finfo(plain.dtype).eps) * max(float(plain.abs().max()), 1e-30)
         if not float((plain - f.detach()).abs().max()) <= tolerance:
-            raise ValueError("two forward passes on the same batch differ: something random is active (functional dropout? "
-                             "pass training=self.training to it), or the model keeps state between calls")
+            raise ValueError("two forward passes on the same batch differ: something random is active (functional "
+                             "dropout? pass training=self.training to it), or the model keeps state between calls")
         if not float((plain[1:] - other[1:]).abs().max()) <= tolerance:
-            raise ValueError("changing the first sample changed the outputs of others: the rows of a batch aren't independent, so "
-                             "derivatives of one sample's outputs can't be told apart (batch statistics? is the first axis the samples?)")
+            raise ValueError("changing the first sample changed the outputs of others: the rows of a batch aren't "
+                             "independent, so derivatives of one sample's outputs can't be told apart "
+                             "(batch statistics? is the first axis the samples?)")
         signs = self._signs(f)
         first = (torch.arange(n, device=f.device) == 0).to(f).view(-1, *[1] * (f.dim() - 1))
-        parts = (torch.autograd.grad(f, [z for _, z in taped], signs * part, retain_graph=True, allow_unused=True) for part in (first, 1 - first))
-        for (source, _), one, rest in zip(taped, *parts):
+        zs = [z for _, z in taped]
+        one_row, others = (torch.autograd.grad(f, zs, signs * part, retain_graph=True, allow_unused=True)
+                           for part in (first, 1 - first))
+        for (source, _), one, rest in zip(taped, one_row, others):
             if one is not None and ((one != 0) & (rest != 0)).any():
                 self.broadcast.update(i for i, _ in self.readers[source])
         self.checked = True
 
-    # ---- the file -----------------------------------------------------------------------------------------------------------------
+    # ---- the file ----------------------------------------------------------------------------------------------
 
     def _write(self):
         if not self.n:
             raise ValueError("no batch was recorded")
-        if changed := [tap.name for tap, start in zip(self.taps, self.start) if not torch.equal(start, tap.matrix())]:
+        changed = [tap.name for tap, start in zip(self.taps, self.start) if not torch.equal(start, tap.matrix())]
+        if changed:
             raise ValueError(f"weights changed while recording ({', '.join(changed[:3])}): record between training steps")
         tensors, order = {}, []
         for i, tap in enumerate(self.taps):
-            if i not in self.reached or i in self.broadcast:
-                self.skipped[tap.name] = ("evaluated once for all samples (positions?), so their derivatives can't be told apart: use batches of one"
-                                          if i in self.broadcast else "not used, or no gradient from the outputs reaches it")
-                continue
-            weight = self.start[i].double() if self.start[i].dtype == torch.float64 else self.start[i].float()
-            for name, rows in tap.sites():
-                order.append(name := (name or "model").replace(",", "_"))
-                put = lambda key, value: tensors.__setitem__(f"{name}.{key}", value)
-                put("weight", weight[rows])
-                put("k", (self.dtype, (len(self.sums), len(weight[rows]), len(weight[rows])),
-                          lambda i=i, rows=rows: (ks[i][rows, rows] / count for count, ks in self.sums)))
-                put("count", torch.tensor([float(count) for count, _ in self.sums], dtype=torch.float64))
-                if tap.bias is not None:
-                    put("bias", tap.bias.detach()[tap.bias_rows][rows].to(weight.dtype))
-                if self.init is not None:
-                    put("weight_init", tap.matrix(self.init[tap.key])[rows].to(weight))
-                if self.loss is not None:
-                    put("grad", (torch.zeros_like(weight) + self.totals["grad"][i]).to(self.dtype)[rows] / self.n)
-                if self.moments:
-                    w, gg = weight[rows].double(), self.totals["gg"][i]
-                    put("hh", (self.totals["hh"][i] / self.n).to(self.dtype))
-                    put("gg", (w.T @ gg[rows, rows].to(w.device) @ w / self.n).to(self.dtype))
-        if self.skipped:
-            warnings.warn("not recorded: " + "; ".join(f"{name} ({why})" for name, why in self.skipped.items()), stacklevel=3)
+            if i in self.broadcast:
+                self.skipped[tap.name] = "evaluated once for all samples (positions?), whose derivatives add up: use batches of one"
+            elif i not in self.reached:
+                self.skipped[tap.name] = "not used, or no gradient from the outputs reaches it"
+            else:
+                for name, rows in tap.sites():
+                    order.append((name or "model").replace(",", "_"))
+                    tensors.update((f"{order[-1]}.{key}", value) for key, value in self._site(i, tap, rows))
+        why_not = [f"{name}: {reason}" for name, reason in self.skipped.items()]
+        if why_not:
+            warnings.warn("not recorded: " + "; ".join(why_not), stacklevel=3)
         _save(self.path, tensors, {
-            "format": "nfa.capture/1", "framework": f"torch {torch.__version__}", "n": str(self.n), "outputs": str(self.outputs),
-            "loss": self.loss_name, "weight_decay": repr(float(self.weight_decay)), "decay": self.decay, "mode": self.mode,
-            "estimator": f"sketch:{self.estimator}" if self.estimator else "exact", "order": ",".join(order),
-            "shared": ",".join(f"{a}={b}" for a, b in self.shared.items()),
-            "skipped": "; ".join(f"{name}: {why}" for name, why in self.skipped.items())})
+            "format": "nfa.capture/1", "framework": f"torch {torch.__version__}", "n": str(self.n),
+            "outputs": str(self.outputs), "loss": self.loss_name, "weight_decay": repr(float(self.weight_decay)),
+            "decay": self.decay, "mode": self.mode, "order": ",".join(order),
+            "estimator": f"sketch:{self.estimator}" if self.estimator else "exact",
+            "shared": ",".join(f"{a}={b}" for a, b in self.shared.items()), "skipped": "; ".join(why_not)})
+
+    def _site(self, i, tap, rows):
+        """Key and value of each of a site's arrays; K is cut out of its tap's block by block, when it is written."""
+        weight = self.start[i][rows]
+        weight = weight if weight.dtype == torch.float64 else weight.float()
+        shape = (len(self.sums), len(weight), len(weight))
+        yield "weight", weight
+        yield "k", (self.dtype, shape, lambda: (ks[i][rows, rows] / count for count, ks in self.sums))
+        yield "count", torch.tensor([count for count, _ in self.sums], dtype=torch.float64)
+        if tap.bias is not None:
+            yield "bias", tap.bias.detach()[tap.bias_rows][rows].to(weight.dtype)
+        if self.init is not None:
+            yield "weight_init", tap.matrix(self.init[tap.key])[rows].to(weight)
+        if self.loss is not None:
+            yield "grad", (self.totals["grad"][i] + torch.zeros_like(self.start[i]))[rows].to(self.dtype) / self.n
+        if self.moments:
+            gg = self.totals["gg"][i][rows, rows]
+            yield "hh", (self.totals["hh"][i] / self.n).to(self.dtype)
+            yield "gg", (weight.to(gg).T @ gg @ weight.to(gg) / self.n).to(self.dtype)
 
 
-# ---- which maps there are ---------------------------------------------------------------------------------------------------------
+# ---- which maps there are ----------------------------------------------------------------------------------
 
 
 class Tap(NamedTuple):
@@ -357,17 +386,19 @@ class Tap(NamedTuple):
 
     def sites(self):
         size = self.k // self.heads
-        heads = [(f"{self.name}.head{i}", slice(i * size, (i + 1) * size)) for i in range(self.heads)] if self.heads > 1 else []
-        return [(self.name, ALL)] + heads
+        heads = [(f"{self.name}.head{i}", slice(i * size, (i + 1) * size)) for i in range(self.heads)]
+        return [(self.name, ALL)] + (heads if self.heads > 1 else [])
 
 
 def _find_taps(modules, heads, patterns, max_size):
     taps, skipped, shared, known = [], {}, {}, {}
     for name, module in modules.items():
-        if not any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns) or _inside_attention(name, modules):
-            continue
+        parent = modules.get(name.rpartition(".")[0])
+        chosen = any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
+        if not chosen or module is getattr(parent, "out_proj", None) and isinstance(parent, nn.MultiheadAttention):
+            continue  # the second is recorded with its attention
         try:
-            found = _taps(name, module, modules.get(name.rpartition(".")[0]), heads)
+            found = _taps(name, module, parent, heads)
         except ValueError as error:
             skipped[name or "model"] = str(error)
             continue
@@ -389,51 +420,48 @@ def _find_taps(modules, heads, patterns, max_size):
 
 def _taps(name, module, parent, heads):
     """The linear maps of one module; ValueError says why a module with a weight matrix has none."""
-    common = dict(sources=[(name, "")], key=f"{name}.weight".lstrip("."), parameter=getattr(module, "weight", None), bias=getattr(module, "bias", None))
+    prefix = f"{name}." if name else ""
+    weight = dict(sources=[(name, "")], key=f"{prefix}weight", parameter=getattr(module, "weight", None),
+                  bias=getattr(module, "bias", None))
     if isinstance(module, nn.MultiheadAttention):
         if type(module).forward is not nn.MultiheadAttention.forward:
             raise ValueError("a MultiheadAttention with a forward of its own")
-        taps, e = [], module.embed_dim
-        for i, label in enumerate("qkv"):
-            rows, field = (slice(i * e, (i + 1) * e), "in_proj_weight") if module._qkv_same_embed_dim else (ALL, f"{label}_proj_weight")
-            taps.append(Tap(f"{name}.{label}".lstrip("."), [(name, label)], f"{name}.{field}".lstrip("."), getattr(module, field), rows=rows,
-                            bias=module.in_proj_bias, bias_rows=slice(i * e, (i + 1) * e), heads=module.num_heads))
-        out = f"{name}.out_proj".lstrip(".")
-        return taps + [Tap(out, [(name, "out_proj")], f"{out}.weight", module.out_proj.weight, bias=module.out_proj.bias)]
+        taps, e, out = [], module.embed_dim, module.out_proj
+        for label, part in zip("qkv", _thirds(e)):
+            field, rows = (f"{label}_proj_weight", ALL) if module.in_proj_weight is None else ("in_proj_weight", part)
+            taps.append(Tap(prefix + label, [(name, label)], prefix + field, getattr(module, field), rows=rows,
+                            bias=module.in_proj_bias, bias_rows=part, heads=module.num_heads))
+        return taps + [Tap(f"{prefix}out_proj", [(name, "out_proj")], f"{prefix}out_proj.weight", out.weight, bias=out.bias)]
     if isinstance(module, nn.Linear) or type(module).__name__ == "Conv1D":
-        flip = not isinstance(module, nn.Linear)
+        flip, leaf = not isinstance(module, nn.Linear), name.rpartition(".")[2]
         k, d = module.weight.shape[::-1] if flip else module.weight.shape
-        leaf, given = name.rpartition(".")[2], next((c for pattern, c in heads.items() if fnmatch.fnmatchcase(name, pattern)), None)
+        given = next((count for pattern, count in heads.items() if fnmatch.fnmatchcase(name, pattern)), None)
         count = given or _count_heads(leaf, parent, k)
         if k == 3 * d and (leaf in FUSED or given):
-            parts = [slice(i * d, (i + 1) * d) for i in range(3)]
-            return [Tap(f"{name}.{label}", flip=flip, rows=part, channels=part, bias_rows=part, heads=count if d % count == 0 else 1, **common)
-                    for label, part in zip("qkv", parts)]
-        return [Tap(name, flip=flip, heads=count if (given or leaf in SINGLE) and k % count == 0 else 1, **common)]
+            return [Tap(prefix + label, flip=flip, rows=part, channels=part, bias_rows=part,
+                        heads=count if d % count == 0 else 1, **weight) for label, part in zip("qkv", _thirds(d))]
+        return [Tap(name, flip=flip, heads=count if (given or leaf in SINGLE) and k % count == 0 else 1, **weight)]
     if isinstance(module, CONV):
-        if module.transposed:
-            raise ValueError("transposed convolution")
-        g, k, d = module.groups, module.out_channels // module.groups, module.weight[0].numel()
-        if g > 1 and k == 1:
-            raise ValueError(f"depthwise: {g} groups with one output each, so each Gram matrix has rank 1")
-        axis, parts = 1 - module.weight.dim(), [slice(i * k, (i + 1) * k) for i in range(g)]
+        g, k, d, axis = module.groups, module.out_channels // module.groups, module.weight[0].numel(), 1 - module.weight.dim()
         if g == 1:
-            return [Tap(name, axis=axis, **common)]
-        return [Tap(f"{name}.group{i}", rows=part, channels=part, bias_rows=part, inputs=slice(i * d, (i + 1) * d), axis=axis, **common)
-                for i, part in enumerate(parts)]
+            return [Tap(name, axis=axis, **weight)]
+        if k == 1:
+            raise ValueError(f"depthwise: {g} groups with one output each, so every Gram matrix has rank 1")
+        parts = [slice(i * k, (i + 1) * k) for i in range(g)]
+        return [Tap(f"{prefix}group{i}", rows=part, channels=part, bias_rows=part, inputs=slice(i * d, (i + 1) * d),
+                    axis=axis, **weight) for i, part in enumerate(parts)]
     if isinstance(module, nn.Embedding):
         if module.max_norm is not None:
             raise ValueError("an embedding with max_norm rescales its weight during the forward pass")
-        return [Tap(name, flip=True, **common)]
+        return [Tap(name, flip=True, **weight)]
     tables = [key for key, p in module.named_parameters(recurse=False) if p.dim() > 1]
-    if tables and not isinstance(module, nn.LayerNorm) and not type(module).__name__ == "ParametrizationList":
+    if tables and not isinstance(module, nn.LayerNorm) and type(module).__name__ != "ParametrizationList":
         raise ValueError(f"{', '.join(tables)} of {type(module).__name__}: no linear map that this recorder knows")
     return []
 
 
-def _inside_attention(name, modules):
-    parent = modules.get(name.rpartition(".")[0])
-    return name.endswith("out_proj") and isinstance(parent, nn.MultiheadAttention)
+def _thirds(size):
+    return [slice(i * size, (i + 1) * size) for i in range(3)]
 
 
 def _count_heads(leaf, parent, rows):
@@ -446,23 +474,26 @@ def _count_heads(leaf, parent, rows):
     return next((c for c in counts if isinstance(c, int) and c > 0), 1)
 
 
-# ---- pieces -----------------------------------------------------------------------------------------------------------------------
+# ---- pieces ------------------------------------------------------------------------------------------------
 
 
 def _attention(m, keep):
-    """forward of nn.MultiheadAttention with its four linear maps in the open: torch's own attention runs on projected q, k, v."""
+    """forward of nn.MultiheadAttention with its four maps in the open: torch's attention runs on projected q, k, v."""
 
-    def forward(query, key, value, key_padding_mask=None, need_weights=True, attn_mask=None, average_attn_weights=True, is_causal=False):
+    def forward(query, key, value, key_padding_mask=None, need_weights=True, attn_mask=None, average_attn_weights=True,
+                is_causal=False):
         swap = m.batch_first and query.dim() == 3
-        weights = m.in_proj_weight.chunk(3) if m._qkv_same_embed_dim else (m.q_proj_weight, m.k_proj_weight, m.v_proj_weight)
+        same = m.in_proj_weight is not None
+        weights = m.in_proj_weight.chunk(3) if same else (m.q_proj_weight, m.k_proj_weight, m.v_proj_weight)
         biases = (None,) * 3 if m.in_proj_bias is None else m.in_proj_bias.chunk(3)
         hs = [h.transpose(0, 1) if swap else h for h in (query, key, value)]
         q, k, v = (keep(label, F.linear(h, w, b), h) for label, h, w, b in zip("qkv", hs, weights, biases))
         one = torch.eye(m.embed_dim, dtype=q.dtype, device=q.device)
         h, attention = F.multi_head_attention_forward(
-            q, k, v, m.embed_dim, m.num_heads, None, None, m.bias_k, m.bias_v, m.add_zero_attn, 0.0, one, None, training=False,
-            key_padding_mask=key_padding_mask, need_weights=need_weights, attn_mask=attn_mask, use_separate_proj_weight=True,
-            q_proj_weight=one, k_proj_weight=one, v_proj_weight=one, average_attn_weights=average_attn_weights, is_causal=is_causal)
+            q, k, v, m.embed_dim, m.num_heads, None, None, m.bias_k, m.bias_v, m.add_zero_attn, 0.0, one, None,
+            training=False, key_padding_mask=key_padding_mask, need_weights=need_weights, attn_mask=attn_mask,
+            use_separate_proj_weight=True, q_proj_weight=one, k_proj_weight=one, v_proj_weight=one,
+            average_attn_weights=average_attn_weights, is_causal=is_causal)
         z = keep("out_proj", F.linear(h, m.out_proj.weight, m.out_proj.bias), h)
         return (z.transpose(0, 1) if swap else z), attention
 
@@ -473,7 +504,8 @@ def _refuse_coupling(name, m):
     if isinstance(m, nn.modules.batchnorm._BatchNorm) and (m.training or m.running_mean is None):
         raise ValueError(f"{name} ({type(m).__name__}) uses the statistics of the batch, which couples its rows: "
                          'record in mode="eval", with track_running_stats=True')
-    p = m.p if isinstance(m, nn.modules.dropout._DropoutNd) else getattr(m, "dropout", 0) if isinstance(m, (nn.MultiheadAttention, nn.RNNBase)) else 0
+    p = m.p if isinstance(m, nn.modules.dropout._DropoutNd) else 0
+    p = m.dropout if isinstance(m, (nn.MultiheadAttention, nn.RNNBase)) else p
     if m.training and p > 0:
         raise ValueError(f'{name} ({type(m).__name__}) drops units at random (p = {p}): record in mode="eval"')
 
@@ -487,7 +519,8 @@ def _check_affine(name, m, h):
     with torch.no_grad():
         zero, one, two = (torch.func.functional_call(m, {"weight": m.weight * scale}, (h,)) for scale in (0, 1, 2))
     if not float((two + zero - 2 * one).abs().max()) <= 1e-2 * float(one.abs().max()):
-        raise ValueError(f"the output of {name} ({type(m).__name__}) isn't linear in its weight (a standardised or quantised weight?): leave it out with `sites`")
+        raise ValueError(f"the output of {name} ({type(m).__name__}) isn't linear in its weight (a standardised or "
+                         "quantised weight?): leave it out with `sites`")
 
 
 def _second_moment(m, tap, h):
@@ -495,16 +528,11 @@ def _second_moment(m, tap, h):
     if isinstance(m, nn.Embedding):
         return torch.diag(torch.bincount(h.flatten(), minlength=m.num_embeddings).double())
     if isinstance(m, CONV):
-        if isinstance(m, nn.Conv3d):
-            raise ValueError("moments aren't available for Conv3d: leave it out with `sites`")
-        if m.padding_mode != "zeros" or isinstance(m.padding, str):
-            mode = "constant" if m.padding_mode == "zeros" else m.padding_mode
-            h, padding = F.pad(h, m._reversed_padding_repeated_twice, mode=mode), (0,) * len(m.kernel_size)
-        else:
-            padding = m.padding
-        line = isinstance(m, nn.Conv1d)
-        size = lambda value, fill: (fill, *value) if line else value
-        h = F.unfold(h.unsqueeze(2) if line else h, size(m.kernel_size, 1), size(m.dilation, 1), size(padding, 0), size(m.stride, 1)).mT
+        if not isinstance(m, nn.Conv2d):
+            raise ValueError(f"moments aren't available for {type(m).__name__}: leave it out with `sites`")
+        mode = "constant" if m.padding_mode == "zeros" else m.padding_mode
+        h = F.pad(h, m._reversed_padding_repeated_twice, mode=mode)
+        h = F.unfold(h, m.kernel_size, m.dilation, 0, m.stride).mT
     rows = _double(h.reshape(-1, h.shape[-1])[:, tap.inputs])
     return rows.T @ rows
 
@@ -521,7 +549,11 @@ def _squared(f, y, scale):
     return scale * ((f - y.to(f)) ** 2).sum()
 
 
-LOSSES = {"mse": lambda f, y: _squared(f, y, 1 / f.numel()), "half_mse": lambda f, y: _squared(f, y, 0.5 / len(f)), "cross_entropy": _cross_entropy}
+LOSSES = {
+    "mse": lambda f, y: _squared(f, y, 1 / f.numel()),
+    "half_mse": lambda f, y: _squared(f, y, 0.5 / len(f)),
+    "cross_entropy": _cross_entropy,
+}
 
 
 def _leaves(x):
@@ -545,9 +577,10 @@ def _disturb(x, n):
     """The batch with another first sample."""
 
     def change(t):
-        t = t.clone()
-        t[0] = t[-1] + 1 if t.is_floating_point() else t[-1] if not torch.equal(t[0], t[-1]) else t[0].flip(0) if t.dim() > 1 else t[0]
-        return t
+        first = t[-1:] + 1 if t.is_floating_point() else t[-1:]
+        if torch.equal(first, t[:1]) and t.dim() > 1:
+            first = first.flip(1)
+        return torch.cat([first, t[1:]])
 
     return _map(x, n, change)
 
@@ -561,7 +594,9 @@ def _double(t):
 
 
 def _save(path, tensors, metadata):
-    """safetensors: length of the header, header in JSON, raw little-endian data. A tensor, or (dtype, shape, its slices when needed)."""
+    """safetensors: length of the header, header in JSON, raw little-endian data.
+
+    A value is a tensor, or (dtype, shape, function that yields its slices along the first axis)."""
     names = {torch.float64: "F64", torch.float32: "F32"}
     header, end = {"__metadata__": metadata}, 0
     for name, value in tensors.items():

@@ -258,6 +258,13 @@ fn flex() -> String {
     "flex".into()
 }
 
+/// A path that means the same from everywhere: a run's own `config.toml` lies elsewhere than the
+/// file that named it.
+fn absolute(base: &Path, file: &str) -> String {
+    let path = base.join(file);
+    std::path::absolute(&path).unwrap_or(path).display().to_string()
+}
+
 /// Splits a table into the keys named and the others.
 fn peel(mut table: Table, keys: &[&str]) -> (Table, Table) {
     let mut peeled = Table::new();
@@ -294,18 +301,26 @@ impl Resolved {
         })?;
         let model = registries.models.resolve(section("model", true)?).map_err(|error| error.under("model"))?;
 
-        let (common, own) = peel(section("data", true)?, &Preparation::KEYS);
-        let data = registries.data.resolve(own).map_err(|error| error.or_known(&Preparation::KEYS).under("data"))?;
+        let given = section("data", true)?;
+        // `targets` is a file for npy and a form for all others.
+        let is_file = given.get("kind").and_then(Value::as_str) == Some("npy");
+        let keys: Vec<&str> = Preparation::KEYS.into_iter().filter(|key| !(is_file && *key == "targets")).collect();
+        let (common, own) = peel(given, &keys);
+        let mut data =
+            registries.data.resolve(own).map_err(|error| error.or_known(&Preparation::KEYS).under("data"))?;
         let mut preparation: Preparation = read(common).map_err(|error| error.under("data"))?;
         preparation.check().map_err(|error| error.under("data"))?;
         let source = registries.data.build(data.clone(), &()).map_err(|error| error.under("data"))?;
+        for key in source.paths() {
+            if let Some(Value::String(file)) = data.get_mut(*key) {
+                *file = absolute(base, file);
+            }
+        }
         let (scale, center) = source.defaults();
         preparation.scale.get_or_insert(scale);
         preparation.center.get_or_insert(center);
         if let Some(WeightSource::File(file)) = &mut preparation.weights {
-            // A run's own config.toml lies elsewhere than the file that named the weights.
-            let path = base.join(&*file);
-            *file = std::path::absolute(&path).unwrap_or(path).display().to_string();
+            *file = absolute(base, file);
         }
 
         let mut loss = section("loss", false)?;
@@ -358,7 +373,9 @@ impl Resolved {
     /// What fixes the numbers, as TOML with every default.
     pub fn table(&self) -> Table {
         let mut data = self.data.clone();
-        data.extend(to_table(&self.preparation));
+        for (key, value) in to_table(&self.preparation) {
+            data.entry(key).or_insert(value);
+        }
         let mut solver = self.solver.clone();
         solver.extend(to_table(&self.course));
         let mut table = Table::new();

@@ -3,7 +3,8 @@
 use nfa_models::{Spec, SpecError};
 use serde::{Deserialize, Serialize};
 
-use super::{LoadContext, Raw, Source, Targets, idx};
+use super::{LoadContext, Raw, Source, Targets};
+use crate::array::{ArrayError, idx};
 
 const IMAGES: &[u8] = include_bytes!("../../data/digits/images-idx3-ubyte.gz");
 const LABELS: &[u8] = include_bytes!("../../data/digits/labels-idx1-ubyte.gz");
@@ -15,7 +16,7 @@ pub struct Digits {}
 
 impl Source for Digits {
     fn load(&self, _context: &LoadContext) -> Result<Raw, SpecError> {
-        let bundled = |error: String| SpecError::value("", format!("the bundled digits are damaged: {error}"));
+        let bundled = |error: ArrayError| SpecError::value("", format!("the bundled digits are damaged: {error}"));
         let images = idx::read(IMAGES).map_err(bundled)?;
         let labels = idx::read(LABELS).map_err(bundled)?;
         let dim = images.shape[1..].iter().product();

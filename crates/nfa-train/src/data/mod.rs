@@ -8,15 +8,25 @@ use nfa_models::{Registry, SpecError, Stream};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::array::Array;
 use crate::device::Dtype;
 
+pub mod csv;
 pub mod digits;
 pub mod idx;
 pub mod linear_teacher;
+pub mod npy;
+pub mod red_wine;
 
 /// Every built-in dataset: one line each.
 pub fn datasets() -> Registry<dyn Source> {
-    Registry::new("dataset").with::<linear_teacher::LinearTeacher>().with::<digits::Digits>()
+    Registry::new("dataset")
+        .with::<linear_teacher::LinearTeacher>()
+        .with::<digits::Digits>()
+        .with::<red_wine::RedWine>()
+        .with::<csv::Csv>()
+        .with::<idx::Idx>()
+        .with::<npy::Npy>()
 }
 
 /// What loading may need.
@@ -38,11 +48,50 @@ pub trait Source: Send {
     /// The file, row and column at fault, and why.
     fn load(&self, context: &LoadContext) -> Result<Raw, SpecError>;
 
+    /// Its keys that are paths: they are made absolute, since a run's own `config.toml` lies
+    /// elsewhere than the file that named them.
+    fn paths(&self) -> &'static [&'static str] {
+        &[]
+    }
+
     /// What `scale` and `center` are unless the file says otherwise.
     fn defaults(&self) -> (f64, bool) {
         (1.0, false)
     }
 }
+
+/// Reads a file that a dataset names.
+pub(crate) fn open(path: &std::path::Path) -> std::io::Result<Vec<u8>> {
+    crate::store::Store::read(&crate::store::Disk, path)
+}
+
+/// Rows from two arrays: whole numbers in a single target column are classes.
+pub(crate) fn raw(inputs: Array, targets: Array) -> Result<Raw, SpecError> {
+    let (rows, dim) = inputs.matrix();
+    let (count, c) = targets.matrix();
+    if rows != count {
+        return Err(SpecError::value("", format!("there are {rows} rows of inputs and {count} of targets")));
+    }
+    for (name, array) in [("inputs", &inputs), ("targets", &targets)] {
+        crate::array::check_finite(array).map_err(|error| SpecError::value("", format!("{name}: {error}")))?;
+    }
+    let classes = targets.integer && c == 1 && targets.values.iter().all(|&v| v >= 0.0);
+    let targets = if classes {
+        let labels: Vec<usize> = targets.values.iter().map(|&v| v as usize).collect();
+        let classes = labels.iter().max().map_or(0, |&top| top + 1);
+        if classes > MAX_CLASSES {
+            let message = format!("the targets count up to {}; give targets = \"float\" for numbers", classes - 1);
+            return Err(SpecError::value("", message));
+        }
+        Targets::Classes { labels, count: classes }
+    } else {
+        Targets::Values { values: targets.values, dim: c }
+    };
+    Ok(Raw { inputs: inputs.values, dim, targets, drawn_test: None })
+}
+
+/// More classes than this are no classes.
+const MAX_CLASSES: usize = 10_000;
 
 impl Component for dyn Source {
     type Context<'a> = ();

@@ -145,6 +145,9 @@ impl Call<'_> {
 
     fn capture(&self, path: &Path, settings: &Settings) -> Result<Measurement> {
         let bytes = self.open(path)?;
+        // Hostile offsets are refused here: the reader behind `Capture` adds them up unchecked.
+        array::safetensors::Tensors::open(&bytes)
+            .map_err(|error| Error::input(format!("{}: {error}", path.display())))?;
         let capture =
             Capture::from_bytes(&bytes).map_err(|error| Error::input(format!("{}: {error}", path.display())))?;
         from_capture(self.laws, &capture, &title_of(path), settings)
