@@ -1,0 +1,87 @@
+//! A user's own data as training data: the same rows in every format give the same record.
+
+use crate::binary::Folder;
+
+/// `[n, 3]` inputs and a class in 0..3, with commas.
+fn rows() -> Vec<([f64; 3], u8)> {
+    (0..60u8)
+        .map(|i| {
+            let t = f64::from(i);
+            ([(t * 0.7).sin(), (t * 1.3).cos() * 2.0, t / 30.0], i % 3)
+        })
+        .collect()
+}
+
+fn npy(descr: &str, shape: &str, body: Vec<u8>) -> Vec<u8> {
+    let mut header = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': {shape}, }}");
+    while (10 + header.len() + 1) % 64 != 0 {
+        header.push(' ');
+    }
+    header.push('\n');
+    let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
+    bytes.extend(u16::try_from(header.len()).unwrap().to_le_bytes());
+    bytes.extend(header.into_bytes());
+    bytes.extend(body);
+    bytes
+}
+
+fn experiment(data: &str) -> String {
+    format!(
+        "name = \"own\"\n[model]\nkind = \"mlp\"\nwidths = [6]\nactivation = \"gelu\"\n[data]\n{data}\ntest = 0.25\nstandardize = true\n\
+         [solver]\nkind = \"adam\"\nlr = 0.01\nsteps = 20\n[probe]\nat = {{ every = 10 }}\n"
+    )
+}
+
+#[test]
+fn csv_and_npy_give_the_same_record() {
+    let rows = rows();
+    let mut csv = String::from("a,b,c,kind\n");
+    for (x, k) in &rows {
+        csv.push_str(&format!("{},{},{},{k}\n", x[0], x[1], x[2]));
+    }
+    let table = Folder::with(&experiment("kind = \"csv\"\npath = \"rows.csv\"\ntarget = \"kind\""));
+    table.write("rows.csv", csv);
+    table.run(&["run", "spec.toml"]).expect(0);
+    let arrays = Folder::with(&experiment("kind = \"npy\"\ninputs = \"x.npy\"\ntargets = \"y.npy\""));
+    let x = rows.iter().flat_map(|(x, _)| x.iter().flat_map(|v| v.to_le_bytes())).collect();
+    arrays.write("x.npy", npy("<f8", "(60, 3)", x));
+    arrays.write("y.npy", npy("|u1", "(60,)", rows.iter().map(|(_, k)| *k).collect()));
+    arrays.run(&["run", "spec.toml"]).expect(0);
+    let record = |folder: &Folder| folder.text(&format!("{}/metrics.csv", folder.runs("out/own")[0]));
+    assert_eq!(record(&table), record(&arrays));
+    assert!(record(&table).contains("accuracy.test"));
+    // config.toml reproduces the run from elsewhere.
+    let config = format!("{}/config.toml", table.runs("out/own")[0]);
+    table.run(&["run", &config, "--out", "again"]).expect(0);
+}
+
+#[test]
+fn idx_and_the_bundled_wines_train() {
+    let folder =
+        Folder::with(&experiment("kind = \"idx\"\nimages = \"i\"\nlabels = \"l\"\nscale = 0.00392156862745098"));
+    let mut images = vec![0, 0, 8, 3, 0, 0, 0, 40, 0, 0, 0, 2, 0, 0, 0, 2];
+    images.extend((0..160u32).map(|i| (i * 37 % 256) as u8));
+    let mut labels = vec![0, 0, 8, 1, 0, 0, 0, 40];
+    labels.extend((0..40u8).map(|i| i % 4));
+    folder.write("i", images);
+    folder.write("l", labels);
+    folder.run(&["run", "spec.toml"]).expect(0);
+    let wine = Folder::with(&experiment("kind = \"red_wine\""));
+    wine.run(&["run", "spec.toml"]).expect(0);
+    let record = wine.text(&format!("{}/metrics.csv", wine.runs("out/own")[0]));
+    assert!(record.contains("loss.test") && !record.contains("accuracy"), "wine is a regression");
+}
+
+#[test]
+fn a_wrong_file_is_named_with_its_place() {
+    let folder = Folder::with(&experiment("kind = \"csv\"\npath = \"rows.csv\"\ntarget = \"kind\""));
+    let missing = folder.run(&["run", "spec.toml"]).expect(2);
+    assert!(missing.stderr.contains("rows.csv"), "{}", missing.stderr);
+    folder.write("rows.csv", "a,kind\n1,0\n2\n");
+    let ragged = folder.run(&["run", "spec.toml"]).expect(2);
+    assert!(ragged.stderr.contains("rows.csv") && ragged.stderr.contains('3'), "{}", ragged.stderr);
+    folder.write("rows.csv", "a,b\n1,0\n");
+    let unknown = folder.run(&["run", "spec.toml"]).expect(2);
+    assert!(unknown.stderr.contains("kind") && unknown.stderr.contains('b'), "{}", unknown.stderr);
+    assert!(!folder.has("out"));
+}
