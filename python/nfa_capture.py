@@ -99,7 +99,7 @@ class record:
             model = model.module
         self.model, self.path, self.mode, self.dtype, self.init = model, os.fspath(path), mode, dtype, init
         self.loss = LOSSES[loss] if isinstance(loss, str) else loss
-        self.loss_name = loss if isinstance(loss, str) else getattr(loss, "__name__", "none" if loss is None else "custom")
+        self.loss_name = loss if isinstance(loss, str) else getattr(loss, "__name__", "custom") if loss else "none"
         self.decay, self.weight_decay, self.moments, self.output = decay, weight_decay, moments, output
         self.sketch, self.blocks, self.random = sketch, blocks, torch.Generator().manual_seed(seed)
         self.modules = dict(model.named_modules())
@@ -109,7 +109,7 @@ class record:
         for tap in self.taps:
             if loss is not None and not isinstance(tap.parameter, nn.Parameter):
                 raise ValueError(f"the weight of {tap.name} is computed from others (a parametrization), so it has no "
-                                 "gradient of its own: bake it in (torch.nn.utils.parametrize.remove_parametrizations), "
+                                 "gradient of its own: bake it in (torch.nn.utils.parametrize.remove_parametrizations) "
                                  "or leave the loss out")
             if not torch.isfinite(tap.parameter).all():
                 raise ValueError(f"the weight of {tap.name} has non-finite values")
@@ -286,7 +286,7 @@ class record:
                 parameter.requires_grad_(flag)
 
     def _check(self, x, n):
-        """Once: the model is a function, recording doesn't change it, rows are independent, each z belongs to one row."""
+        """Once: the model is a function, recording doesn't change it, rows are independent, each z is of one row."""
         with torch.no_grad():
             plain = self._call(x)
             other = self._call(_disturb(x, n))
@@ -316,11 +316,11 @@ class record:
             raise ValueError("no batch was recorded")
         changed = [tap.name for tap, start in zip(self.taps, self.start) if not torch.equal(start, tap.matrix())]
         if changed:
-            raise ValueError(f"weights changed while recording ({', '.join(changed[:3])}): record between training steps")
+            raise ValueError(f"weights changed while recording ({', '.join(changed[:3])}): record between steps")
         tensors, order = {}, []
         for i, tap in enumerate(self.taps):
             if i in self.broadcast:
-                self.skipped[tap.name] = "evaluated once for all samples (positions?), whose derivatives add up: use batches of one"
+                self.skipped[tap.name] = "evaluated once for the whole batch (positions?): use batches of one sample"
             elif i not in self.reached:
                 self.skipped[tap.name] = "not used, or no gradient from the outputs reaches it"
             else:
@@ -431,7 +431,8 @@ def _taps(name, module, parent, heads):
             field, rows = (f"{label}_proj_weight", ALL) if module.in_proj_weight is None else ("in_proj_weight", part)
             taps.append(Tap(prefix + label, [(name, label)], prefix + field, getattr(module, field), rows=rows,
                             bias=module.in_proj_bias, bias_rows=part, heads=module.num_heads))
-        return taps + [Tap(f"{prefix}out_proj", [(name, "out_proj")], f"{prefix}out_proj.weight", out.weight, bias=out.bias)]
+        full = f"{prefix}out_proj"
+        return taps + [Tap(full, [(name, "out_proj")], f"{full}.weight", out.weight, bias=out.bias)]
     if isinstance(module, nn.Linear) or type(module).__name__ == "Conv1D":
         flip, leaf = not isinstance(module, nn.Linear), name.rpartition(".")[2]
         k, d = module.weight.shape[::-1] if flip else module.weight.shape
@@ -442,7 +443,8 @@ def _taps(name, module, parent, heads):
                         heads=count if d % count == 0 else 1, **weight) for label, part in zip("qkv", _thirds(d))]
         return [Tap(name, flip=flip, heads=count if (given or leaf in SINGLE) and k % count == 0 else 1, **weight)]
     if isinstance(module, CONV):
-        g, k, d, axis = module.groups, module.out_channels // module.groups, module.weight[0].numel(), 1 - module.weight.dim()
+        g, k, d = module.groups, module.out_channels // module.groups, module.weight[0].numel()
+        axis = 1 - module.weight.dim()
         if g == 1:
             return [Tap(name, axis=axis, **weight)]
         if k == 1:

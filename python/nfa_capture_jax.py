@@ -74,7 +74,8 @@ def save(path, tensors, metadata):
     header, data = {"__metadata__": metadata}, b""
     for name, value in tensors.items():
         raw = np.ascontiguousarray(value, dtype="<f8").tobytes()
-        header[name] = {"dtype": "F64", "shape": list(np.shape(value)), "data_offsets": [len(data), len(data) + len(raw)]}
+        span = [len(data), len(data) + len(raw)]
+        header[name] = {"dtype": "F64", "shape": list(np.shape(value)), "data_offsets": span}
         data += raw
     text = json.dumps(header).encode()
     text += b" " * (-len(text) % 8)
@@ -85,8 +86,8 @@ def save(path, tensors, metadata):
 def main(path):
     rng = np.random.default_rng(0)
     widths = [6, 8, 7, 4]
-    params = [{"weight": jnp.array(rng.standard_normal((k, d)) / np.sqrt(d)), "bias": jnp.array(0.1 * rng.standard_normal(k))}
-              for d, k in zip(widths, widths[1:])]
+    params = [{"weight": jnp.array(rng.standard_normal((k, d)) / np.sqrt(d)),
+               "bias": jnp.array(0.1 * rng.standard_normal(k))} for d, k in zip(widths, widths[1:])]
     xs, ys = rng.standard_normal((40, 6)), rng.standard_normal((40, 4))
     capture(path, params, xs, ys)
 

@@ -69,6 +69,27 @@ class Momentum:
         return p - h["lr"] * self.buffer
 
 
+class Nesterov(Momentum):
+    """torch.optim.SGD with nesterov=True: the step looks ahead along the new buffer."""
+
+    def step(self, p, grad, decay, h):
+        g = grad + decay * p
+        self.buffer = g if self.buffer is None else h["momentum"] * self.buffer + g
+        return p - h["lr"] * (g + h["momentum"] * self.buffer)
+
+
+class RmsProp:
+    """torch.optim.RMSprop: no momentum, not centred; eps joins the root."""
+
+    def __init__(self):
+        self.second = 0.0
+
+    def step(self, p, grad, decay, h):
+        g = grad + decay * p
+        self.second = h["alpha"] * self.second + (1 - h["alpha"]) * g * g
+        return p - h["lr"] * g / (np.sqrt(self.second) + h["eps"])
+
+
 class Adam:
     """Decay is added to the gradient, before the moments (coupled L2)."""
 
@@ -95,7 +116,9 @@ class AdamW(Adam):
         return self.move(p * (1 - h["lr"] * decay), grad, h)
 
 
-RULES = {"gd": Gd, "sgd": Gd, "momentum": Momentum, "adam": Adam, "adamw": AdamW}
+RULES = {
+    "gd": Gd, "sgd": Gd, "momentum": Momentum, "nesterov": Nesterov, "rmsprop": RmsProp, "adam": Adam, "adamw": AdamW,
+}
 
 
 def run(name, kind, h, batches=None):
@@ -132,6 +155,8 @@ def cases():
         ("gd", "gd", {"lr": 0.1}),
         ("momentum", "momentum", {"lr": 0.05, "momentum": 0.9, "dampening": 0.0}),
         ("momentum_dampened", "momentum", {"lr": 0.05, "momentum": 0.9, "dampening": 0.3}),
+        ("nesterov", "nesterov", {"lr": 0.05, "momentum": 0.9}),
+        ("rmsprop", "rmsprop", {"lr": 0.01, "alpha": 0.99, "eps": 1e-8}),
         ("adam", "adam", {"lr": 0.01, "betas": [0.9, 0.999], "eps": 1e-8}),
         ("adamw", "adamw", {"lr": 0.01, "betas": [0.9, 0.999], "eps": 1e-8}),
     ]

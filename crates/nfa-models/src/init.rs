@@ -31,6 +31,10 @@ impl Matrix {
 /// | `gaussian` | `scale` = 1 | independent normals of standard deviation scale/√d_{l-1} |
 /// | `orthogonal` | `gain` = 1 | gain times a Haar-random matrix with orthonormal rows or columns |
 ///
+/// | `lambda_balanced` | `c`, `spectrum` = [1, 0.5] | W_{l+1}ᵀW_{l+1} = W_lW_lᵀ + cI; exists only where widths allow it |
+/// | `kaiming` | `gain` = √2 | independent normals of standard deviation gain/√d_{l-1} (PyTorch's `kaiming_normal_`) |
+/// | `xavier` | `gain` = 1 | independent normals of standard deviation gain·√(2/(d_{l-1} + d_l)) (`xavier_normal_`) |
+///
 /// The rank of a balanced start is the smallest width, input and output among them: with fewer
 /// directions at one layer no exact balance has more at another.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -48,6 +52,28 @@ pub enum Init {
         #[serde(default = "one")]
         scale: f64,
     },
+    /// W_{l+1}ᵀW_{l+1} = W_lW_lᵀ + cI at every hidden layer: the exact unbalanced case.
+    LambdaBalanced {
+        /// c > 0 needs widths that never fall after the first hidden layer, c < 0 widths that never
+        /// rise up to the last one.
+        c: f64,
+        /// Largest and smallest singular value of the layer that is free: the first for c > 0, the
+        /// last for c < 0.
+        #[serde(default = "falling")]
+        spectrum: [f64; 2],
+    },
+    /// Independent normals, standard deviation `gain`/√fan_in.
+    Kaiming {
+        /// √2 for ReLU.
+        #[serde(default = "root_two")]
+        gain: f64,
+    },
+    /// Independent normals, standard deviation `gain`·√(2/(fan_in + fan_out)).
+    Xavier {
+        /// 1 for linear networks.
+        #[serde(default = "one")]
+        gain: f64,
+    },
     /// A Haar-random matrix with orthonormal rows or columns, times `gain`.
     Orthogonal {
         /// All singular values.
@@ -58,6 +84,14 @@ pub enum Init {
 
 fn one() -> f64 {
     1.0
+}
+
+fn root_two() -> f64 {
+    std::f64::consts::SQRT_2
+}
+
+fn falling() -> [f64; 2] {
+    [1.0, 0.5]
 }
 
 impl Default for Init {
@@ -79,21 +113,52 @@ impl Init {
                 Err(SpecError::value(key, format!("must be positive and finite, not {value}")))
             }
         };
-        match self {
-            Init::Balanced { spectrum: [high, low] } => {
-                positive("spectrum", *high)?;
-                positive("spectrum", *low)?;
-                if low > high {
-                    return Err(SpecError::value(
-                        "spectrum",
-                        format!("goes from the largest to the smallest singular value, so [{low}, {high}]"),
-                    ));
-                }
-                Ok(())
+        let falling = |[high, low]: [f64; 2]| {
+            positive("spectrum", high)?;
+            positive("spectrum", low)?;
+            if low > high {
+                let message = format!("goes from the largest to the smallest singular value, so [{low}, {high}]");
+                return Err(SpecError::value("spectrum", message));
             }
+            Ok(())
+        };
+        match self {
+            Init::Balanced { spectrum } => falling(*spectrum),
             Init::Gaussian { scale } => positive("scale", *scale),
-            Init::Orthogonal { gain } => positive("gain", *gain),
+            Init::LambdaBalanced { c, spectrum } => {
+                if !(c.is_finite() && *c != 0.0) {
+                    let message = format!("must be finite and not 0, not {c}; c = 0 is kind = \"balanced\"");
+                    return Err(SpecError::value("c", message));
+                }
+                falling(*spectrum)
+            }
+            Init::Kaiming { gain } | Init::Xavier { gain } | Init::Orthogonal { gain } => positive("gain", *gain),
         }
+    }
+
+    /// Checks what only the widths can tell: whether the start exists.
+    ///
+    /// # Errors
+    /// The layer at which a λ-balanced start is impossible.
+    pub fn check_widths(&self, widths: &[usize]) -> Result<(), SpecError> {
+        let Init::LambdaBalanced { c, .. } = self else { return Ok(()) };
+        for l in 1..widths.len().saturating_sub(1) {
+            let (before, here, after) = (widths[l - 1], widths[l], widths[l + 1]);
+            if *c > 0.0 && after < here {
+                let message = format!(
+                    "c > 0 needs layer {l} to have at least {here} outputs, not {after}: W^T W = W'W'^T + cI has full rank"
+                );
+                return Err(SpecError::value("c", message));
+            }
+            if *c < 0.0 && before < here {
+                let message = format!(
+                    "c < 0 needs layer {} to have at least {here} inputs, not {before}: WW^T = W'^T W' + |c|I has full rank",
+                    l - 1
+                );
+                return Err(SpecError::value("c", message));
+            }
+        }
+        Ok(())
     }
 
     /// The weights of a chain of dense layers.
@@ -120,14 +185,13 @@ impl Init {
                     })
                     .collect()
             }
-            Init::Gaussian { scale } => (0..layers)
-                .map(|l| {
-                    let (rows, cols) = (widths[l + 1], widths[l]);
-                    let mut draws = stream.fork(&format!("layers.{l}")).draws();
-                    let std = scale / (cols as f64).sqrt();
-                    Matrix::from_fn(rows, cols, |_, _| std * draws.normal())
-                })
-                .collect(),
+            Init::Gaussian { scale: gain } | Init::Kaiming { gain } => {
+                normals(widths, stream, |fan_in, _| gain / fan_in.sqrt())
+            }
+            Init::Xavier { gain } => {
+                normals(widths, stream, |fan_in, fan_out| gain * (2.0 / (fan_in + fan_out)).sqrt())
+            }
+            Init::LambdaBalanced { c, spectrum } => lambda_balanced(widths, *c, *spectrum, stream),
             Init::Orthogonal { gain } => (0..layers)
                 .map(|l| {
                     let (rows, cols) = (widths[l + 1], widths[l]);
@@ -140,6 +204,50 @@ impl Init {
                 .collect(),
         }
     }
+}
+
+/// Independent normals with a standard deviation of fan-in and fan-out.
+fn normals(widths: &[usize], stream: &Stream, deviation: impl Fn(f64, f64) -> f64) -> Vec<Matrix> {
+    (0..widths.len() - 1)
+        .map(|l| {
+            let (rows, cols) = (widths[l + 1], widths[l]);
+            let mut draws = stream.fork(&format!("layers.{l}")).draws();
+            let std = deviation(cols as f64, rows as f64);
+            Matrix::from_fn(rows, cols, |_, _| std * draws.normal())
+        })
+        .collect()
+}
+
+/// From the free end on, squared singular values grow by |c| a layer, the null directions' too.
+fn lambda_balanced(widths: &[usize], c: f64, spectrum: [f64; 2], stream: &Stream) -> Vec<Matrix> {
+    // For c < 0 the transposed chain, read from the outputs, is the case c > 0.
+    let chain: Vec<usize> = if c > 0.0 { widths.to_vec() } else { widths.iter().rev().copied().collect() };
+    let frames: Vec<Matrix> = chain
+        .iter()
+        .enumerate()
+        .map(|(l, &d)| orthonormal_columns(d, d, &stream.fork(&format!("frame.{l}"))))
+        .collect();
+    let first = chain[0].min(chain[1]);
+    let mut squares: Vec<f64> = geometric(spectrum[0], spectrum[1], first).iter().map(|s| s * s).collect();
+    let mut weights = Vec::with_capacity(chain.len() - 1);
+    for l in 0..chain.len() - 1 {
+        if l > 0 {
+            squares.resize(chain[l], 0.0);
+            squares.iter_mut().for_each(|s| *s += c.abs());
+        }
+        let (left, right) = (&frames[l + 1], &frames[l]);
+        weights.push(Matrix::from_fn(chain[l + 1], chain[l], |i, j| {
+            let term = |k: usize| left.data[i * left.cols + k] * squares[k].sqrt() * right.data[j * right.cols + k];
+            (0..squares.len()).map(term).sum()
+        }));
+    }
+    if c < 0.0 {
+        weights.reverse();
+        for w in &mut weights {
+            *w = Matrix::from_fn(w.cols, w.rows, |i, j| w.data[j * w.cols + i]);
+        }
+    }
+    weights
 }
 
 /// `count` numbers in geometric progression from `high` to `low`.
@@ -209,11 +317,39 @@ mod tests {
     }
 
     #[test]
+    fn lambda_balanced_weights_differ_by_a_multiple_of_the_identity() {
+        for (c, widths) in
+            [(0.3, vec![7, 4, 5, 5]), (-0.2, vec![6, 6, 4, 3]), (0.1, vec![3, 5, 9]), (-0.4, vec![9, 5, 7])]
+        {
+            let init = Init::LambdaBalanced { c, spectrum: [0.9, 0.4] };
+            init.check_widths(&widths).expect("it exists");
+            for pair in init.weights(&widths, &Stream::root(4)).windows(2) {
+                let (next, _) = grams(&pair[1]);
+                let (_, this) = grams(&pair[0]);
+                let d = pair[0].rows;
+                for k in 0..d * d {
+                    let identity = if k / d == k % d { c } else { 0.0 };
+                    assert!((next[k] - this[k] - identity).abs() <= 1e-14, "{c} {widths:?}");
+                }
+            }
+        }
+        let refused = Init::LambdaBalanced { c: 0.1, spectrum: [1.0, 0.5] }.check_widths(&[4, 6, 5]);
+        assert!(refused.expect_err("rank 5 is not 6").message.contains("at least 6 outputs"));
+    }
+
+    #[test]
     fn gaussian_weights_have_the_stated_deviation() {
         let w = &Init::Gaussian { scale: 0.5 }.weights(&[100, 400], &Stream::root(2))[0];
         let variance = w.data.iter().map(|v| v * v).sum::<f64>() / w.data.len() as f64;
         // Relative standard error of a variance of 40,000 normals: sqrt(2/40000) = 0.7 %.
         assert!((variance / (0.25 / 100.0) - 1.0).abs() < 0.04, "{variance}");
+        for (init, expected) in
+            [(Init::Kaiming { gain: 2f64.sqrt() }, 2.0 / 100.0), (Init::Xavier { gain: 1.0 }, 2.0 / 500.0)]
+        {
+            let w = &init.weights(&[100, 400], &Stream::root(2))[0];
+            let variance = w.data.iter().map(|v| v * v).sum::<f64>() / w.data.len() as f64;
+            assert!((variance / expected - 1.0).abs() < 0.04, "{init:?} {variance}");
+        }
     }
 
     #[test]

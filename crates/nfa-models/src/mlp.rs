@@ -274,6 +274,7 @@ impl Spec<dyn AnyNetwork> for MlpSpec {
         let mut widths = vec![context.inputs];
         widths.extend(hidden);
         widths.push(context.outputs);
+        self.init.check_widths(&widths).map_err(|error| error.under("init"))?;
         let options = (context.device, context.dtype);
         let weights: Vec<Tensor<2>> = self
             .init

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 use nfa_metrics::{Law, Laws, Metrics};
 use nfa_models::spec::Component;
 use nfa_models::{AnyNetwork, Registry};
@@ -153,6 +153,20 @@ impl App {
                     self.write_report(folder, &study)?;
                     out(&folder.join("report.html").display().to_string());
                 }
+                Ok(0)
+            }
+            Some(Command::Explain { kind }) => {
+                out(crate::explain::explain(kind, &self.registries)?.trim_end());
+                Ok(0)
+            }
+            Some(Command::Init { model, solver, data }) => {
+                out(crate::explain::starter(model, solver, data, &self.registries)?.trim_end());
+                Ok(0)
+            }
+            Some(Command::Completions { shell }) => {
+                let mut script = Vec::new();
+                clap_complete::generate(*shell, &mut Cli::command(), "nfa-train", &mut script);
+                out(String::from_utf8_lossy(&script).trim_end());
                 Ok(0)
             }
             Some(Command::Ls { folder }) => self.ls(folder, voice),

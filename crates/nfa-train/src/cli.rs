@@ -44,6 +44,28 @@ pub enum Command {
         #[arg(value_name = "DIR", default_value = "out")]
         folder: PathBuf,
     },
+    /// Say what a kind of model, dataset, loss, solver, law or metric is, and what it takes
+    Explain {
+        /// Its name, as in `list`
+        kind: String,
+    },
+    /// Print a first experiment file, commented, that runs as printed
+    Init {
+        /// Model
+        #[arg(long, value_name = "K", default_value = "mlp")]
+        model: String,
+        /// Solver
+        #[arg(long, value_name = "K", default_value = "gd")]
+        solver: String,
+        /// Dataset
+        #[arg(long, value_name = "K", default_value = "linear_teacher")]
+        data: String,
+    },
+    /// Print completions for a shell
+    Completions {
+        /// bash, zsh, fish, ...
+        shell: clap_complete::Shell,
+    },
     /// List what files and options may name
     List {
         /// Of what

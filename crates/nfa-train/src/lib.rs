@@ -28,7 +28,7 @@
 //! | [`store`] | the only door to the file system |
 //! | [`measure`], [`array`] | networks trained elsewhere; the files that arrays come in |
 //! | [`device`] | from a name to a Burn device |
-//! | [`app`], [`cli`] | the command line |
+//! | [`app`], [`cli`], [`explain`] | the command line |
 
 pub mod allocator;
 pub mod app;
@@ -40,6 +40,7 @@ pub mod device;
 pub mod error;
 pub mod expect;
 pub mod experiment;
+pub mod explain;
 pub mod folder;
 pub mod formula;
 pub mod loss;

@@ -17,6 +17,8 @@ pub mod adam;
 pub mod adamw;
 pub mod gd;
 pub mod momentum;
+pub mod nesterov;
+pub mod rmsprop;
 pub mod sgd;
 
 /// Every built-in solver: one line each.
@@ -25,6 +27,8 @@ pub fn solvers() -> Registry<dyn Solver> {
         .with::<gd::Gd>()
         .with::<sgd::Sgd>()
         .with::<momentum::Momentum>()
+        .with::<nesterov::Nesterov>()
+        .with::<rmsprop::RmsProp>()
         .with::<adam::Adam>()
         .with::<adamw::AdamW>()
 }
