@@ -6,7 +6,7 @@ use burn::tensor::{DType, Device, Tensor, TensorData};
 use nfa_metrics::jacobian::to_host;
 use nfa_metrics::{
     AgopOptions, AlphaDetails, CertificateKind, Details, Family, Finding, Mat, Pair, Path, Psd, Scores, Snapshot,
-    Thresholds, Verdict, assess, laws, metrics, observe,
+    Thresholds, Verdict, assess, laws, metrics, observe_network,
 };
 use nfa_models::{Activation, AnyNetwork, Mlp};
 use serde_json::Value;
@@ -218,7 +218,7 @@ fn networks_agops_laws_and_details() {
         let layers = list(&case["layers"]);
         for path in [Path::Factored, Path::Autodiff] {
             let options = AgopOptions { path, ..AgopOptions::default() };
-            let observation = observe(&network, &x, sample_weights(case).as_deref(), &options);
+            let observation = observe_network(&network, &x, sample_weights(case).as_deref(), &options);
             assert_eq!(observation.layers.len(), layers.len());
             for (l, expected) in layers.iter().enumerate() {
                 let what = format!("{name} {path:?} layer {l}");
@@ -285,7 +285,7 @@ fn counterexamples_fail_with_their_certificate() {
             let weights = sample_weights(&case["network"]);
             for path in [Path::Factored, Path::Autodiff] {
                 let options = AgopOptions { path, ..AgopOptions::default() };
-                let observation = observe(&built, &x, weights.as_deref(), &options);
+                let observation = observe_network(&built, &x, weights.as_deref(), &options);
                 pairs.push((format!("{path:?}"), (nfa.pair)(&observation, 0).expect("observed")));
             }
         }

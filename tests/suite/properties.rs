@@ -6,7 +6,7 @@ use nfa_metrics::jacobian::{jacobian, to_host};
 use nfa_metrics::misfit::ALPHA_RANGE;
 use nfa_metrics::{
     AgopOptions, Details, Family, Finding, Mat, Observation, Pair, Path, Psd, Thresholds, Verdict, assess, laws,
-    observe,
+    observe_network,
 };
 use nfa_models::init::{geometric, orthonormal_columns};
 use nfa_models::{Activation, AnyNetwork, Context, Init, Mlp, Site, Stream, models};
@@ -87,8 +87,8 @@ impl Setting {
         AgopOptions { path: self.path, ..AgopOptions::default() }
     }
 
-    fn observe(&self, parts: &Parts) -> Observation {
-        observe(&self.network(parts), &tensor(&parts.x), None, &self.options())
+    fn observe_network(&self, parts: &Parts) -> Observation {
+        observe_network(&self.network(parts), &tensor(&parts.x), None, &self.options())
     }
 }
 
@@ -164,7 +164,7 @@ proptest! {
         let mut rotated = parts.clone();
         rotated.x = &parts.x * q.transpose();
         rotated.weights[0] = &parts.weights[0] * q.transpose();
-        let (before, after) = (s.observe(&parts), s.observe(&rotated));
+        let (before, after) = (s.observe_network(&parts), s.observe_network(&rotated));
         for l in 0..s.depth() {
             let nfm = |o: &Observation| Psd::nfm(&o.layers[l].weight).matrix().clone();
             let turn = |m: &Mat| if l == 0 { &q * m * q.transpose() } else { m.clone() };
@@ -182,7 +182,7 @@ proptest! {
         let mut rotated = parts.clone();
         rotated.weights[last] = &r * &parts.weights[last];
         rotated.biases[last] = times(&r, &parts.biases[last]);
-        let (before, after) = (s.observe(&parts), s.observe(&rotated));
+        let (before, after) = (s.observe_network(&parts), s.observe_network(&rotated));
         for l in 0..s.depth() {
             prop_assert!(relative(agop(&after, l).matrix(), agop(&before, l).matrix()) <= ROUNDING);
             agree(&finding(&before, l), &finding(&after, l))?;
@@ -197,7 +197,7 @@ proptest! {
         let mut scaled = parts.clone();
         scaled.weights[last] = &parts.weights[last] * c;
         scaled.biases[last].iter_mut().for_each(|b| *b *= c);
-        let (before, after) = (s.observe(&parts), s.observe(&scaled));
+        let (before, after) = (s.observe_network(&parts), s.observe_network(&scaled));
         for l in 0..s.depth() {
             let expected = agop(&before, l).matrix() * (c * c);
             prop_assert!(relative(agop(&after, l).matrix(), &expected) <= ROUNDING);
@@ -223,7 +223,7 @@ proptest! {
             permuted.weights[l] = &permuted.weights[l] * p.transpose();
             frames.push(p);
         }
-        let (before, after) = (s.observe(&parts), s.observe(&permuted));
+        let (before, after) = (s.observe_network(&parts), s.observe_network(&permuted));
         for (l, p) in frames.iter().enumerate() {
             let expected = p * agop(&before, l).matrix() * p.transpose();
             prop_assert!(relative(agop(&after, l).matrix(), &expected) <= ROUNDING);
@@ -243,8 +243,8 @@ proptest! {
         let many = Mat::from_fn(repeated.len(), d, |i, j| parts.x[(repeated[order[i]], j)]);
         let mean = repeated.len() as f64 / s.samples as f64;
         let weights: Vec<f64> = counts.iter().map(|&count| count as f64 / mean).collect();
-        let repeated = observe(&network, &tensor(&many), None, &s.options());
-        let weighted = observe(&network, &tensor(&parts.x), Some(&weights), &s.options());
+        let repeated = observe_network(&network, &tensor(&many), None, &s.options());
+        let weighted = observe_network(&network, &tensor(&parts.x), Some(&weights), &s.options());
         for l in 0..s.depth() {
             prop_assert!(relative(agop(&repeated, l).matrix(), agop(&weighted, l).matrix()) <= ROUNDING);
         }
@@ -259,10 +259,10 @@ proptest! {
             let mean = raw.iter().sum::<f64>() / s.samples as f64;
             raw.iter().map(|w| w / mean).collect()
         };
-        let whole = observe(&network, &x, Some(&weights), &s.options());
+        let whole = observe_network(&network, &x, Some(&weights), &s.options());
         let factor_work = if factor { 2e9 } else { 0.0 };
         let options = AgopOptions { batch: Some(batch), factor_work, ..s.options() };
-        let split = observe(&network, &x, Some(&weights), &options);
+        let split = observe_network(&network, &x, Some(&weights), &options);
         for l in 0..s.depth() {
             prop_assert!(relative(agop(&split, l).matrix(), agop(&whole, l).matrix()) <= ROUNDING);
         }
@@ -272,7 +272,7 @@ proptest! {
     fn the_trace_is_the_mean_squared_jacobian(s in settings()) {
         let parts = s.parts();
         let network = s.network(&parts);
-        let observation = s.observe(&parts);
+        let observation = s.observe_network(&parts);
         for l in 0..s.depth() {
             let h = network.encode(Site(l), tensor(&parts.x));
             let rows = jacobian(|h| network.decode(Site(l), h), &h);
@@ -293,7 +293,7 @@ proptest! {
     fn a_linear_network_has_the_agop_of_its_product(s in settings()) {
         let s = Setting { activation: Activation::Linear, ..s };
         let parts = s.parts();
-        let observation = s.observe(&parts);
+        let observation = s.observe_network(&parts);
         let mut product = Mat::identity(s.widths[s.depth()], s.widths[s.depth()]);
         for l in (0..s.depth()).rev() {
             product = &product * &parts.weights[l];
@@ -326,7 +326,7 @@ fn a_balanced_start_obeys_the_law_at_every_layer() {
         let x = tensor(&normal(&Stream::root(99), 9, widths[0]));
         for path in [Path::Factored, Path::Autodiff] {
             let options = AgopOptions { path, ..AgopOptions::default() };
-            let observation = observe(&mlp(&weights, None, Activation::Linear), &x, None, &options);
+            let observation = observe_network(&mlp(&weights, None, Activation::Linear), &x, None, &options);
             for (l, weight) in weights.iter().enumerate() {
                 let exponent = 1.0 / (depth - l) as f64;
                 let power = agop(&observation, l).spectrum().expect("finite").power(exponent);
@@ -348,7 +348,7 @@ fn a_balanced_start_obeys_the_law_at_every_layer() {
     let context = Context { inputs: 8, outputs: 6, device: &device, dtype: DType::F64, stream: Stream::root(3) };
     let network = models().build(table, &context).expect("builds");
     let x = tensor(&normal(&Stream::root(98), 5, 8));
-    let observation = observe(&*network, &x, None, &AgopOptions::default());
+    let observation = observe_network(&*network, &x, None, &AgopOptions::default());
     for l in 0..weights_of(&*network).len() {
         assert!(close(finding(&observation, l).alpha, Some(1.0 / (4 - l) as f64), 1e-11));
     }
@@ -567,7 +567,7 @@ fn equal_singular_values_are_equal_in_every_dtype() {
             for factor_work in [0.0, 2e9] {
                 for path in [Path::Factored, Path::Autodiff] {
                     let options = AgopOptions { path, factor_work, ..AgopOptions::default() };
-                    let finding = finding(&observe(&*network, &x, None, &options), 0);
+                    let finding = finding(&observe_network(&*network, &x, None, &options), 0);
                     let what =
                         format!("d {d} {dtype:?} {path:?} {factor_work}: {:?} {}", finding.alpha, finding.reason);
                     assert_eq!((finding.alpha, finding.verdict), (None, Verdict::Undetermined), "{what}");

@@ -103,7 +103,12 @@ pub fn agop(f: impl Fn(Tensor<2>) -> Tensor<2>, x: &Tensor<2>) -> Psd {
 ///
 /// # Shapes
 /// x: `[n, d]`
-pub fn observe(network: &dyn AnyNetwork, x: &Tensor<2>, weights: Option<&[f64]>, options: &AgopOptions) -> Observation {
+pub fn observe_network(
+    network: &dyn AnyNetwork,
+    x: &Tensor<2>,
+    weights: Option<&[f64]>,
+    options: &AgopOptions,
+) -> Observation {
     let chain = network.chain();
     let agops: Vec<Option<Psd>> = match (&chain, options.path) {
         (Some(chain), Path::Auto | Path::Factored) => {
@@ -204,14 +209,14 @@ pub fn weights_of(network: &dyn AnyNetwork) -> Vec<Mat> {
 }
 
 /// Rows with their Gram matrix, kept as a factor while that is affordable.
-enum Rows {
+pub(crate) enum Rows {
     Factor(Stack),
     Gram { sum: Mat, eps: f64 },
 }
 
 impl Rows {
     /// For about `rows` rows of length `dim`.
-    fn new(dim: usize, rows: usize, dtype: DType, options: &AgopOptions) -> Self {
+    pub(crate) fn new(dim: usize, rows: usize, dtype: DType, options: &AgopOptions) -> Self {
         let work = 2.0 * rows as f64 * (dim * dim) as f64;
         if dtype == DType::F64 && work <= options.factor_work {
             Rows::Factor(Stack::new(dim))
@@ -222,7 +227,7 @@ impl Rows {
 
     /// # Shapes
     /// block: `[rows, dim]`
-    fn push(&mut self, block: Tensor<2>) {
+    pub(crate) fn push(&mut self, block: Tensor<2>) {
         match self {
             Rows::Factor(stack) => stack.push(&to_host(block)),
             Rows::Gram { sum, .. } => *sum += to_host(block.clone().transpose().matmul(block)),
@@ -230,7 +235,7 @@ impl Rows {
     }
 
     /// (1/n) Mᵀ (Σ rᵀr) M.
-    fn finish(self, n: usize, map: Option<&Mat>) -> Psd {
+    pub(crate) fn finish(self, n: usize, map: Option<&Mat>) -> Psd {
         match self {
             Rows::Factor(stack) => stack.finish(n as f64, map),
             Rows::Gram { sum, eps } => {
@@ -562,8 +567,8 @@ mod tests {
                     for factor_work in [0.0, 2e9] {
                         let options =
                             |path| AgopOptions { path, batch: Some(10), factor_work, ..AgopOptions::default() };
-                        let fast = observe(&network, &x, weights, &options(Path::Factored));
-                        let slow = observe(&network, &x, weights, &options(Path::Autodiff));
+                        let fast = observe_network(&network, &x, weights, &options(Path::Factored));
+                        let slow = observe_network(&network, &x, weights, &options(Path::Autodiff));
                         assert_eq!((fast.layers.len(), slow.layers.len()), (widths.len() - 1, widths.len() - 1));
                         for (l, (fast, slow)) in fast.layers.iter().zip(&slow.layers).enumerate() {
                             let (fast, slow) =
@@ -600,7 +605,7 @@ mod tests {
             }
             for path in [Path::Factored, Path::Autodiff] {
                 let options = AgopOptions { path, centered: true, batch: Some(4), ..AgopOptions::default() };
-                let observation = observe(&network, &x, Some(&weights), &options);
+                let observation = observe_network(&network, &x, Some(&weights), &options);
                 let got = observation.layers[layer].agop.as_ref().expect("observed");
                 let error = crate::squared_norm(&(got.matrix() - &expected)).sqrt();
                 assert!(error <= 1e-13 * (1.0 + crate::squared_norm(&expected).sqrt()), "layer {layer}: {error:e}");
@@ -612,12 +617,12 @@ mod tests {
     fn sketches_are_unbiased_and_as_good_as_stated() {
         let network = network(&[6, 8, 5], Activation::Tanh, false, DType::F64);
         let x = tensor(&Stream::root(29), "x", 400, 6, DType::F64);
-        let exact = observe(&network, &x, None, &AgopOptions::default());
+        let exact = observe_network(&network, &x, None, &AgopOptions::default());
         let exact = exact.layers[0].agop.as_ref().expect("observed");
         for path in [Path::Factored, Path::Autodiff] {
             for draws in [1, 16] {
                 let options = AgopOptions { path, sketch: Some(draws), ..AgopOptions::default() };
-                let observation = observe(&network, &x, None, &options);
+                let observation = observe_network(&network, &x, None, &options);
                 let got = observation.layers[0].agop.as_ref().expect("observed");
                 let error = relative(got.matrix(), exact.matrix());
                 // About √(2 / (draws n)) in each of a few directions; four times that is far out.
@@ -634,7 +639,7 @@ mod tests {
             let x = tensor(&Stream::root(30), "x", 13, 5, DType::F64);
             let weights: Vec<f64> = (0..13).map(|i| 0.5 + i as f64 / 12.0).collect();
             for layer in 0..3 {
-                let whole = observe(&network, &x, Some(&weights), &AgopOptions::default());
+                let whole = observe_network(&network, &x, Some(&weights), &AgopOptions::default());
                 let agop = whole.layers[layer].agop.as_ref().expect("observed").matrix().clone();
                 let d = agop.nrows();
                 let functional = Mat::from_fn(d, d, |i, j| ((i + j) as f64).cos());
@@ -647,7 +652,7 @@ mod tests {
                     assert!((mean - expected).abs() <= 1e-13 * (1.0 + expected.abs()), "{mean} against {expected}");
                     // One sample alone: its contribution is what it adds to n G.
                     let one = x.clone().slice([4..5]);
-                    let alone = observe(&network, &one, None, &AgopOptions::default());
+                    let alone = observe_network(&network, &one, None, &AgopOptions::default());
                     let alone = alone.layers[layer].agop.as_ref().expect("observed").matrix().clone();
                     let own: f64 =
                         (0..d).flat_map(|i| (0..d).map(move |j| (i, j))).map(|at| functional[at] * alone[at]).sum();
@@ -661,11 +666,11 @@ mod tests {
     fn layers_that_are_not_asked_for_change_nothing_about_the_others() {
         let network = network(&[7, 5, 6, 4, 3], Activation::Tanh, true, DType::F64);
         let x = tensor(&Stream::root(27), "x", 9, 7, DType::F64);
-        let all = observe(&network, &x, None, &AgopOptions::default());
+        let all = observe_network(&network, &x, None, &AgopOptions::default());
         for path in [Path::Factored, Path::Autodiff] {
             for layers in [vec![0], vec![2], vec![1, 3], vec![]] {
                 let options = AgopOptions { path, layers: Some(layers.clone()), ..AgopOptions::default() };
-                for (l, layer) in observe(&network, &x, None, &options).layers.iter().enumerate() {
+                for (l, layer) in observe_network(&network, &x, None, &options).layers.iter().enumerate() {
                     assert_eq!(layer.agop.is_some(), layers.contains(&l));
                     if let (Some(got), Some(expected)) = (&layer.agop, &all.layers[l].agop) {
                         assert!(relative(got.matrix(), expected.matrix()) <= 1e-12);
@@ -683,7 +688,7 @@ mod tests {
         let product = &w[2] * &w[1] * &w[0];
         let expected = product.transpose() * &product;
         for path in [Path::Factored, Path::Autodiff] {
-            let observation = observe(&network, &x, None, &AgopOptions { path, ..AgopOptions::default() });
+            let observation = observe_network(&network, &x, None, &AgopOptions { path, ..AgopOptions::default() });
             let agop = observation.layers[0].agop.as_ref().expect("observed");
             assert!(relative(agop.matrix(), &expected) <= 1e-13);
         }
@@ -711,7 +716,7 @@ mod tests {
         // tanh: a ReLU gate at the rounding of its own argument is a visible part of one sample.
         let network = network(&[20, 16, 12, 4], Activation::Tanh, true, DType::F32);
         let x = tensor(&Stream::root(25), "x", 200, 20, DType::F32);
-        let at = |path| observe(&network, &x, None, &AgopOptions { path, ..AgopOptions::default() });
+        let at = |path| observe_network(&network, &x, None, &AgopOptions { path, ..AgopOptions::default() });
         for (fast, slow) in at(Path::Factored).layers.iter().zip(&at(Path::Autodiff).layers) {
             let (fast, slow) = (fast.agop.as_ref().expect("observed"), slow.agop.as_ref().expect("observed"));
             assert!(relative(fast.matrix(), slow.matrix()) < 1e-5);

@@ -30,7 +30,7 @@
 //! | [`observation`] | what the laws look at: weights and AGOPs of one network, on the host |
 //! | [`metric`], [`mod@metrics`] | what is no law: loss, accuracy, imbalance, recurrence residual |
 //! | [`factor`] | stacked Jacobians compressed on the fly to a triangle |
-//! | `jacobian`, `agop` | Jacobians and AGOP of any network through Burn (feature `burn`) |
+//! | `jacobian`, `agop`, `tap` | Jacobians and AGOP of any model through Burn (feature `burn`) |
 //!
 //! Without the default feature `burn` this crate depends on `faer`, `serde` and `thiserror` alone.
 //!
@@ -61,6 +61,8 @@ pub mod verdict;
 pub mod agop;
 #[cfg(feature = "burn")]
 pub mod jacobian;
+#[cfg(feature = "burn")]
+pub mod tap;
 
 pub use capture::{Capture, CaptureError, CapturedSite};
 pub use certificate::{Certificate, CertificateKind};
@@ -79,7 +81,9 @@ pub use sensitivity::Sensitivity;
 pub use verdict::{Thresholds, Verdict};
 
 #[cfg(feature = "burn")]
-pub use agop::{AgopOptions, Path, agop, contributions, observe};
+pub use agop::{AgopOptions, Path, agop, contributions, observe_network};
+#[cfg(feature = "burn")]
+pub use tap::{Tap, TapError, observe};
 
 /// The host matrix type: column-major `f64`.
 pub type Mat = faer::Mat<f64>;

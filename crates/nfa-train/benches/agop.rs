@@ -8,7 +8,7 @@
 use std::time::Instant;
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
-use nfa_metrics::{AgopOptions, Path, observe};
+use nfa_metrics::{AgopOptions, Path, observe_network};
 use nfa_models::{Context, Stream, models};
 
 const REPEATS: usize = 9;
@@ -44,7 +44,7 @@ fn main() {
         let mut seconds: Vec<f64> = (0..=REPEATS)
             .map(|_| {
                 let start = Instant::now();
-                let observed = observe(network.as_ref(), &x, None, &options);
+                let observed = observe_network(network.as_ref(), &x, None, &options);
                 assert!(observed.layers[0].agop.as_ref().unwrap().trace() > 0.0);
                 start.elapsed().as_secs_f64()
             })

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use nfa_metrics::{
-    AgopOptions, Details, Finding, Laws, Metrics, Observation, Scores, Snapshot, Thresholds, Update, assess, observe,
+    AgopOptions, Details, Finding, Laws, Metrics, Observation, Scores, Snapshot, Thresholds, Update, assess,
+    observe_network,
 };
 use nfa_models::AnyNetwork;
 
@@ -71,7 +72,7 @@ impl Probe<'_> {
             Layers::List(list) => Some(list.clone()),
         };
         let options = AgopOptions { layers, ..AgopOptions::default() };
-        let observation = observe(network, &split.inputs, split.weights.as_deref(), &options);
+        let observation = observe_network(network, &split.inputs, split.weights.as_deref(), &options);
         let train = scores(network, split, self.loss, self.data.classes);
         let test = self.data.test.as_ref().map(|test| scores(network, test, self.loss, self.data.classes));
         let snapshot = Snapshot {

@@ -7,7 +7,7 @@ use nfa_metrics::interval::{half_width, t_quantile};
 use nfa_metrics::metrics::imbalance::norms;
 use nfa_metrics::{
     AgopOptions, Capture, CapturedSite, Details, Family, Finding, IntervalSource, Law, Laws, Mat, Observation, Pair,
-    Psd, Sensitivity, Spread, Thresholds, assess, assess_with, contributions, observe,
+    Psd, Sensitivity, Spread, Thresholds, assess, assess_with, contributions, observe_network,
 };
 use nfa_models::{Activation, AnyNetwork, Mlp};
 
@@ -225,7 +225,7 @@ pub fn from_weights(
     }
     let x = tensor(&rows.inputs, rows.count, rows.dim, settings.dtype, &device);
     let options = AgopOptions { layers: settings.layers.clone(), ..settings.agop.clone() };
-    let observation = named(observe(&network, &x, None, &options), weights);
+    let observation = named(observe_network(&network, &x, None, &options), weights);
     let start = match init {
         None => None,
         Some(init) => {
@@ -234,7 +234,7 @@ pub fn from_weights(
                 return Err(Error::input("--init: its layers have other shapes than those of --weights"));
             }
             let network = self::network(init, activations, settings.dtype, &device)?;
-            Some(observe(&network, &x, None, &options))
+            Some(observe_network(&network, &x, None, &options))
         }
     };
     let at_start = |law: &Law, layer: usize| {
