@@ -93,7 +93,6 @@ fn one_door_to_the_file_system() {
         ".exists()",
         ".is_file()",
         ".is_dir()",
-        ".metadata()",
         "canonicalize",
     ];
     only("crates/nfa-train/src/store.rs", &CRATES, &words);

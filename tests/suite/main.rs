@@ -4,6 +4,7 @@
 
 mod binary;
 mod calibration;
+mod captures;
 mod command_line;
 mod crash;
 mod datasets;
