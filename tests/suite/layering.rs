@@ -85,16 +85,7 @@ const CRATES: [&str; 3] = ["crates/nfa-models/src", "crates/nfa-metrics/src", "c
 
 #[test]
 fn one_door_to_the_file_system() {
-    let words = [
-        "std::fs",
-        "fs::",
-        "File::",
-        "OpenOptions",
-        ".exists()",
-        ".is_file()",
-        ".is_dir()",
-        "canonicalize",
-    ];
+    let words = ["std::fs", "fs::", "File::", "OpenOptions", ".exists()", ".is_file()", ".is_dir()", "canonicalize"];
     only("crates/nfa-train/src/store.rs", &CRATES, &words);
 }
 

@@ -6,6 +6,7 @@ mod binary;
 mod calibration;
 mod captures;
 mod command_line;
+mod coverage;
 mod crash;
 mod datasets;
 mod determinism;

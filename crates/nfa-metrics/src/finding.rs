@@ -119,13 +119,8 @@ pub fn assess_with(
     let d = seen.rotated.nrows() as f64;
     let z = traceless_cosine(&seen, exponent).map(|cos| cos * ((d - 1.0) * (d + 2.0) / 2.0).sqrt());
     let spread = spread(&seen, spectrum, &fit);
-    let around = |value: f64, half: f64| Interval { low: value - half, high: value + half };
-    let alpha_interval =
-        spread.zip(fit.alpha).filter(|_| family == Family::Power).map(|(spread, alpha)| around(alpha, spread.alpha));
-    let misfit_interval = spread.map(|spread| {
-        let Interval { low, high } = around(fit.misfit, spread.misfit);
-        Interval { low: low.max(0.0), high }
-    });
+    let alpha_interval = spread.filter(|_| family == Family::Power && fit.alpha.is_some()).map(|spread| spread.alpha);
+    let misfit_interval = spread.map(|spread| spread.misfit);
     let evidence = Evidence {
         family,
         seen: &seen,

@@ -23,7 +23,7 @@
 //! | [`psd`] | [`Psd`]: a PSD matrix as a Gram or as a factor, its spectrum and stable powers |
 //! | [`misfit`] | exponent, misfit, directions + order + shape |
 //! | [`certificate`] | lower bounds on the misfit that no exponent escapes |
-//! | [`interval`], [`sensitivity`] | intervals and what they speak of; the infinitesimal jackknife |
+//! | [`interval`], [`sensitivity`] | intervals and what they speak of; the jackknife over blocks and the infinitesimal one |
 //! | [`verdict`] | holds, approximate, fails, undetermined, and why |
 //! | [`details`] | everything else that is known to be asked for: cosines, correlations, ranks |
 //! | [`capture`] | networks that never were in Burn, from a file |
@@ -69,7 +69,7 @@ pub use certificate::{Certificate, CertificateKind};
 pub use details::{AlphaDetails, Details};
 pub use factor::Stack;
 pub use finding::{Direction, Finding, Null, assess, assess_with};
-pub use interval::{Interval, IntervalSource, Spread};
+pub use interval::{Interval, IntervalSource, Jackknife, Spread};
 pub use law::{Family, Law, Laws, Pair};
 pub use laws::laws;
 pub use metric::{Better, Metric, MetricInfo, Metrics, Scores, Snapshot, Update};

@@ -20,9 +20,10 @@ pub struct Sensitivity {
 }
 
 impl Sensitivity {
-    /// Of a power fit; `None` where it has no exponent, or the exponent has no curvature.
+    /// Of a power fit; `None` where it has no exponent, or one that ran to an end of the search
+    /// (no optimum: nothing moves with B), or the exponent has no curvature.
     pub fn new(seen: &Seen, spectrum: &Spectrum, fit: &Fit) -> Option<Self> {
-        let alpha = fit.alpha?;
+        let alpha = fit.alpha.filter(|_| fit.at_end.is_none())?;
         let (d, rank) = (spectrum.values.len(), spectrum.rank);
         let top = *spectrum.values.first()?;
         let g: Vec<f64> = spectrum.values.iter().map(|g| g / top).collect();

@@ -90,8 +90,9 @@ pub(crate) fn judge(evidence: &Evidence<'_>, thresholds: &Thresholds) -> (Verdic
     if let Some(Certificate { kind, margin: Some(margin) }) = certificates.first()
         && *margin > thresholds.certificate
     {
+        let every = if *family == Family::Power { " for every exponent" } else { "" };
         let reason = format!(
-            "{}: {}, misfit at least {margin:.3} for every exponent (threshold {})",
+            "{}: {}, misfit at least {margin:.3}{every} (threshold {})",
             kind.name(),
             kind.statement(),
             thresholds.certificate
@@ -134,33 +135,44 @@ pub(crate) fn judge(evidence: &Evidence<'_>, thresholds: &Thresholds) -> (Verdic
     let d = seen.rotated.nrows();
     if misfit.high <= thresholds.holds {
         if *family == Family::Equal {
-            return (Verdict::Holds, format!("distance {:.2e} <= {}", misfit.high, thresholds.holds));
+            return (Verdict::Holds, format!("{} <= {}", size(fit, misfit.high), thresholds.holds));
         }
         let beyond_chance = d < SMALLEST_FOR_Z || z.is_some_and(|z| z > thresholds.z);
         if misfit.high < clear_of_chance(d) * haar && beyond_chance {
             let z = z.filter(|_| d >= SMALLEST_FOR_Z).map_or(String::new(), |z| format!(", traceless z {z:.1}"));
-            let reason = format!("misfit {:.2e} <= {}, random rotation {haar:.2}{z}", misfit.high, thresholds.holds);
+            let reason =
+                format!("{} <= {}; a random rotation gives {haar:.2}{z}", size(fit, misfit.high), thresholds.holds);
             return (Verdict::Holds, reason);
         }
     }
     if misfit.high <= thresholds.approximate {
         let reason = if misfit.high > thresholds.holds {
-            format!("misfit {:.3} <= {}", misfit.high, thresholds.approximate)
+            format!("{} <= {}", size(fit, misfit.high), thresholds.approximate)
         } else {
             format!(
-                "misfit {:.2e} is small, but no smaller than chance would give (random rotation {haar:.2e})",
-                misfit.high
+                "{} is small, but no smaller than chance would give (a random rotation: {haar:.2e})",
+                size(fit, misfit.high)
             )
         };
         return (Verdict::Approximate, reason);
     }
     if misfit.low > thresholds.approximate {
         let Some(cause) = largest_part(fit) else { return (Verdict::Fails, String::new()) };
-        return (Verdict::Fails, format!("misfit {:.3} > {}, mostly {cause}", misfit.low, thresholds.approximate));
+        return (Verdict::Fails, format!("{} > {}, mostly {cause}", size(fit, misfit.low), thresholds.approximate));
     }
     let reason =
         format!("the misfit's interval [{:.3}, {:.3}] straddles {}", misfit.low, misfit.high, thresholds.approximate);
     (Verdict::Undetermined, reason)
+}
+
+/// The misfit, and the end of its interval that a rule was held against, where that is another number.
+fn size(fit: &Fit, end: f64) -> String {
+    let number = |value: f64| if value < 1e-2 { format!("{value:.2e}") } else { format!("{value:.3}") };
+    if number(end) == number(fit.misfit) {
+        return format!("misfit {}", number(end));
+    }
+    let bound = if end > fit.misfit { "at most" } else { "at least" };
+    format!("misfit {} ({bound} {})", number(fit.misfit), number(end))
 }
 
 /// Whether some eigenvalues among the directions that carry A are clearly distinct.

@@ -31,6 +31,10 @@ use crate::toml_text::{parse_value, plain};
 /// Experiments that are part of the binary: name, text.
 pub const BUILT_IN: [(&str, &str); 1] = [("depth_law", include_str!("../experiments/depth_law.toml"))];
 
+/// Under the table of runs.
+const LEGEND: &str = "\nalpha, 1-cos (at 1/L), misfit, verdict: of layer 0; theory: 1/L for linear networks; imbal.: |D(t)|/|D(0)| of the pair\n\
+    of layers furthest from its law (1 - lr lambda)^(2t); test: loss, or share of errors (%), held out; met: expectations met";
+
 /// Set by Ctrl-C: runs save their state and stop.
 static INTERRUPT: AtomicBool = AtomicBool::new(false);
 
@@ -128,7 +132,7 @@ impl App {
                 self.check(&[PathBuf::from(BUILT_IN[0].0)], None, &options, voice)
             }
             Some(Command::Run(args)) => {
-                let ended = self.experiment(&args.spec, None, &args.options, voice)?;
+                let ended = self.experiment(&args.spec, None, &args.options, voice)?.flatten();
                 if let (Some(ended), false) = (&ended, voice.json) {
                     self.show(ended, voice);
                 }
@@ -181,11 +185,9 @@ impl App {
         let mut code = 0;
         let mut found = false;
         for spec in specs {
-            let Some(ended) = self.experiment(spec, claim, options, voice)? else { continue };
+            let Some(outcome) = self.experiment(spec, claim, options, voice)? else { continue };
             found = true;
-            if options.dry_run {
-                continue;
-            }
+            let Some(ended) = outcome else { continue };
             if voice.json {
                 for checked in &ended.study.expectations {
                     let mut line = json!({ "schema": "nfa.expectation/1", "experiment": ended.study.name });
@@ -209,9 +211,7 @@ impl App {
             }
         }
         match claim {
-            Some(claim) if !found && !options.dry_run => {
-                Err(Error::input(format!("--claim {claim}: none of the files given has this id")))
-            }
+            Some(claim) if !found => Err(Error::input(format!("--claim {claim}: none of the files given has this id"))),
             _ => Ok(code),
         }
     }
@@ -220,22 +220,33 @@ impl App {
     fn show(&self, ended: &Ended, voice: Voice) {
         let width = terminal_width();
         out(crate::report::text(&ended.study, width, colored(voice.color)).trim_end());
+        if !voice.quiet {
+            out(LEGEND);
+        }
         out(&format!("\nreport: {}", ended.folder.join("report.html").display()));
     }
 
-    /// Runs an experiment to its report; `None` where it is not the claim asked for, or only its
-    /// plan was.
-    fn experiment(&self, spec: &Path, claim: Option<&str>, options: &Options, voice: Voice) -> Result<Option<Ended>> {
+    /// Runs an experiment to its report; `None` where it is not the claim asked for, `Some(None)`
+    /// where only its plan was.
+    fn experiment(
+        &self,
+        spec: &Path,
+        claim: Option<&str>,
+        options: &Options,
+        voice: Voice,
+    ) -> Result<Option<Option<Ended>>> {
         let (source, origin, base) = self.read_spec(spec)?;
         let (overrides, grid) = overrides(options)?;
         let experiment = Experiment::parse(source, &origin, &base, &overrides, &grid, &self.registries)?;
         if claim.is_some() && claim != experiment.id.as_deref() {
             return Ok(None);
         }
-        let runs = plan(&experiment, &overrides, &self.registries)?;
+        // What --grid set is the command line's too, when a complaint asks where it came from.
+        let typed: Vec<(String, Value)> = grid.iter().map(|(key, _)| (key.clone(), Value::Boolean(true))).collect();
+        let runs = plan(&experiment, &[overrides.clone(), typed].concat(), &self.registries)?;
         if options.dry_run {
             dry_run(&experiment, &runs, voice);
-            return Ok(None);
+            return Ok(Some(None));
         }
         let folder = self.folder(&options.out, &experiment.name, options.fresh);
         let progress = Progress::new(runs.iter().map(|run| run.config.course.steps()).sum(), voice.quiet);
@@ -245,7 +256,7 @@ impl App {
         let study = folder::read(self.store.as_ref(), &folder, &self.registries)?;
         self.write_report(&folder, &study)?;
         let unhappy = statuses.iter().any(|status| status.outcome != Outcome::Completed);
-        Ok(Some(Ended { folder, study, unhappy }))
+        Ok(Some(Some(Ended { folder, study, unhappy })))
     }
 
     fn read_spec(&self, spec: &Path) -> Result<(String, String, PathBuf)> {
@@ -378,14 +389,19 @@ impl App {
 
     fn ls(&self, folder: &Path, voice: Voice) -> Result<u8> {
         let is_experiment = |folder: &Path| self.store.read(&folder.join("plan.json")).is_ok();
-        let folders = if is_experiment(folder) {
+        let folders: Vec<PathBuf> = if is_experiment(folder) {
             vec![folder.to_path_buf()]
         } else {
             let entries = self
                 .store
                 .list(folder)
                 .map_err(|error| Error::input(format!("{}: {error}; give an experiment's folder", folder.display())))?;
-            entries.into_iter().filter(|entry| is_experiment(entry)).collect()
+            // One level deeper too: `--out out/seeds` leaves out/seeds/<name>.
+            let below = |entry: PathBuf| match is_experiment(&entry) {
+                true => vec![entry],
+                false => self.store.list(&entry).unwrap_or_default().into_iter().filter(|e| is_experiment(e)).collect(),
+            };
+            entries.into_iter().flat_map(below).collect()
         };
         if folders.is_empty() {
             return Err(Error::input(format!("{}: no experiment here (a folder with a plan.json)", folder.display())));

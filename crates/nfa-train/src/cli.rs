@@ -30,7 +30,7 @@ pub enum Command {
     Run(RunArgs),
     /// Run experiments, then hold the records against their [[expect]] blocks
     Check(CheckArgs),
-    /// Measure a network trained elsewhere: from weights and inputs, a capture, or two matrices
+    /// Measure a network trained elsewhere: weights, a capture, or matrices
     Measure(Box<MeasureArgs>),
     /// Rebuild tables, plots and report.html from records alone
     Report {
@@ -44,7 +44,7 @@ pub enum Command {
         #[arg(value_name = "DIR", default_value = "out")]
         folder: PathBuf,
     },
-    /// Say what a kind of model, dataset, loss, solver, law or metric is, and what it takes
+    /// Say what a kind of model, dataset, loss, solver or law takes
     Explain {
         /// Its name, as in `list`
         kind: String,
@@ -131,41 +131,41 @@ pub struct Options {
 #[derive(Clone, Debug, Default, Args)]
 pub struct MeasureArgs {
     /// Weights of an MLP (safetensors, PyTorch's layout); several files are a trajectory
-    #[arg(long, value_name = "FILE", num_args = 1.., group = "source")]
+    #[arg(long, value_name = "FILE", num_args = 1.., group = "source", help_heading = "Network")]
     pub weights: Vec<PathBuf>,
     /// A capture of any network (nfa.capture/1, made by python/nfa_capture.py)
-    #[arg(long, value_name = "FILE", group = "source")]
+    #[arg(long, value_name = "FILE", group = "source", help_heading = "Network")]
     pub capture: Option<PathBuf>,
     /// A layer's W^T W computed elsewhere
-    #[arg(long, value_name = "FILE", requires = "agop", group = "source")]
+    #[arg(long, value_name = "FILE", requires = "agop", group = "source", help_heading = "Network")]
     pub nfm: Option<String>,
     /// The AGOP at the same layer's input
-    #[arg(long, value_name = "FILE", requires = "nfm")]
+    #[arg(long, value_name = "FILE", requires = "nfm", help_heading = "Network")]
     pub agop: Option<String>,
     /// With --nfm: weight matrices from there to the outputs; gives the predicted exponent
-    #[arg(long, value_name = "L", requires = "nfm")]
+    #[arg(long, value_name = "L", requires = "nfm", help_heading = "Network")]
     pub depth: Option<usize>,
     /// Rows to measure on: .npy, .npz:key, .csv[.gz], IDX[.gz], .safetensors:key
-    #[arg(long, value_name = "FILE", requires = "weights")]
+    #[arg(long, value_name = "FILE", requires = "weights", help_heading = "Rows")]
     pub inputs: Option<String>,
     /// Targets of the rows: integers are classes
-    #[arg(long, value_name = "FILE", requires = "inputs")]
+    #[arg(long, value_name = "FILE", requires = "inputs", help_heading = "Rows")]
     pub targets: Option<String>,
     /// Loss to state: mse, half_mse, cross_entropy
-    #[arg(long, value_name = "KIND", requires = "targets")]
+    #[arg(long, value_name = "KIND", requires = "targets", help_heading = "Rows")]
     pub loss: Option<String>,
     /// Between layers, one or one per hidden layer: linear, relu, leaky_relu[:slope], tanh, gelu, silu, sigmoid,
     /// softplus, quadratic
-    #[arg(long, value_name = "NAME,...", value_delimiter = ',', requires = "weights")]
+    #[arg(long, value_name = "NAME,...", value_delimiter = ',', requires = "weights", help_heading = "Network")]
     pub activation: Vec<String>,
     /// The weights' names in the file, in order
-    #[arg(long, value_name = "NAME,...", value_delimiter = ',', requires = "weights")]
+    #[arg(long, value_name = "NAME,...", value_delimiter = ',', requires = "weights", help_heading = "Network")]
     pub layers: Vec<String>,
     /// Weights at initialisation, for the misfit there
-    #[arg(long, value_name = "FILE", requires = "weights")]
+    #[arg(long, value_name = "FILE", requires = "weights", help_heading = "Network")]
     pub init: Option<PathBuf>,
     /// Two --weights files side by side
-    #[arg(long, requires = "weights")]
+    #[arg(long, requires = "weights", help_heading = "Output")]
     pub compare: bool,
     /// More exponents for the details
     #[arg(long, value_name = "A,...", value_delimiter = ',')]
@@ -174,7 +174,7 @@ pub struct MeasureArgs {
     #[arg(long, value_name = "all|0,1", default_value = "all")]
     pub layer: String,
     /// Multiply the inputs
-    #[arg(long, value_name = "F", default_value_t = 1.0)]
+    #[arg(long, value_name = "F", default_value_t = 1.0, help_heading = "Rows")]
     pub scale: f64,
     /// Subtract each output's mean gradient
     #[arg(long, requires = "weights")]
@@ -183,7 +183,7 @@ pub struct MeasureArgs {
     #[arg(long, value_name = "exact|sketch:K", default_value = "exact", requires = "weights")]
     pub estimator: String,
     /// Rows per batch
-    #[arg(long, value_name = "ROWS")]
+    #[arg(long, value_name = "ROWS", help_heading = "Rows")]
     pub batch: Option<usize>,
     /// Where to compute
     #[arg(long, value_name = "D", default_value = "flex")]
@@ -195,10 +195,10 @@ pub struct MeasureArgs {
     #[arg(long, value_name = "verdict.KEY=V")]
     pub set: Vec<String>,
     /// Write NFM and AGOP of every layer (safetensors, f64)
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub save: Option<PathBuf>,
     /// Write the fan
-    #[arg(long, value_name = "FILE.svg")]
+    #[arg(long, value_name = "FILE.svg", help_heading = "Output")]
     pub plot: Option<PathBuf>,
 }
 
@@ -216,16 +216,16 @@ pub enum MeasureDtype {
 #[derive(Clone, Copy, Debug, Default, Args)]
 pub struct Voice {
     /// One JSON object per line on stdout
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = "Presentation")]
     pub json: bool,
     /// Results and errors only
-    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    #[arg(short, long, global = true, conflicts_with = "verbose", help_heading = "Presentation")]
     pub quiet: bool,
     /// Say more
-    #[arg(short, long, global = true)]
+    #[arg(short, long, global = true, help_heading = "Presentation")]
     pub verbose: bool,
     /// When to colour
-    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto", help_heading = "Presentation")]
     pub color: Color,
 }
 

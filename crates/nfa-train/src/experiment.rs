@@ -25,8 +25,7 @@ pub struct Experiment {
     pub reference: Option<String>,
     /// The file's text.
     pub source: String,
-    /// The text to read records back with: the file's, unless the command line changed more than
-    /// run keys (a name, an expectation).
+    /// The text that reproduces these runs: the file's, unless the command line changed something.
     pub as_run: String,
     /// Where it was read, for messages.
     pub origin: String,
@@ -84,7 +83,11 @@ impl Experiment {
         let mut experiment = Experiment::from_table(&table, source.clone(), origin, base)
             .map_err(|error| locate(error, &source, origin, overrides))?;
         experiment.grid.extend(grid.iter().cloned());
-        if overrides.iter().any(|(key, _)| TOP_KEYS.contains(&key.split('.').next().unwrap_or(key))) {
+        if !overrides.is_empty() || !grid.is_empty() {
+            let axes = table.entry("grid").or_insert_with(|| Value::Table(Table::new()));
+            if let Value::Table(axes) = axes {
+                axes.extend(grid.iter().map(|(key, values)| (key.clone(), Value::Array(values.clone()))));
+            }
             experiment.as_run = toml::to_string(&table).unwrap_or_default();
         }
         // A typo must be refused before anything starts, in every arm.

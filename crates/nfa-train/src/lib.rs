@@ -12,7 +12,7 @@
 //! use nfa_train::App;
 //! fn main() -> std::process::ExitCode {
 //!     nfa_train::allocator::keep_pages();
-//!     App::standard().laws(|laws| laws).main()
+//!     App::standard().laws(|laws| laws.with(nfa_metrics::laws::nfa::LAW)).main() // your own LAW here
 //! }
 //! ```
 //!

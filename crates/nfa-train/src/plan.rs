@@ -87,11 +87,13 @@ fn planned(
             .map_err(|error| locate(error, &experiment.source, &experiment.origin, overrides))?;
     }
     let config = Resolved::new(&table, registries, &experiment.base).map_err(|mut error| {
-        error.path = arm_path(arm, &error.path);
+        let path = arm_path(arm, &error.path);
+        let armed = path != error.path;
+        error.path = path;
         let error = locate(error, &experiment.source, &experiment.origin, overrides);
         match &arm.name {
-            Some(name) => error.context(format!("arm `{name}`")),
-            None => error,
+            Some(name) if armed => error.context(format!("arm `{name}`")),
+            _ => error,
         }
     })?;
     let mut keys = Vec::new();

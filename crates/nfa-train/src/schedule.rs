@@ -3,13 +3,34 @@
 use serde::{Deserialize, Serialize};
 
 /// A learning rate: constant, or by pieces `[[from step, value], ...]`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(untagged)]
 pub enum Rate {
     /// The same at every step.
     Constant(f64),
     /// The last piece that has begun; the first begins at step 0.
     Pieces(Vec<(f64, f64)>),
+}
+
+impl<'de> Deserialize<'de> for Rate {
+    // By hand: serde's untagged enums answer a word with "did not match any variant".
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        use serde::de::Error;
+        let value = toml::Value::deserialize(deserializer)?;
+        if let Some(number) = crate::toml_text::number(&value) {
+            return Ok(Rate::Constant(number));
+        }
+        let shown = value.to_string();
+        let wrong = || D::Error::custom(format!("must be a number, or pieces [[from step, value], ...], not {shown}"));
+        let pieces: Option<Vec<(f64, f64)>> = value.as_array().and_then(|pieces| {
+            let piece = |piece: &toml::Value| match piece.as_array()?.as_slice() {
+                [from, value] => Some((crate::toml_text::number(from)?, crate::toml_text::number(value)?)),
+                _ => None,
+            };
+            pieces.iter().map(piece).collect()
+        });
+        pieces.map(Rate::Pieces).ok_or_else(wrong)
+    }
 }
 
 impl Rate {

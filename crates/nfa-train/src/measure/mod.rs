@@ -3,13 +3,14 @@
 use std::path::Path;
 
 use burn::tensor::{Device, Tensor, TensorData};
-use nfa_metrics::interval::{half_width, t_quantile};
+use nfa_metrics::interval::FEWEST_BLOCKS;
 use nfa_metrics::metrics::imbalance::norms;
+use nfa_metrics::misfit::Seen;
 use nfa_metrics::{
-    AgopOptions, Capture, CapturedSite, Details, Family, Finding, IntervalSource, Law, Laws, Mat, Observation, Pair,
+    AgopOptions, Capture, CapturedSite, Details, Family, Finding, Fit, Jackknife, Law, Laws, Mat, Observation, Pair,
     Psd, Sensitivity, Spread, Thresholds, assess, assess_with, contributions, observe_network,
 };
-use nfa_models::{Activation, AnyNetwork, Mlp};
+use nfa_models::{Activation, AnyNetwork, Mlp, Stream};
 
 use crate::data::Split;
 use crate::device::Dtype;
@@ -308,7 +309,11 @@ fn named(mut observation: Observation, weights: &Weights) -> Observation {
     observation
 }
 
-/// The infinitesimal jackknife: each input's influence on exponent and misfit, from one more sweep.
+/// Blocks that the intervals' centres are made of, over inputs.
+const BLOCKS: usize = 16;
+
+/// The infinitesimal jackknife: each input's influence on exponent and misfit, from one more sweep;
+/// and their bias from leaving out blocks of inputs, from another.
 fn over_inputs(
     network: &dyn AnyNetwork,
     x: &Tensor<2>,
@@ -316,13 +321,43 @@ fn over_inputs(
     pair: &Pair,
     options: &AgopOptions,
 ) -> Option<Spread> {
+    let n = x.dims()[0];
+    if n < FEWEST_BLOCKS {
+        return None;
+    }
     let spectrum = pair.b.spectrum()?;
-    let seen = nfa_metrics::misfit::Seen::new(&pair.a, spectrum);
-    let fit = nfa_metrics::Fit::new(&seen, Family::Power)?;
+    let seen = Seen::new(&pair.a, spectrum);
+    let fit = Fit::new(&seen, Family::Power)?;
     let sensitivity = Sensitivity::new(&seen, spectrum, &fit)?;
     let each = contributions(network, x, None, layer, &[&sensitivity.alpha, &sensitivity.misfit], options);
-    let alpha = half_width(&each[0]);
-    Some(Spread { source: IntervalSource::Inputs, alpha, misfit: half_width(&each[1]) })
+    // Drawn, as the order of a file may follow its classes.
+    let order = Stream::root(0).fork("measure.blocks").permutation(n);
+    let blocks = BLOCKS.min(n);
+    let options = AgopOptions { layers: Some(vec![layer]), ..options.clone() };
+    let mut sums = Vec::with_capacity(blocks);
+    let mut counts = Vec::with_capacity(blocks);
+    for b in 0..blocks {
+        let rows: Vec<i64> = order[b * n / blocks..(b + 1) * n / blocks].iter().map(|&row| row as i64).collect();
+        let count = rows.len();
+        let rows = Tensor::<1, burn::tensor::Int>::from_data(TensorData::new(rows, [count]), &x.device());
+        let observation = observe_network(network, &x.clone().select(0, rows), None, &options);
+        sums.push(observation.layers[layer].agop.as_ref()?.matrix() * count as f64);
+        counts.push(count as f64);
+    }
+    // The whole once more, as the others: differences between them are multiplied by the blocks.
+    let without = |skip: Option<usize>| {
+        let kept = || (0..blocks).filter(|&b| Some(b) != skip);
+        let mut sum = Mat::zeros(pair.b.dim(), pair.b.dim());
+        kept().for_each(|b| sum += &sums[b]);
+        let b = Psd::gram_of(sum * (1.0 / kept().map(|b| counts[b]).sum::<f64>()), spectrum.eps);
+        power_fit(&pair.a, &b)
+    };
+    let others = (0..blocks).map(|b| without(Some(b))).collect::<Option<Vec<Fit>>>()?;
+    Jackknife::new(&without(None)?, &others, &counts)?.over_inputs(&each[0], &each[1])
+}
+
+fn power_fit(a: &Psd, b: &Psd) -> Option<Fit> {
+    Fit::new(&Seen::new(a, b.spectrum()?), Family::Power)
 }
 
 fn task(
@@ -381,7 +416,7 @@ pub fn from_capture(laws: &Laws, capture: &Capture, title: &str, settings: &Sett
                 let _ = law;
                 None
             };
-            let spread = |law: &Law, _: &Pair| (law.name == "nfa").then(|| over_blocks(site, law, settings)).flatten();
+            let spread = |law: &Law, _: &Pair| (law.name == "nfa").then(|| over_blocks(site)).flatten();
             // Neighbours in a capture are no neighbours in the network: only laws of one layer apply.
             let alone = Observation { layers: vec![observation.layers[layer].clone()], linear: false };
             let laws = measure_layer(laws, &alone, 0, settings, &at_start, &spread);
@@ -404,30 +439,16 @@ pub fn from_capture(laws: &Laws, capture: &Capture, title: &str, settings: &Sett
     })
 }
 
-/// Fewer blocks than this give no interval.
-const FEWEST_BLOCKS: usize = 8;
-
 /// The block jackknife: everything again without each block.
-fn over_blocks(site: &CapturedSite, law: &Law, settings: &Settings) -> Option<Spread> {
-    let blocks = site.blocks.len();
-    if blocks < FEWEST_BLOCKS {
+fn over_blocks(site: &CapturedSite) -> Option<Spread> {
+    let nfm = Psd::nfm(&site.weight);
+    let fit = |without: Option<usize>| power_fit(&nfm, &site.agop(without));
+    let count = site.blocks.len();
+    if count < FEWEST_BLOCKS {
         return None;
     }
-    let mut alphas = Vec::with_capacity(blocks);
-    let mut misfits = Vec::with_capacity(blocks);
-    for b in 0..blocks {
-        let pair = Pair::new(Psd::nfm(&site.weight), site.agop(Some(b)));
-        let finding = assess(&pair, law.family, None, &settings.thresholds);
-        alphas.push(finding.alpha?);
-        misfits.push(finding.misfit?);
-    }
-    let half = |values: &[f64]| {
-        let n = values.len() as f64;
-        let mean = values.iter().sum::<f64>() / n;
-        let variance = (n - 1.0) / n * values.iter().map(|v| (v - mean).powi(2)).sum::<f64>();
-        t_quantile(n - 1.0) * variance.sqrt()
-    };
-    Some(Spread { source: IntervalSource::Inputs, alpha: half(&alphas), misfit: half(&misfits) })
+    let others = (0..count).map(|b| fit(Some(b))).collect::<Option<Vec<Fit>>>()?;
+    Jackknife::new(&fit(None)?, &others, &site.counts)?.over_blocks()
 }
 
 /// Two matrices computed elsewhere.

@@ -12,8 +12,11 @@ pub fn text(measurement: &Measurement, color: bool) -> String {
     for layer in &measurement.layers {
         let shape = layer.d_out.map_or(String::new(), |out| format!(" {out}x{}", layer.d_in));
         for (name, found) in &layer.laws {
+            let fixed = *name != "nfa" && found.alpha_interval.is_none() && found.alpha == Some(1.0);
             let alpha = match (found.alpha, found.alpha_interval) {
                 (None, _) => "-".to_string(),
+                _ if fixed => "-".to_string(),
+                (Some(alpha), _) if alpha <= nfa_metrics::misfit::ALPHA_RANGE[0] => "-> 0".to_string(),
                 (Some(alpha), Some(interval)) if interval.width() > 0.0 => {
                     format!("{alpha:.3} [{:.3}, {:.3}]", interval.low, interval.high)
                 }
@@ -38,7 +41,14 @@ pub fn text(measurement: &Measurement, color: bool) -> String {
                 number(found.null.init),
                 found.verdict.name().to_string(),
             ];
-            rows.push((cells, found.verdict, found.reason.clone()));
+            // Behind the last layer the AGOP is its own W^T W.
+            let last = *name == "nfa" && layer.depth_from_here == Some(1);
+            let reason = if last {
+                "by definition: behind the last layer the AGOP is W^T W".into()
+            } else {
+                found.reason.clone()
+            };
+            rows.push((cells, found.verdict, reason));
         }
     }
     let widths: Vec<usize> = (0..head.len())
@@ -71,8 +81,12 @@ pub fn text(measurement: &Measurement, color: bool) -> String {
         text.push_str(&line(cells, &paint));
         text.push_str(&format!("  {reason}\n"));
     }
+    text.push_str(LEGEND);
     text
 }
+
+const LEGEND: &str = "A is the law's left matrix (nfa, balance: W^T W), B its right one (nfa: the AGOP; balance: W W^T of the layer before). misfit^2 = directions^2 + order^2 + shape^2;\n\
+    random: what a random rotation of A would have; theory: = agrees, ! does not; more with --json\n";
 
 fn headline(measurement: &Measurement) -> String {
     let mut text = measurement.title.clone();

@@ -15,10 +15,10 @@ use maud::{Markup, html};
 const RADIUS: f64 = 11.0;
 /// Directions with less than this share of |A|, in disc and ring, are not drawn.
 const VISIBLE: f64 = 0.02;
-/// The x axis reaches at least to directions of this share.
-const LARGE: f64 = 0.05;
-/// The axes reach no further down than this.
-const FLOOR: f64 = 1e-4;
+/// The x axis reaches to every direction that is drawn, but no further down than this.
+const X_FLOOR: f64 = 1e-9;
+/// The y axis reaches no further down than this.
+const Y_FLOOR: f64 = 1e-4;
 /// Width of the strip at the left edge, for directions with g = 0.
 const GUTTER: f64 = 46.0;
 /// Between the strip and the ends of the rays, for their labels.
@@ -69,12 +69,11 @@ pub(crate) fn discs(directions: &[Direction], law: &str, layer: usize) -> Vec<Di
 
 /// The domain of both axes over everything that is drawn: (x from, y from, y to); x ends at 1.
 fn domain(discs: &[Disc]) -> (f64, f64, f64) {
-    let seen = || discs.iter().filter(|disc| disc.share >= VISIBLE && disc.y > 0.0);
-    let large = seen().filter(|disc| disc.share >= LARGE);
-    let x = large.filter_map(|disc| disc.x).fold(0.3, f64::min);
+    let seen = || discs.iter().filter(|disc| visible(disc));
+    let x = seen().filter_map(|disc| disc.x).fold(0.3, f64::min);
     let y = seen().map(|disc| disc.y).fold(0.3, f64::min);
     let top = seen().map(|disc| disc.y).fold(1.0, f64::max);
-    (round_down(x.max(FLOOR)), round_down(y.max(FLOOR)), top)
+    (round_down(x.max(X_FLOOR)), round_down(y.max(Y_FLOOR)), top)
 }
 
 /// The fan of one layer, a panel a group of networks; `None` where no directions were recorded.
@@ -146,8 +145,8 @@ fn reading(zero: bool, choice: &str) -> String {
         .to_string();
     if zero {
         text.push_str(
-            " Discs in the strip at the left edge have weight but (almost) no effect on the output: no \
-             power can repair those.",
+            " Discs in the strip at the left edge have weight but no effect on the output: no power can \
+             repair those.",
         );
     }
     if !choice.is_empty() {
@@ -324,7 +323,7 @@ fn axes(frame: &Frame, domain: (f64, f64, f64), law: &str) -> Markup {
         (line((left, bottom), (right, bottom), "axis"))
         (line((left, top), (left, bottom), "axis"))
         (line((inner, top), (inner, bottom), "grid"))
-        (label((left + GUTTER / 2.0, bottom + 17.0), "num mid", if domain.0 > FLOOR { "0" } else { "≈ 0" }))
+        (label((left + GUTTER / 2.0, bottom + 17.0), "num mid", if domain.0 > X_FLOOR { "0" } else { "< 10⁻⁹" }))
         (label((right, bottom + 33.0), "name end", names.0))
         (label((0.0, top - 9.0), "name", names.1))
     }

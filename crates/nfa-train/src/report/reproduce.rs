@@ -35,14 +35,14 @@ pub(crate) fn html(study: &Study) -> Markup {
     }
 }
 
-/// What to type.
+/// What to type in this folder; results go beside the ones here.
 fn commands(study: &Study) -> String {
     let check = study.id.as_ref().map_or_else(
-        || "nfa-train check experiment.toml".to_string(),
-        |id| format!("nfa-train check experiment.toml --claim {id}"),
+        || "nfa-train check experiment.toml --out again".to_string(),
+        |id| format!("nfa-train check experiment.toml --claim {id} --out again"),
     );
     let one = study.runs.first().map_or(String::new(), |run| {
-        format!("\n# one run, every default spelled out\nnfa-train run runs/{}/config.toml\n", run.id)
+        format!("\n# one run, every default spelled out\nnfa-train run runs/{}/config.toml --out again\n", run.id)
     });
     format!(
         "# all runs, held against the expectations\n{check}\n{one}\n# this page again, from the records alone\nnfa-train report ."

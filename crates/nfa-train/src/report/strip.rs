@@ -269,7 +269,8 @@ fn ratio(tracks: &[Track<'_>], clock: Clock) -> Option<Drawing> {
         (frame.draw(clock_name(clock), ""))
         @for line in &shown { (polyline(&pixels(line, &frame), "ray mine")) }
         @if let Some((x, y)) = shown.first().and_then(|line| part_way(line)) {
-            (label((frame.x.at(*x) + 10.0, frame.y.at(*y) - 6.0), "raylabel mine", name))
+            // A line of one point lies at the right edge; the name must not run out of the picture.
+            (label(((frame.x.at(*x) + 10.0).min(EDGE.2 - 7.0 * name.chars().count() as f64), frame.y.at(*y) - 6.0), "raylabel mine", name))
         }
         (marks(tracks, &series, &frame, true))
     };

@@ -295,7 +295,12 @@ fn line(study: &Study, run: &StudyRun, law: &str, names: &[String]) -> Line {
     let number = |quantity: &str| facts::measured(run, law, quantity, 0);
     let plain = |value: Option<f64>, digits| value.map_or("-".to_string(), |v| ascii(v, digits));
     let decimals = |value: Option<f64>| value.map_or("-".to_string(), |v| format!("{v:.4}"));
-    cells.push(decimals(number("alpha")));
+    // The lower end of the search is no measurement of an exponent.
+    let lowest = nfa_metrics::misfit::ALPHA_RANGE[0];
+    cells.push(match number("alpha") {
+        Some(alpha) if alpha <= lowest => "-> 0".to_string(),
+        alpha => decimals(alpha),
+    });
     cells.push(decimals(number("predicted")));
     cells.push(plain(number("one_minus_cosine"), 2));
     let imbalance = facts::imbalance(run);
