@@ -64,7 +64,7 @@ impl Population {
         let decades = 0.8 + 1.2 * draws.uniform();
         let exponent = [0.25, 1.0 / 3.0, 0.5, 1.0][draws.below(4) as usize];
         let wanted = 0.05 + 0.15 * draws.uniform();
-        let tail = if index % 2 == 0 { 0.0 } else { 0.5 };
+        let tail = if index.is_multiple_of(2) { 0.0 } else { 0.5 };
         let roots: Vec<f64> = geometric(1.0, 10f64.powf(-decades), d).iter().map(|g| g.sqrt()).collect();
         let q = orthonormal_columns(d, d, &stream.fork("frame"));
         let frame = Mat::from_fn(d, d, |i, j| q.data[i * d + j]);
@@ -282,23 +282,23 @@ fn degenerate_fits_have_no_interval_or_an_honest_one() {
     assert!(spread.is_none() && finding.alpha_interval.is_none());
     assert_eq!(finding.verdict, Verdict::Undetermined, "{}", finding.reason);
     // A falls much faster than any power in the search: no optimum, no interval.
-    let two = |i: usize| if i % 2 == 0 { [wave(i), 0.0] } else { [0.0, 0.7 * wave(i)] };
+    let two = |i: usize| if i.is_multiple_of(2) { [wave(i), 0.0] } else { [0.0, 0.7 * wave(i)] };
     let (spread, finding) = degenerate([1.0, 1e-4], two, 8);
     assert_eq!(finding.alpha, Some(ALPHA_RANGE[1]));
     assert!(spread.is_none() && finding.alpha_interval.is_none());
     assert_eq!(finding.verdict, Verdict::Undetermined, "{}", finding.reason);
     // Nearly flat, so that the samples do not tell an exponent: wide, and said to be.
-    let flat = |i: usize| if i % 2 == 0 { [wave(i), 0.0] } else { [0.0, 0.8 * wave(i)] };
+    let flat = |i: usize| if i.is_multiple_of(2) { [wave(i), 0.0] } else { [0.0, 0.8 * wave(i)] };
     let (spread, finding) = degenerate([1.0, 0.7], flat, 16);
     let interval = spread.expect("the fits are there").alpha;
     assert!(interval.width() > 0.5 * finding.alpha.unwrap(), "{interval:?}");
     assert_eq!(finding.verdict, Verdict::Undetermined, "{}", finding.reason);
     // Too few blocks.
-    let clear = |i: usize| if i % 2 == 0 { [wave(i), 0.0] } else { [0.0, 0.3 * wave(i)] };
+    let clear = |i: usize| if i.is_multiple_of(2) { [wave(i), 0.0] } else { [0.0, 0.3 * wave(i)] };
     let (spread, _) = degenerate([1.0, 0.3], clear, FEWEST_BLOCKS - 2);
     assert!(spread.is_none());
     // The same Jacobian everywhere (a linear network): nothing varies, whatever is drawn.
-    let (spread, finding) = degenerate([1.0, 0.3], |i| if i % 2 == 0 { [1.0, 0.0] } else { [0.0, 0.3] }, 8);
+    let (spread, finding) = degenerate([1.0, 0.3], |i| if i.is_multiple_of(2) { [1.0, 0.0] } else { [0.0, 0.3] }, 8);
     assert_eq!(spread.expect("the fits are there").alpha.width(), 0.0);
     assert!(finding.alpha_interval.is_some());
 }

@@ -19,7 +19,7 @@ fn commands(markdown: &str) -> Vec<String> {
     let (mut found, mut inside, mut line) = (Vec::new(), None, String::new());
     for text in markdown.lines().map(str::trim) {
         if let Some(language) = text.strip_prefix("```") {
-            inside = inside.is_none().then(|| matches!(language, "sh" | "bash" | "console"));
+            inside = if inside.is_none() { Some(matches!(language, "sh" | "bash" | "console")) } else { None };
             continue;
         }
         if inside != Some(true) {

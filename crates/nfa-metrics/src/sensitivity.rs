@@ -1,7 +1,7 @@
 //! How the exponent and the misfit answer to a small change of B: the infinitesimal jackknife.
 //!
-//! α maximises F(α, B) = log <A, B^α> - ½ log |B^α|², so dα = -(∂²F/∂α∂B)[dB] / (∂²F/∂α²), and at the
-//! optimum dδ = -(cos²/δ) (∂F/∂B)[dB] (δ² = 1 - cos²). Derivatives of functions of B are divided
+//! α maximises F(α, B) = log <A, B^α> - ½ log |B^α|², so dα = -(∂²F/∂α∂B)⟨dB⟩ / (∂²F/∂α²), and at the
+//! optimum dδ = -(cos²/δ) (∂F/∂B)⟨dB⟩ (δ² = 1 - cos²). Derivatives of functions of B are divided
 //! differences in its eigenbasis (Daleckii and Krein). For B = mean of B_i the variance of either is
 //! that of tr(Γ B_i) over the samples, with Γ the gradient given here.
 

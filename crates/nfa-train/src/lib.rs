@@ -26,7 +26,7 @@
 //! | [`run`], [`probe`], [`checkpoint`], [`outcome`] | the loop, what it measures, saves, ends in |
 //! | [`record`], [`folder`], [`study`], [`expect`], [`report`] | rows; a folder read back; claims; pictures |
 //! | [`store`] | the only door to the file system |
-//! | [`measure`], [`array`] | networks trained elsewhere; the files that arrays come in |
+//! | [`measure`], [`mod@array`] | networks trained elsewhere; the files that arrays come in |
 //! | [`device`] | from a name to a Burn device |
 //! | [`app`], [`cli`], [`explain`] | the command line |
 

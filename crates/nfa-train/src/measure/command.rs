@@ -6,7 +6,7 @@ use nfa_metrics::{AgopOptions, Capture, Laws, Mat, Path as Way, Thresholds};
 use nfa_models::spec::{Registry, read};
 use nfa_models::{Activation, SpecError};
 
-use super::{Measurement, Rows, Settings, Targets, Weights, from_capture, from_matrices, from_weights, title_of};
+use super::{Job, Measurement, Rows, Settings, Targets, Weights, from_capture, from_matrices, from_weights, title_of};
 use crate::array::{self, Array};
 use crate::cli::{MeasureArgs, MeasureDtype};
 use crate::device::Dtype;
@@ -208,8 +208,7 @@ impl Call<'_> {
                     init.as_ref(),
                     &activations,
                     &rows,
-                    targets.as_ref(),
-                    loss.as_deref(),
+                    targets.as_ref().map(|targets| Job { targets, loss: loss.as_deref() }).as_ref(),
                     settings,
                 )
             })

@@ -147,6 +147,15 @@ pub struct Targets {
     pub classes: bool,
 }
 
+/// What a network is for.
+#[derive(Clone, Copy)]
+pub struct Job<'a> {
+    /// Targets of the rows.
+    pub targets: &'a Targets,
+    /// The loss to state.
+    pub loss: Option<&'a dyn Loss>,
+}
+
 /// The parts of a measurement that every source shares.
 fn measure_layer(
     laws: &Laws,
@@ -210,8 +219,7 @@ pub fn from_weights(
     init: Option<&Weights>,
     activations: &[Activation],
     rows: &Rows,
-    targets: Option<&Targets>,
-    loss: Option<&dyn Loss>,
+    job: Option<&Job<'_>>,
     settings: &Settings,
 ) -> Result<Measurement> {
     let device = crate::device::open(&settings.device, settings.dtype)?;
@@ -254,9 +262,9 @@ pub fn from_weights(
             layer_of(&observation, layer, laws, settings)
         })
         .collect();
-    let task = match targets {
+    let task = match job {
         None => Task::default(),
-        Some(targets) => task(&network, x, rows, targets, loss, settings.dtype, &device)?,
+        Some(job) => task(&network, x, rows, job, settings.dtype, &device)?,
     };
     Ok(Measurement {
         title: weights.title.clone(),
@@ -364,8 +372,7 @@ fn task(
     network: &Mlp,
     x: Tensor<2>,
     rows: &Rows,
-    targets: &Targets,
-    loss: Option<&dyn Loss>,
+    &Job { targets, loss }: &Job<'_>,
     dtype: Dtype,
     device: &Device,
 ) -> Result<Task> {

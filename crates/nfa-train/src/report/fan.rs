@@ -291,6 +291,9 @@ fn summary(panel: &Panel<'_>, law: &str, layer: usize) -> String {
     if outcome.off.is_empty() {
         return misfit;
     }
+    if outcome.on_ray == 0 {
+        return format!("0 of {} on their ray; {misfit}", outcome.predicted);
+    }
     let exponent = if layer == 0 { "1/L" } else { "theory" };
     let off = sig(outcome.off.iter().copied().fold(0.0, f64::max), 1);
     format!("{} of {} on their ray; |α \u{2212} {exponent}| at most {off}", outcome.on_ray, outcome.predicted)
@@ -417,9 +420,17 @@ fn legend(network: &Network<'_>, law: &str, layer: usize, row: usize) -> Markup 
     html! {
         circle cx=(px(EDGE.0 - 32.0)) cy=(px(y - 4.0)) r="5" class={"disc f" (network.hue)} {}
         (label((EDGE.0 - 22.0, y), "key strong", &clip(&network.label, 12)))
-        (label((104.0, y), "key", &format!("α = {}", fixed(number("alpha"), 3))))
+        (label((104.0, y), "key", &exponent(number("alpha"))))
         (label((174.0, y), "key", &format!("misfit {}", maybe(number("misfit")))))
         (label((EDGE.2, y), "key end", verdict))
+    }
+}
+
+/// α, or that there is none: the lower end of the search is no measurement.
+fn exponent(alpha: Option<f64>) -> String {
+    match alpha {
+        Some(alpha) if alpha <= nfa_metrics::misfit::ALPHA_RANGE[0] => "α → 0".to_string(),
+        alpha => format!("α = {}", fixed(alpha, 3)),
     }
 }
 
