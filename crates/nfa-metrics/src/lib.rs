@@ -32,7 +32,7 @@
 //! | [`factor`] | stacked Jacobians compressed on the fly to a triangle |
 //! | `jacobian`, `agop`, `tap` | Jacobians and AGOP of any model through Burn (feature `burn`) |
 //!
-//! Without the default feature `burn` this crate depends on `faer`, `serde` and `thiserror` alone.
+//! Without the default feature `burn` this crate depends on `faer`, `safetensors` and `serde` alone.
 //!
 //! # Not here
 //!
