@@ -150,7 +150,7 @@ impl Capture {
                 depth_from_here: None,
             })
             .collect();
-        Observation { layers, linear: false }
+        Observation { layers, linear: false, eps: self.sites.iter().map(|site| site.eps).fold(f64::EPSILON, f64::max) }
     }
 }
 

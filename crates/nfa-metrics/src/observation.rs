@@ -4,12 +4,14 @@ use crate::Mat;
 use crate::psd::Psd;
 
 /// Weights and AGOPs of a network's layers.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Observation {
     /// From the input on.
     pub layers: Vec<Layer>,
     /// Whether the network is linear in its input: then theory predicts every layer's exponent.
     pub linear: bool,
+    /// The machine epsilon of what the network computes in.
+    pub eps: f64,
 }
 
 /// One layer as it was observed.

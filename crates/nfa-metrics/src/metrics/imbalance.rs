@@ -47,7 +47,7 @@ fn measure(at: &Snapshot<'_>) -> Vec<Value> {
     for (l, norm) in now.iter().enumerate() {
         // A balanced start has |D(0)| = rounding, and a ratio to rounding means nothing.
         let d = at.observation.layers[l].weight.nrows();
-        let base = start.get(l).copied().filter(|&base| base > crate::tolerance::rounding(d) * scale);
+        let base = start.get(l).copied().filter(|&base| base > crate::tolerance::pool(d, at.observation.eps) * scale);
         values.push((format!("imbalance_ratio.layer{l}"), base.map(|base| norm / base)));
     }
     values

@@ -425,7 +425,7 @@ pub fn from_capture(laws: &Laws, capture: &Capture, title: &str, settings: &Sett
             };
             let spread = |law: &Law, _: &Pair| (law.name == "nfa").then(|| over_blocks(site)).flatten();
             // Neighbours in a capture are no neighbours in the network: only laws of one layer apply.
-            let alone = Observation { layers: vec![observation.layers[layer].clone()], linear: false };
+            let alone = Observation { layers: vec![observation.layers[layer].clone()], ..observation.clone() };
             let laws = measure_layer(laws, &alone, 0, settings, &at_start, &spread);
             let mut measured = layer_of(&alone, 0, laws, settings);
             measured.layer = layer;

@@ -108,7 +108,7 @@ tbody th { font-weight: 400; }
 .runs thead th:first-child { z-index: 3; }
 .right { text-align: right; }
 .strong { font-weight: 650; }
-.theory, .null, .why, td small { color: var(--soft); } td.why { white-space: normal; min-width: 16rem; } #checks td, #checks th { white-space: normal; } #checks code { overflow-wrap: anywhere; }
+.theory, .null, .why, td small { color: var(--soft); } @media screen { td.why { white-space: normal; min-width: 9.5rem; font-size: .7rem; line-height: 1.3; } #runs table { font-size: .75rem; } #runs th, #runs td { padding-inline: .28rem; } } #checks td, #checks th { white-space: normal; } #checks code { overflow-wrap: anywhere; }
 td small { font-size: .9em; }
 .group th { padding-top: 1.1rem; font-weight: 650; font-size: .875rem; border-bottom-color: var(--rule); }
 .group span { position: sticky; left: .2rem; }

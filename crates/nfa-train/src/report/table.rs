@@ -155,7 +155,7 @@ fn row(run: &StudyRun, law: &str, layer: usize, shape: &Shape) -> Markup {
             @if shape.keys.is_empty() { th scope="row" { (run.id) } }
             @for key in &shape.keys { th.right scope="row" { (setting(run, key)) } }
             @if shape.layer { td.right { (layer) } }
-            td.right.strong { (fixed(number("alpha"), 4)) }
+            td.right.strong { (alpha(number("alpha"))) }
             td.right.theory { (fixed(number("predicted"), 4)) }
             td { (verdict(run, law, layer)) }
             td.right.strong { (maybe(number("misfit"))) }
@@ -280,6 +280,14 @@ pub fn text(study: &Study, width: usize, color: bool) -> String {
     }
     out.push_str(&total(study, color));
     out
+}
+
+/// α, or that there is none: the lower end of the search is no measurement.
+fn alpha(value: Option<f64>) -> String {
+    match value {
+        Some(alpha) if alpha <= nfa_metrics::misfit::ALPHA_RANGE[0] => "→ 0".to_string(),
+        value => fixed(value, 4),
+    }
 }
 
 /// The keys that the terminal shows, or the run's id.
