@@ -418,11 +418,8 @@ pub fn from_capture(laws: &Laws, capture: &Capture, title: &str, settings: &Sett
         .filter(|&layer| settings.wants(layer))
         .map(|layer| {
             let site = &capture.sites[layer];
-            let at_start = |law: &Law, _: usize| {
-                // K at initialisation is not in the file, so only laws of weights alone have a start.
-                let _ = law;
-                None
-            };
+            // K at initialisation is not in the file, so no law has a start to compare with.
+            let at_start = |_: &Law, _: usize| None;
             let spread = |law: &Law, _: &Pair| (law.name == "nfa").then(|| over_blocks(site)).flatten();
             // Neighbours in a capture are no neighbours in the network: only laws of one layer apply.
             let alone = Observation { layers: vec![observation.layers[layer].clone()], ..observation.clone() };
