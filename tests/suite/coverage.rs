@@ -43,7 +43,7 @@ fn normal(stream: &Stream, rows: usize, cols: usize) -> Mat {
 }
 
 fn power_fit(a: &Psd, b: &Psd) -> Option<Fit> {
-    Fit::new(&Seen::new(a, b.spectrum()?), Family::Power)
+    Fit::new(&Seen::new(a, b)?, Family::Power)
 }
 
 struct Population {
@@ -99,9 +99,8 @@ impl Population {
         let over_inputs = || {
             let total = sum(&self.table, picked.iter().copied());
             let b = Psd::gram(full(self.d, &total, n));
-            let spectrum = b.spectrum()?;
-            let seen = Seen::new(&self.a, spectrum);
-            let sensitivity = Sensitivity::new(&seen, spectrum, &Fit::new(&seen, Family::Power)?)?;
+            let seen = Seen::new(&self.a, &b)?;
+            let sensitivity = Sensitivity::new(&seen, &Fit::new(&seen, Family::Power)?)?;
             let contributions = |functional: &Mat| -> Vec<f64> {
                 let twice = |(i, j)| if i == j { functional[(i, j)] } else { 2.0 * functional[(i, j)] };
                 let weights: Vec<f64> = triangle(self.d).map(twice).collect();
@@ -266,7 +265,7 @@ fn degenerate(a: [f64; 2], row: impl Fn(usize) -> [f64; 2], blocks: usize) -> (O
     };
     let spread = spread();
     let pair = Pair::new(a, gram(None));
-    let finding = assess_with(&pair, Family::Power, None, &Thresholds::default(), &|_, _, _| spread);
+    let finding = assess_with(&pair, Family::Power, None, &Thresholds::default(), spread);
     if spread.is_none() {
         assert_eq!(finding.reason, assess(&pair, Family::Power, None, &Thresholds::default()).reason);
     }

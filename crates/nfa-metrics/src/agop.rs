@@ -12,7 +12,9 @@
 //! In `f64` the rows are kept as a factor ([`Stack`]) as long as that is affordable, so that
 //! small eigenvalues, and with them powers, keep their digits.
 
+use std::borrow::Cow;
 use std::ops::Range;
+use std::sync::Arc;
 
 use burn::tensor::{DType, Tensor, TensorData};
 use nfa_models::{AnyNetwork, Chain, Site, Stream};
@@ -21,7 +23,7 @@ use crate::Mat;
 use crate::factor::Stack;
 use crate::jacobian::{beside, epsilon, jacobian, to_host};
 use crate::observation::{Layer, Observation};
-use crate::psd::{Psd, RankRule};
+use crate::psd::{Psd, RankRule, frame};
 
 /// How an AGOP is computed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -382,6 +384,8 @@ struct ChainPlan<'a> {
     /// Whether a layer's rows are handed out before the multiplication by W_l: rows of length
     /// min(d, h) either way.
     before: Vec<bool>,
+    /// What each layer's weights span, where that is worth it.
+    frames: Vec<Option<Arc<Mat>>>,
 }
 
 impl<'a> ChainPlan<'a> {
@@ -390,16 +394,30 @@ impl<'a> ChainPlan<'a> {
         let host: Vec<Mat> = chain.weights.iter().map(|w| to_host(w.clone())).collect();
         let linear_from = (0..depth).rev().take_while(|&l| l == depth - 1 || is_linear(chain, l)).last().unwrap_or(0);
         let before = host.iter().map(|w| w.nrows() <= w.ncols()).collect();
-        ChainPlan { chain, x, weights, options, host, linear_from, before }
+        let wanted = |(l, w): (usize, &Mat)| options.wants(l).then(|| frame(w)).flatten();
+        let frames = host.iter().enumerate().map(wanted).collect();
+        ChainPlan { chain, x, weights, options, host, linear_from, before, frames }
+    }
+
+    /// A layer's weights in its frame.
+    fn in_frame(&self, layer: usize) -> Cow<'_, Mat> {
+        match &self.frames[layer] {
+            Some(q) => Cow::Owned(&self.host[layer] * &**q),
+            None => Cow::Borrowed(&self.host[layer]),
+        }
     }
 
     /// The product of the weights from a layer on: ∂f/∂h there, where everything behind is linear.
     fn product(&self, layer: usize) -> Mat {
-        let (last, others) = match self.host[layer..].split_last() {
-            Some((last, others)) => (last.clone(), others),
-            None => (Mat::zeros(0, 0), &[][..]),
-        };
-        others.iter().rev().fold(last, |product, w| &product * w)
+        self.product_onto(layer, &self.host[layer])
+    }
+
+    /// The product of the weights behind a layer and what stands for its own.
+    fn product_onto(&self, layer: usize, first: &Mat) -> Mat {
+        match self.host[layer + 1..].split_last() {
+            None => first.clone(),
+            Some((last, between)) => between.iter().rev().fold(last.clone(), |product, w| &product * w) * first,
+        }
     }
 
     /// AGOPs of the layers whose Jacobian is the same everywhere; `None` for all others.
@@ -409,12 +427,12 @@ impl<'a> ChainPlan<'a> {
         (0..depth)
             .map(|l| {
                 (l >= self.linear_from && self.options.wants(l)).then(|| {
-                    let mut product = self.product(l);
+                    let mut product = self.product_onto(l, &self.in_frame(l));
                     let rows = self.x.dims()[0] * product.nrows();
                     if self.options.centered {
                         product = Mat::zeros(1, product.ncols());
                     }
-                    Psd::factor(product, rows, RankRule::Product, eps)
+                    Psd::factor(product, rows, RankRule::Product, eps).within(self.frames[l].clone())
                 })
             })
             .collect()
@@ -455,7 +473,10 @@ impl<'a> ChainPlan<'a> {
         });
         rows.into_iter()
             .enumerate()
-            .map(|(l, rows)| rows.map(|rows| rows.finish(n, self.before[l].then_some(&self.host[l]))))
+            .map(|(l, rows)| {
+                let map = self.before[l].then(|| self.in_frame(l));
+                rows.map(|rows| rows.finish(n, map.as_deref()).within(self.frames[l].clone()))
+            })
             .collect()
     }
 

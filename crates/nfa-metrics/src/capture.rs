@@ -19,12 +19,14 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
+use faer::{MatRef, Scale};
 use safetensors::{Dtype, SafeTensors};
 
 use crate::Mat;
 use crate::observation::{Layer, Observation};
-use crate::psd::Psd;
+use crate::psd::{Psd, frame};
 
 /// A capture file that does not add up: which entry, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,8 +68,8 @@ pub struct CapturedSite {
     pub name: String,
     /// W, `[k, d]`.
     pub weight: Mat,
-    /// K by blocks of samples, each `[k, k]`.
-    pub blocks: Vec<Mat>,
+    /// K, `[k, k]`.
+    pub k: Mat,
     /// Samples in each block.
     pub counts: Vec<f64>,
     /// W at initialisation.
@@ -76,6 +78,10 @@ pub struct CapturedSite {
     pub gradient: Option<Mat>,
     /// The machine epsilon of what K is stored in.
     pub eps: f64,
+    /// What the weights span, where that is worth it.
+    frame: Option<Arc<Mat>>,
+    /// WᵀKW of each block times its samples, in the frame.
+    agops: Vec<Mat>,
 }
 
 /// What may follow a site's name.
@@ -129,7 +135,8 @@ impl Capture {
         if names.is_empty() {
             return Err(wrong("", "holds no site"));
         }
-        let sites = names.into_iter().map(|name| CapturedSite::read(&tensors, name)).collect::<Result<_, _>>()?;
+        let read = |i: usize| CapturedSite::read(&tensors, names[i].clone());
+        let sites = crate::parallel::map(names.len(), read).into_iter().collect::<Result<_, _>>()?;
         Ok(Capture { sites, metadata })
     }
 
@@ -164,33 +171,45 @@ impl CapturedSite {
         if k == 0 || d == 0 {
             return Err(wrong(&key("weight"), "is empty"));
         }
-        let blocks = required("k")?;
-        let [count, rows, cols] = blocks.shape[..] else {
-            return Err(wrong(&key("k"), format!("has shape {:?}, expected [blocks, {k}, {k}]", blocks.shape)));
+        let counts = required("count")?;
+        let shape = || tensors.tensor(&key("k")).map(|view| view.shape().to_vec()).unwrap_or_default();
+        let &[count, rows, cols] = &shape()[..] else {
+            required("k")?;
+            return Err(wrong(&key("k"), format!("has shape {:?}, expected [blocks, {k}, {k}]", shape())));
         };
         if count == 0 || rows != k || cols != k {
-            return Err(wrong(&key("k"), format!("has shape {:?}, expected [blocks, {k}, {k}]", blocks.shape)));
+            return Err(wrong(&key("k"), format!("has shape {:?}, expected [blocks, {k}, {k}]", shape())));
         }
-        let eps = blocks.eps;
-        let mut list = Vec::with_capacity(count);
-        for (b, values) in blocks.values.chunks_exact(k * k).enumerate() {
-            let block = Mat::from_fn(k, k, |i, j| values[i * k + j]);
-            let skew = crate::squared_norm(&(&block - block.transpose())).sqrt();
-            // Sums of rounded products in any order: a few hundred roundings at the most.
-            if skew > 1e3 * eps * crate::squared_norm(&block).sqrt() {
-                return Err(wrong(&key("k"), format!("block {b} is not symmetric")));
-            }
-            if let Some(i) = (0..k).find(|&i| block[(i, i)] < 0.0) {
-                return Err(wrong(&key("k"), format!("block {b} has a negative diagonal entry at {i}")));
-            }
-            list.push(block);
-        }
-        let counts = required("count")?;
         if counts.values.len() != count || counts.shape.len() != 1 {
             return Err(wrong(&key("count"), format!("has shape {:?}, expected [{count}]", counts.shape)));
         }
         if counts.values.iter().any(|&c| c <= 0.0) {
             return Err(wrong(&key("count"), "every block holds at least one sample"));
+        }
+        let frame = frame(&weight);
+        let map = frame.as_ref().map_or_else(|| weight.clone(), |q| &weight * &**q);
+        let total: f64 = counts.values.iter().sum();
+        let (mut mean, mut agops, mut eps) = (Mat::zeros(k, k), Vec::with_capacity(count), f64::EPSILON);
+        // One block at a time: those of a wide layer together outweigh everything else in the file.
+        for (b, &samples) in counts.values.iter().enumerate() {
+            let Some(found) = part(tensors, &key("k"), b, count)? else { break };
+            eps = found.eps;
+            // Symmetric, so that rows are as good as columns.
+            let block = MatRef::from_column_major_slice(&found.values, k, k);
+            let (mut skew, mut size) = (0.0, 0.0);
+            for (j, column) in found.values.chunks_exact(k).enumerate() {
+                size += column.iter().map(|v| v * v).sum::<f64>();
+                skew += (0..j).map(|i| (column[i] - block[(j, i)]).powi(2)).sum::<f64>();
+            }
+            // Sums of rounded products in any order: a few hundred roundings at the most.
+            if (2.0 * skew).sqrt() > 1e3 * eps * size.sqrt() {
+                return Err(wrong(&key("k"), format!("block {b} is not symmetric")));
+            }
+            if let Some(i) = (0..k).find(|&i| block[(i, i)] < 0.0) {
+                return Err(wrong(&key("k"), format!("block {b} has a negative diagonal entry at {i}")));
+            }
+            agops.push(map.transpose() * (block * &map) * samples);
+            mean += block * Scale(samples / total);
         }
         let like_weight = |part: &str| -> Result<Option<Mat>, CaptureError> {
             let Some(found) = entry(tensors, &key(part))? else { return Ok(None) };
@@ -213,7 +232,7 @@ impl CapturedSite {
         {
             return Err(wrong(&key("bias"), format!("has shape {:?}, expected [{k}]", found.shape)));
         }
-        Ok(CapturedSite { name, weight, blocks: list, counts: counts.values, weight_init, gradient, eps })
+        Ok(CapturedSite { name, weight, k: mean, counts: counts.values, weight_init, gradient, eps, frame, agops })
     }
 
     /// WᵀKW over all blocks, or without one of them.
@@ -221,17 +240,11 @@ impl CapturedSite {
     /// # Shapes
     /// `[d, d]`
     pub fn agop(&self, without: Option<usize>) -> Psd {
-        let k = self.weight.nrows();
-        let mut sum = Mat::zeros(k, k);
-        let mut total = 0.0;
-        for (b, (block, &count)) in self.blocks.iter().zip(&self.counts).enumerate() {
-            if without != Some(b) {
-                sum += block * count;
-                total += count;
-            }
-        }
-        let mean = sum * (1.0 / total);
-        Psd::gram_of(self.weight.transpose() * mean * &self.weight, self.eps)
+        let kept = || (0..self.counts.len()).filter(|&b| Some(b) != without);
+        let mut sum = Mat::zeros(self.agops[0].nrows(), self.agops[0].ncols());
+        kept().for_each(|b| sum += &self.agops[b]);
+        let total: f64 = kept().map(|b| self.counts[b]).sum();
+        Psd::gram_of(sum * (1.0 / total), self.eps).within(self.frame.clone())
     }
 }
 
@@ -252,8 +265,14 @@ impl Found {
 }
 
 fn entry(tensors: &SafeTensors<'_>, key: &str) -> Result<Option<Found>, CaptureError> {
+    part(tensors, key, 0, 1)
+}
+
+/// The `index`-th of `parts` equal parts of a tensor's entries, with the shape of the whole.
+fn part(tensors: &SafeTensors<'_>, key: &str, index: usize, parts: usize) -> Result<Option<Found>, CaptureError> {
     let Ok(view) = tensors.tensor(key) else { return Ok(None) };
-    let data = view.data();
+    let length = view.data().len() / parts;
+    let data = &view.data()[index * length..(index + 1) * length];
     let (values, eps): (Vec<f64>, f64) = match view.dtype() {
         Dtype::F64 => (data.as_chunks::<8>().0.iter().map(|b| f64::from_le_bytes(*b)).collect(), f64::EPSILON),
         Dtype::F32 => (
@@ -267,7 +286,7 @@ fn entry(tensors: &SafeTensors<'_>, key: &str) -> Result<Option<Found>, CaptureE
         other => return Err(wrong(key, format!("has dtype {other:?}; write F64 or F32"))),
     };
     if let Some(at) = values.iter().position(|v| !v.is_finite()) {
-        return Err(wrong(key, format!("entry {at} is not finite")));
+        return Err(wrong(key, format!("entry {} is not finite", index * values.len() + at)));
     }
     Ok(Some(Found { shape: view.shape().to_vec(), values, eps }))
 }

@@ -70,8 +70,7 @@ const EQUAL: f64 = 0.01;
 
 /// Every certificate whose margin is more than rounding, the largest margin first.
 pub fn certificates(seen: &Seen, fit: &Fit) -> Vec<Certificate> {
-    let d = seen.rotated.nrows();
-    let noise = tolerance::rounding(d);
+    let noise = tolerance::rounding(seen.dim());
     let mut found: Vec<Certificate> = [
         (CertificateKind::Range, Some(range(seen))),
         (CertificateKind::Order, Some(fit.parts.order)),
@@ -94,10 +93,10 @@ pub fn certificates(seen: &Seen, fit: &Fit) -> Vec<Certificate> {
 
 fn range(seen: &Seen) -> f64 {
     let rank: usize = seen.positive().map(|pool| pool.dim).sum();
-    let d = seen.rotated.nrows();
+    let r = seen.rotated.nrows();
     let mut mass = 0.0;
-    for i in rank..d {
-        for j in rank..d {
+    for i in rank..r {
+        for j in rank..r {
             mass += seen.rotated[(i, j)].powi(2);
         }
     }
@@ -119,8 +118,8 @@ fn commutator(seen: &Seen) -> Option<f64> {
         return None;
     }
     let mut sum = 0.0;
-    for i in 0..d {
-        for j in 0..d {
+    for i in 0..seen.rotated.nrows() {
+        for j in 0..seen.rotated.nrows() {
             sum += (seen.rotated[(i, j)] * (g[i] - g[j])).powi(2);
         }
     }
@@ -135,7 +134,7 @@ fn traceless(seen: &Seen) -> Option<f64> {
     if b0 <= tolerance::rounding(d) {
         return None;
     }
-    let product: f64 = g.iter().enumerate().map(|(i, g)| seen.rotated[(i, i)] * (g - mean)).sum();
+    let product: f64 = (0..seen.rotated.nrows()).map(|i| seen.rotated[(i, i)] * (g[i] - mean)).sum();
     Some(-product / (b0 * seen.norm))
 }
 

@@ -5,7 +5,7 @@
 
 use crate::Mat;
 use crate::misfit::Seen;
-use crate::psd::{Psd, RankRule};
+use crate::psd::{Psd, RankRule, Spectrum};
 use crate::tolerance;
 
 /// Quantities that depend on an exponent α.
@@ -64,9 +64,11 @@ pub const OVERLAPS: [usize; 3] = [1, 3, 10];
 impl Details {
     /// Measures them; `None` where a spectrum does not exist.
     pub fn new(m: &Psd, g: &Psd, alphas: &[f64]) -> Option<Self> {
-        let spectrum = g.spectrum()?;
+        let (m, g) = Psd::aligned(m, g);
+        let (m, g) = (&*m, &*g);
+        let seen = Seen::new(m, g)?;
+        let spectrum = &seen.spectrum;
         let own = m.spectrum()?;
-        let seen = Seen::new(m, spectrum);
         let norm2 = seen.norm * seen.norm;
         let pairs: Vec<(f64, f64)> = (0..spectrum.rank).map(|i| (spectrum.values[i], seen.rotated[(i, i)])).collect();
         let (loglog_slope, loglog_r2) = loglog(&pairs);
@@ -88,13 +90,17 @@ impl Details {
             loglog_r2,
             kendall_tau: kendall(&pairs),
             top_k_overlap,
-            at: alphas.iter().map(|&alpha| at(&seen, spectrum, own, m.matrix(), alpha)).collect(),
+            at: alphas.iter().map(|&alpha| at(&seen, own, m, alpha)).collect(),
         })
     }
 }
 
-fn at(seen: &Seen, spectrum: &crate::psd::Spectrum, own: &crate::psd::Spectrum, m: &Mat, alpha: f64) -> AlphaDetails {
-    let d = spectrum.values.len();
+/// Correlations look at all d² entries; beyond this d they are left out.
+const ENTRIES_UP_TO: usize = 8192;
+
+fn at(seen: &Seen, own: &Spectrum, m: &Psd, alpha: f64) -> AlphaDetails {
+    let spectrum = &seen.spectrum;
+    let r = spectrum.values.len();
     let rank = spectrum.rank;
     let top = spectrum.values.first().copied().unwrap_or(0.0);
     if seen.norm == 0.0 || rank == 0 {
@@ -118,20 +124,19 @@ fn at(seen: &Seen, spectrum: &crate::psd::Spectrum, own: &crate::psd::Spectrum, 
     let kappa = inner / (size * size);
     // Both distances are sums of squares over M in G's eigenbasis.
     let (mut unit_distance, mut error) = (0.0, 0.0);
-    for i in 0..d {
-        for j in 0..d {
+    for i in 0..r {
+        for j in 0..r {
             let entry = seen.rotated[(i, j)];
             let (p, k) = if i == j { (power[i] / size, kappa * power[i]) } else { (0.0, 0.0) };
             unit_distance += (entry / seen.norm - p).powi(2);
             error += (entry - k).powi(2);
         }
     }
-    // In two passes over the entries: off a dominant diagonal they are small, and differences of
-    // sums over all entries would be rounding.
-    let scaled = Mat::from_fn(d, rank, |i, k| spectrum.vectors[(i, k)] * power[k]);
-    let matrix = scaled * spectrum.vectors.subcols(0, rank).transpose();
-    let pearson = correlation(m, &matrix, (seen.norm, size), |_, _| true);
-    let pearson_offdiag = correlation(m, &matrix, (seen.norm, size), |i, j| i != j);
+    let [pearson, pearson_offdiag] = if seen.dim() <= ENTRIES_UP_TO {
+        correlations(m.matrix(), &spectrum.map(|g| (g / top).powf(alpha)), (seen.norm, size))
+    } else {
+        [None, None]
+    };
     let sorted: f64 = own.values.iter().zip(&power).map(|(m, p)| m * p).sum();
     let own_norm = own.values.iter().map(|m| m * m).sum::<f64>().sqrt();
     AlphaDetails {
@@ -148,24 +153,34 @@ fn at(seen: &Seen, spectrum: &crate::psd::Spectrum, own: &crate::psd::Spectrum, 
     }
 }
 
-/// Correlation of the entries at which `of` holds. `None` where what remains of one side after its
-/// mean is rounding of the whole matrix, whose norms are given.
-fn correlation(x: &Mat, y: &Mat, norms: (f64, f64), of: impl Fn(usize, usize) -> bool) -> Option<f64> {
+/// Correlations of all entries, and of those off the diagonal. `None` where what remains of one
+/// side after its mean is rounding of the whole matrix, whose norms are given.
+fn correlations(x: &Mat, y: &Mat, norms: (f64, f64)) -> [Option<f64>; 2] {
     let d = x.nrows();
-    let places = || (0..d).flat_map(|j| (0..d).map(move |i| (i, j))).filter(|&(i, j)| of(i, j));
-    let n = places().count() as f64;
-    let mean = |m: &Mat| places().map(|place| m[place]).sum::<f64>() / n;
-    let (x_mean, y_mean) = (mean(x), mean(y));
-    let (mut xy, mut xx, mut yy) = (0.0, 0.0, 0.0);
-    for place in places() {
-        let (x, y) = (x[place] - x_mean, y[place] - y_mean);
-        xy += x * y;
-        xx += x * x;
-        yy += y * y;
-    }
-    let (x, y) = (xx.sqrt(), yy.sqrt());
+    let places = (d * d) as f64;
     let noise = tolerance::rounding(d);
-    (n > 0.0 && x > noise * norms.0 && y > noise * norms.1).then(|| xy / (x * y))
+    let trace = |m: &Mat| (0..d).map(|i| m[(i, i)]).sum::<f64>();
+    // In two passes over the entries: off a dominant diagonal they are small, and differences of
+    // sums over all entries would be rounding.
+    [0, d].map(|left_out| {
+        let n = places - left_out as f64;
+        let sum = |m: &Mat| {
+            let off = |j: usize| (0..d).filter(|&i| i != j).map(|i| m[(i, j)]).sum::<f64>();
+            (0..d).map(off).sum::<f64>() + if left_out == 0 { trace(m) } else { 0.0 }
+        };
+        let (x_mean, y_mean) = (sum(x) / n, sum(y) / n);
+        let (mut xy, mut xx, mut yy) = (0.0, 0.0, 0.0);
+        for j in 0..d {
+            for i in (0..d).filter(|&i| left_out == 0 || i != j) {
+                let (x, y) = (x[(i, j)] - x_mean, y[(i, j)] - y_mean);
+                xy += x * y;
+                xx += x * x;
+                yy += y * y;
+            }
+        }
+        let (x, y) = (xx.sqrt(), yy.sqrt());
+        (n > 0.0 && x > noise * norms.0 && y > noise * norms.1).then(|| xy / (x * y))
+    })
 }
 
 /// tr A tr B^α / (d |A| |B^α|).
@@ -188,7 +203,7 @@ pub(crate) fn haar(seen: &Seen, alpha: f64) -> f64 {
 
 /// Cosine of the traceless parts of A and B^α; `None` where one of them is rounding.
 pub(crate) fn traceless_cosine(seen: &Seen, alpha: f64) -> Option<f64> {
-    let d = seen.rotated.nrows();
+    let (r, d) = (seen.rotated.nrows(), seen.dim());
     let top = seen.pools.first()?.g;
     let power: Vec<f64> = seen
         .pools
@@ -199,17 +214,16 @@ pub(crate) fn traceless_cosine(seen: &Seen, alpha: f64) -> Option<f64> {
         })
         .collect();
     let mean = power.iter().sum::<f64>() / d as f64;
-    let trace = (0..d).map(|i| seen.rotated[(i, i)]).sum::<f64>() / d as f64;
+    let trace = (0..r).map(|i| seen.rotated[(i, i)]).sum::<f64>() / d as f64;
     let (mut inner, mut a2, mut b2) = (0.0, 0.0, 0.0);
-    for i in 0..d {
-        for j in 0..d {
-            let a = seen.rotated[(i, j)] - if i == j { trace } else { 0.0 };
-            a2 += a * a;
-            if i == j {
-                inner += a * (power[i] - mean);
-                b2 += (power[i] - mean).powi(2);
-            }
-        }
+    for (i, power) in power.iter().enumerate() {
+        let diagonal = if i < r { seen.rotated[(i, i)] } else { 0.0 } - trace;
+        inner += diagonal * (power - mean);
+        a2 += diagonal * diagonal;
+        b2 += (power - mean).powi(2);
+    }
+    for i in 0..r {
+        a2 += (0..r).filter(|&j| j != i).map(|j| seen.rotated[(i, j)].powi(2)).sum::<f64>();
     }
     let size2: f64 = power.iter().map(|p| p * p).sum();
     let noise = tolerance::rounding(d).powi(2);

@@ -5,7 +5,6 @@ use crate::details::traceless_cosine;
 use crate::interval::{Interval, IntervalSource, Spread};
 use crate::law::{Family, Pair};
 use crate::misfit::{Fit, Parts, Seen};
-use crate::psd::Spectrum;
 use crate::verdict::{Evidence, Thresholds, Verdict, judge};
 
 /// What a misfit is compared with.
@@ -86,25 +85,24 @@ impl Finding {
 ///
 /// `init` is the misfit at initialisation, shown beside and no condition.
 pub fn assess(pair: &Pair, family: Family, init: Option<f64>, thresholds: &Thresholds) -> Finding {
-    assess_with(pair, family, init, thresholds, &|_, _, _| None)
+    assess_with(pair, family, init, thresholds, None)
 }
 
-/// [`assess`], with intervals: `spread` is asked for them once the fit is known.
+/// [`assess`], with intervals.
 pub fn assess_with(
     pair: &Pair,
     family: Family,
     init: Option<f64>,
     thresholds: &Thresholds,
-    spread: &dyn Fn(&Seen, &Spectrum, &Fit) -> Option<Spread>,
+    spread: Option<Spread>,
 ) -> Finding {
     let predicted = pair.predicted.filter(|_| family == Family::Power);
     if !pair.a.is_finite() || !pair.b.is_finite() {
         return Finding::undetermined(predicted, init, "a matrix has entries that are not finite");
     }
-    let Some(spectrum) = pair.b.spectrum() else {
+    let Some(seen) = Seen::new(&pair.a, &pair.b) else {
         return Finding::undetermined(predicted, init, "the decomposition of B did not converge");
     };
-    let seen = Seen::new(&pair.a, spectrum);
     let Some(fit) = Fit::new(&seen, family) else {
         let reason = match seen.norm {
             0.0 => "A is zero",
@@ -116,9 +114,8 @@ pub fn assess_with(
     let certificates = certificates(&seen, &fit);
     let exponent = fit.alpha.unwrap_or(1.0);
     let haar = haar_misfit(&seen, exponent);
-    let d = seen.rotated.nrows() as f64;
+    let d = seen.dim() as f64;
     let z = traceless_cosine(&seen, exponent).map(|cos| cos * ((d - 1.0) * (d + 2.0) / 2.0).sqrt());
-    let spread = spread(&seen, spectrum, &fit);
     let alpha_interval = spread.filter(|_| family == Family::Power && fit.alpha.is_some()).map(|spread| spread.alpha);
     let misfit_interval = spread.map(|spread| spread.misfit);
     let evidence = Evidence {
@@ -132,12 +129,12 @@ pub fn assess_with(
         z,
     };
     let (verdict, reason) = judge(&evidence, thresholds);
-    let d = seen.rotated.nrows();
-    let directions = (0..d)
+    let r = seen.rotated.nrows();
+    let directions = (0..r)
         .map(|i| Direction {
-            g: spectrum.values[i],
+            g: seen.spectrum.values[i],
             m: seen.rotated[(i, i)],
-            leak: (0..d).filter(|&j| j != i).map(|j| seen.rotated[(i, j)].powi(2)).sum::<f64>().sqrt(),
+            leak: (0..r).filter(|&j| j != i).map(|j| seen.rotated[(i, j)].powi(2)).sum::<f64>().sqrt(),
         })
         .collect();
     Finding {

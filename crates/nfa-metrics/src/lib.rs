@@ -52,6 +52,7 @@ pub mod metric;
 pub mod metrics;
 pub mod misfit;
 pub mod observation;
+pub mod parallel;
 pub mod psd;
 pub mod sensitivity;
 pub mod tolerance;

@@ -35,7 +35,10 @@ pub struct Pool {
 /// A in the eigenbasis of B.
 #[derive(Clone, Debug)]
 pub struct Seen {
-    /// VᵀAV, `[d, d]`, in the order of B's descending eigenvalues.
+    /// B's eigenpairs.
+    pub spectrum: Spectrum,
+    /// VᵀAV in the order of B's descending eigenvalues, `[d, d]`; in a frame `[r, r]`, outside of
+    /// which A is 0.
     pub rotated: Mat,
     /// Equal eigenvalues pooled, descending.
     pub pools: Vec<Pool>,
@@ -46,10 +49,12 @@ pub struct Seen {
 }
 
 impl Seen {
-    /// Rotates A into B's eigenbasis.
-    pub fn new(a: &Psd, b: &Spectrum) -> Self {
-        let rotated = b.vectors.transpose() * a.matrix() * &b.vectors;
-        let d = b.values.len();
+    /// Rotates A into B's eigenbasis; `None` where B has none ([`Psd::spectrum`]).
+    pub fn new(a: &Psd, b: &Psd) -> Option<Self> {
+        let (a, b) = Psd::aligned(a, b);
+        let b = b.spectrum()?.clone();
+        let rotated = b.vectors.transpose() * a.core() * &b.vectors;
+        let (r, d) = (b.values.len(), b.dim());
         let top = b.values.first().copied().unwrap_or(0.0);
         let mut pools: Vec<Pool> = Vec::new();
         let width = |g: f64| match b.rule {
@@ -60,7 +65,7 @@ impl Seen {
         };
         let mut outside = 0.0;
         let mut start = 0;
-        while start < d {
+        while start < r {
             let mut end = start + 1;
             // From the pool's first, so that a chain of small steps is no pool.
             let first = b.values[start];
@@ -68,24 +73,35 @@ impl Seen {
                 (true, true) => first - b.values[i] <= width(first),
                 (zero, other) => zero == other,
             };
-            while end < d && same(end) {
+            while end < r && same(end) {
                 end += 1;
             }
-            let dim = end - start;
+            // Outside the frame B is 0, and so is A.
+            let padding = if first > 0.0 { 0 } else { b.padding() };
+            let dim = end - start + padding;
             let m = (start..end).map(|i| rotated[(i, i)]).sum::<f64>() / dim as f64;
+            outside += padding as f64 * m * m;
             // Within the pool what deviates from m·I, outside it every off-diagonal entry.
             for i in start..end {
-                for j in 0..d {
+                for j in 0..r {
                     let entry = if i == j { rotated[(i, i)] - m } else { rotated[(i, j)] };
                     outside += entry * entry;
                 }
             }
-            let g = b.values[start..end].iter().sum::<f64>() / dim as f64;
+            let g = b.values[start..end].iter().sum::<f64>() / (end - start) as f64;
             pools.push(Pool { g, m, dim });
             start = end;
         }
-        let norm = crate::squared_norm(a.matrix()).sqrt();
-        Seen { rotated, pools, norm, outside }
+        if b.padding() > 0 && pools.last().is_some_and(|pool| pool.g > 0.0) {
+            pools.push(Pool { g: 0.0, m: 0.0, dim: b.padding() });
+        }
+        let norm = crate::squared_norm(a.core()).sqrt();
+        Some(Seen { spectrum: b, rotated, pools, norm, outside })
+    }
+
+    /// d.
+    pub fn dim(&self) -> usize {
+        self.spectrum.dim()
     }
 
     /// Pools with a positive eigenvalue.
@@ -260,8 +276,8 @@ mod tests {
     use crate::mat;
 
     fn fit(a: Mat, b: Mat, family: Family) -> Fit {
-        let b = Psd::gram(b);
-        Fit::new(&Seen::new(&Psd::gram(a), b.spectrum().expect("finite")), family).expect("neither is zero")
+        let seen = Seen::new(&Psd::gram(a), &Psd::gram(b)).expect("finite");
+        Fit::new(&seen, family).expect("neither is zero")
     }
 
     #[test]

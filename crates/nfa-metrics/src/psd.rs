@@ -1,6 +1,7 @@
 //! Symmetric positive semidefinite matrices, kept in the form that gives the best spectrum.
 
-use std::sync::OnceLock;
+use std::borrow::Cow;
+use std::sync::{Arc, OnceLock};
 
 use faer::Side;
 
@@ -35,10 +36,13 @@ impl RankRule {
 /// Eigenpairs of a [`Psd`], eigenvalues descending.
 #[derive(Clone, Debug)]
 pub struct Spectrum {
-    /// d eigenvalues, exactly 0 beyond the rank.
+    /// r eigenvalues, exactly 0 beyond the rank. Without a frame r = d; with one the other d - r
+    /// are 0 too.
     pub values: Vec<f64>,
-    /// Orthonormal eigenvectors as columns, `[d, d]`.
+    /// Orthonormal eigenvectors as columns, `[r, r]`, in the frame's coordinates.
     pub vectors: Mat,
+    /// The frame, `[d, r]`, if there is one.
+    pub frame: Option<Arc<Mat>>,
     /// How many eigenvalues count.
     pub rank: usize,
     /// By which rule.
@@ -48,13 +52,35 @@ pub struct Spectrum {
 }
 
 impl Spectrum {
+    /// d.
+    pub fn dim(&self) -> usize {
+        self.frame.as_ref().map_or(self.values.len(), |frame| frame.nrows())
+    }
+
+    /// How many eigenvalues are 0 because they lie outside the frame.
+    pub fn padding(&self) -> usize {
+        self.dim() - self.values.len()
+    }
+
     /// B^α with 0^α = 0.
     ///
     /// # Shapes
     /// `[d, d]`
     pub fn power(&self, alpha: f64) -> Mat {
-        let d = self.values.len();
-        let scaled = Mat::from_fn(d, self.rank, |i, k| self.vectors[(i, k)] * self.values[k].powf(alpha / 2.0));
+        self.map(|g| g.powf(alpha))
+    }
+
+    /// Σ f(g_i) v_i v_iᵀ over the eigenvalues that count.
+    ///
+    /// # Shapes
+    /// `[d, d]`
+    pub(crate) fn map(&self, f: impl Fn(f64) -> f64) -> Mat {
+        let r = self.values.len();
+        let scaled = Mat::from_fn(r, self.rank, |i, k| self.vectors[(i, k)] * f(self.values[k]).sqrt());
+        let scaled = match &self.frame {
+            Some(frame) => &**frame * scaled,
+            None => scaled,
+        };
         &scaled * scaled.transpose()
     }
 }
@@ -64,11 +90,29 @@ impl Spectrum {
 /// A factor gives small eigenvalues to full precision (s² of singular values, not a difference of
 /// rounded sums), which is what keeps B^(1/L) meaningful: to the power 1/5 a null eigenvalue of
 /// 1e-16 becomes 6e-4.
+///
+/// Of low rank it may live in a *frame*: orthonormal columns Q, `[d, r]`, with B = QCQᵀ. What
+/// WᵀW and the AGOP of a layer with few outputs are then costs as much as an r × r matrix.
 #[derive(Clone, Debug)]
 pub struct Psd {
     form: Form,
-    matrix: OnceLock<Mat>,
+    frame: Option<Arc<Mat>>,
+    core: OnceLock<Mat>,
+    full: OnceLock<Mat>,
     spectrum: OnceLock<Spectrum>,
+}
+
+/// A frame pays from this dimension on, and where it halves it.
+const FRAME_FROM: usize = 256;
+
+/// Orthonormal columns that span the rows of a layer's weights, in which its NFM and AGOP both
+/// live; `None` where that would save little.
+///
+/// # Shapes
+/// weight: `[k, d]` → `[d, k]`
+pub fn frame(weight: &Mat) -> Option<Arc<Mat>> {
+    let (k, d) = (weight.nrows(), weight.ncols());
+    (d >= FRAME_FROM && 2 * k <= d).then(|| Arc::new(weight.transpose().qr().compute_thin_Q()))
 }
 
 #[derive(Clone, Debug)]
@@ -86,18 +130,68 @@ impl Psd {
     /// As [`Psd::gram`], of entries computed with this machine epsilon.
     pub fn gram_of(matrix: Mat, eps: f64) -> Self {
         let symmetric = Mat::from_fn(matrix.nrows(), matrix.ncols(), |i, j| 0.5 * (matrix[(i, j)] + matrix[(j, i)]));
-        Psd { form: Form::Gram { eps }, matrix: OnceLock::from(symmetric), spectrum: OnceLock::new() }
+        Psd { core: OnceLock::from(symmetric), ..Self::of(Form::Gram { eps }) }
     }
 
     /// FᵀF from F, `[k, d]`, which stands for a stack of `rows` rows (its rank cut-off) computed
     /// with machine epsilon `eps`.
     pub fn factor(factor: Mat, rows: usize, rule: RankRule, eps: f64) -> Self {
-        Psd { form: Form::Factor { factor, rows, rule, eps }, matrix: OnceLock::new(), spectrum: OnceLock::new() }
+        Self::of(Form::Factor { factor, rows, rule, eps })
+    }
+
+    fn of(form: Form) -> Self {
+        Psd { form, frame: None, core: OnceLock::new(), full: OnceLock::new(), spectrum: OnceLock::new() }
+    }
+
+    /// The matrix that this one is in the coordinates of a frame: QCQᵀ.
+    ///
+    /// # Shapes
+    /// self: `[r, r]`, frame: `[d, r]` → `[d, d]`
+    #[must_use]
+    pub fn within(mut self, frame: Option<Arc<Mat>>) -> Self {
+        self.full = OnceLock::new();
+        self.spectrum = OnceLock::new();
+        self.frame = frame;
+        self
+    }
+
+    /// The frame, `[d, r]`, if there is one.
+    pub fn frame(&self) -> Option<&Arc<Mat>> {
+        self.frame.as_ref()
+    }
+
+    /// The same matrix without a frame.
+    fn unframed(&self) -> Self {
+        let Some(frame) = &self.frame else { return self.clone() };
+        match &self.form {
+            Form::Factor { factor, rows, rule, eps } => Self::factor(factor * frame.transpose(), *rows, *rule, *eps),
+            Form::Gram { eps } => Self::gram_of(self.matrix().clone(), *eps),
+        }
+    }
+
+    /// Two matrices in one frame, or in none.
+    pub fn aligned<'a>(a: &'a Psd, b: &'a Psd) -> (Cow<'a, Psd>, Cow<'a, Psd>) {
+        let same = match (&a.frame, &b.frame) {
+            (None, None) => true,
+            (Some(a), Some(b)) => Arc::ptr_eq(a, b),
+            _ => false,
+        };
+        if same { (Cow::Borrowed(a), Cow::Borrowed(b)) } else { (Cow::Owned(a.unframed()), Cow::Owned(b.unframed())) }
     }
 
     /// WᵀW of weights, `[d_out, d_in]` → `[d_in, d_in]`.
     pub fn nfm(weight: &Mat) -> Self {
         Self::factor(weight.clone(), weight.nrows(), RankRule::Stacked, f64::EPSILON)
+    }
+
+    /// WᵀW of weights in the coordinates of a frame that spans their rows.
+    pub fn nfm_within(weight: &Mat, frame: Option<&Arc<Mat>>) -> Self {
+        match frame {
+            None => Self::nfm(weight),
+            Some(q) => {
+                Self::factor(weight * &**q, weight.nrows(), RankRule::Stacked, f64::EPSILON).within(Some(q.clone()))
+            }
+        }
     }
 
     /// WWᵀ of weights, `[d_out, d_in]` → `[d_out, d_out]`.
@@ -107,15 +201,27 @@ impl Psd {
 
     /// d.
     pub fn dim(&self) -> usize {
+        self.frame.as_ref().map_or(self.core_dim(), |frame| frame.nrows())
+    }
+
+    fn core_dim(&self) -> usize {
         match &self.form {
             Form::Factor { factor, .. } => factor.ncols(),
-            Form::Gram { .. } => self.matrix().nrows(),
+            Form::Gram { .. } => self.core().nrows(),
         }
     }
 
     /// The matrix, `[d, d]`.
     pub fn matrix(&self) -> &Mat {
-        self.matrix.get_or_init(|| match &self.form {
+        match &self.frame {
+            None => self.core(),
+            Some(q) => self.full.get_or_init(|| &**q * self.core() * q.transpose()),
+        }
+    }
+
+    /// The matrix in the frame's coordinates, `[r, r]`; without a frame the matrix itself.
+    pub fn core(&self) -> &Mat {
+        self.core.get_or_init(|| match &self.form {
             Form::Factor { factor, .. } => factor.transpose() * factor,
             // A Gram's matrix is there from the start.
             Form::Gram { .. } => Mat::zeros(0, 0),
@@ -126,7 +232,7 @@ impl Psd {
     pub fn trace(&self) -> f64 {
         match &self.form {
             Form::Factor { factor, .. } => crate::squared_norm(factor),
-            Form::Gram { .. } => (0..self.dim()).map(|i| self.matrix()[(i, i)]).sum(),
+            Form::Gram { .. } => (0..self.core_dim()).map(|i| self.core()[(i, i)]).sum(),
         }
     }
 
@@ -134,7 +240,7 @@ impl Psd {
     pub fn is_finite(&self) -> bool {
         let entries = match &self.form {
             Form::Factor { factor, .. } => factor,
-            Form::Gram { .. } => self.matrix(),
+            Form::Gram { .. } => self.core(),
         };
         entries.col_iter().all(|col| col.iter().all(|x| x.is_finite()))
     }
@@ -155,27 +261,28 @@ impl Psd {
         if !self.is_finite() {
             return None;
         }
+        let (d, frame) = (self.dim(), self.frame.clone());
         match &self.form {
             Form::Factor { factor, rows, rule, eps } => {
-                let d = factor.ncols();
+                let r = factor.ncols();
                 // Every right singular vector is needed, the null space's too; the left ones never.
-                let svd = if factor.nrows() >= d { factor.thin_svd() } else { factor.svd() }.ok()?;
+                let svd = if factor.nrows() >= r { factor.thin_svd() } else { factor.svd() }.ok()?;
                 let singular: Vec<f64> = svd.S().column_vector().iter().copied().collect();
                 let cut = tolerance::rank_of_stack(*rows, d, *eps) * singular.first().copied().unwrap_or(0.0);
                 let rank = singular.iter().filter(|&&s| s > cut).count();
-                let values = (0..d).map(|i| if i < rank { singular[i] * singular[i] } else { 0.0 }).collect();
-                Some(Spectrum { values, vectors: svd.V().to_owned(), rank, rule: *rule, eps: *eps })
+                let values = (0..r).map(|i| if i < rank { singular[i] * singular[i] } else { 0.0 }).collect();
+                Some(Spectrum { values, vectors: svd.V().to_owned(), frame, rank, rule: *rule, eps: *eps })
             }
             Form::Gram { eps } => {
-                let d = self.dim();
-                let eigen = self.matrix().self_adjoint_eigen(Side::Lower).ok()?;
+                let r = self.core_dim();
+                let eigen = self.core().self_adjoint_eigen(Side::Lower).ok()?;
                 let ascending: Vec<f64> = eigen.S().column_vector().iter().copied().collect();
                 let top = ascending.last().copied().unwrap_or(0.0).max(0.0);
                 let cut = tolerance::rank_of_gram(d, *eps) * top;
                 let rank = ascending.iter().filter(|&&g| g > cut).count();
-                let values = (0..d).map(|i| if i < rank { ascending[d - 1 - i] } else { 0.0 }).collect();
-                let vectors = Mat::from_fn(d, d, |i, j| eigen.U()[(i, d - 1 - j)]);
-                Some(Spectrum { values, vectors, rank, rule: RankRule::Gram, eps: *eps })
+                let values = (0..r).map(|i| if i < rank { ascending[r - 1 - i] } else { 0.0 }).collect();
+                let vectors = Mat::from_fn(r, r, |i, j| eigen.U()[(i, r - 1 - j)]);
+                Some(Spectrum { values, vectors, frame, rank, rule: RankRule::Gram, eps: *eps })
             }
         }
     }
@@ -206,6 +313,29 @@ mod tests {
         let root = psd.spectrum().expect("finite").power(1.0 / 3.0);
         let cube = &root * &root * &root;
         assert!(crate::squared_norm(&(&cube - psd.matrix())).sqrt() < 1e-14 * 4.0);
+    }
+
+    #[test]
+    fn a_frame_changes_nothing_but_the_cost() {
+        // 3 × 300 weights, and an AGOP within their rows.
+        let weight = Mat::from_fn(3, 300, |i, j| ((i * 300 + j) as f64 * 0.7).sin());
+        let inner = mat(&[[2.0, 0.5, 0.0], [0.5, 1.0, 0.2], [0.0, 0.2, 3.0]]);
+        let q = frame(&weight);
+        assert_eq!(q.as_ref().expect("worth it").ncols(), 3);
+        let full = Psd::gram(weight.transpose() * &inner * &weight);
+        let map = &weight * &**q.as_ref().expect("worth it");
+        let framed = Psd::gram(map.transpose() * &inner * &map).within(q.clone());
+        let size = crate::squared_norm(full.matrix()).sqrt();
+        assert!(crate::squared_norm(&(framed.matrix() - full.matrix())).sqrt() < 1e-13 * size);
+        let (a, b) = (framed.spectrum().expect("finite"), full.spectrum().expect("finite"));
+        assert_eq!((a.dim(), a.padding(), a.rank, a.rank), (300, 297, 3, b.rank));
+        for k in 0..3 {
+            assert!((a.values[k] - b.values[k]).abs() < 1e-13 * b.values[0]);
+        }
+        let power = b.power(0.4);
+        assert!(crate::squared_norm(&(a.power(0.4) - &power)).sqrt() < 1e-12 * crate::squared_norm(&power).sqrt());
+        let nfm = Psd::nfm_within(&weight, q.as_ref());
+        assert!(crate::squared_norm(&(nfm.matrix() - Psd::nfm(&weight).matrix())).sqrt() < 1e-12);
     }
 
     #[test]

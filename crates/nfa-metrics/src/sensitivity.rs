@@ -7,7 +7,6 @@
 
 use crate::Mat;
 use crate::misfit::{Fit, Seen};
-use crate::psd::Spectrum;
 use crate::tolerance;
 
 /// Gradients in B, `[d, d]` symmetric, in the original basis.
@@ -22,7 +21,8 @@ pub struct Sensitivity {
 impl Sensitivity {
     /// Of a power fit; `None` where it has no exponent, or one that ran to an end of the search
     /// (no optimum: nothing moves with B), or the exponent has no curvature.
-    pub fn new(seen: &Seen, spectrum: &Spectrum, fit: &Fit) -> Option<Self> {
+    pub fn new(seen: &Seen, fit: &Fit) -> Option<Self> {
+        let spectrum = &seen.spectrum;
         let alpha = fit.alpha.filter(|_| fit.at_end.is_none())?;
         let (d, rank) = (spectrum.values.len(), spectrum.rank);
         let top = *spectrum.values.first()?;
@@ -49,7 +49,7 @@ impl Sensitivity {
         let mut in_misfit = Mat::zeros(d, d);
         let cos2 = n * n / (s * seen.norm * seen.norm);
         // A misfit of rounding has no direction.
-        let steepness = if fit.misfit > tolerance::rounding(d) { cos2 / fit.misfit } else { 0.0 };
+        let steepness = if fit.misfit > tolerance::rounding(seen.dim()) { cos2 / fit.misfit } else { 0.0 };
         for i in 0..d {
             for j in 0..d {
                 if i >= rank && j >= rank {
@@ -71,8 +71,12 @@ impl Sensitivity {
             }
         }
         let back = |gradient: Mat| {
-            let full = &spectrum.vectors * gradient * spectrum.vectors.transpose();
-            Mat::from_fn(d, d, |i, j| 0.5 * (full[(i, j)] + full[(j, i)]))
+            let vectors = match &spectrum.frame {
+                Some(frame) => &**frame * &spectrum.vectors,
+                None => spectrum.vectors.clone(),
+            };
+            let full = &vectors * gradient * vectors.transpose();
+            Mat::from_fn(seen.dim(), seen.dim(), |i, j| 0.5 * (full[(i, j)] + full[(j, i)]))
         };
         Some(Sensitivity { alpha: back(in_alpha), misfit: back(in_misfit) })
     }
@@ -95,19 +99,17 @@ mod tests {
             Psd::gram(mat(&[[2.0, 0.3, 0.1, 0.0], [0.3, 1.0, -0.2, 0.1], [0.1, -0.2, 0.7, 0.0], [0.0, 0.1, 0.0, 0.4]]));
         let b = mat(&[[5.0, 0.4, 0.0, 0.2], [0.4, 1.5, 0.3, 0.0], [0.0, 0.3, 0.6, 0.1], [0.2, 0.0, 0.1, 0.2]]);
         let fit = |b: &Mat| {
-            let b = Psd::gram(b.clone());
-            let spectrum = b.spectrum().expect("finite").clone();
-            let seen = Seen::new(&a, &spectrum);
+            let seen = Seen::new(&a, &Psd::gram(b.clone())).expect("finite");
             let fit = Fit::new(&seen, Family::Power).expect("neither is zero");
-            (seen, spectrum, fit)
+            (seen, fit)
         };
-        let (seen, spectrum, at) = fit(&b);
-        let sensitivity = Sensitivity::new(&seen, &spectrum, &at).expect("curved");
+        let (seen, at) = fit(&b);
+        let sensitivity = Sensitivity::new(&seen, &at).expect("curved");
         let direction =
             mat(&[[0.3, -0.1, 0.2, 0.0], [-0.1, 0.5, 0.0, 0.1], [0.2, 0.0, -0.2, 0.3], [0.0, 0.1, 0.3, 0.1]]);
         let step = 1e-5;
-        let (_, _, up) = fit(&(&b + &direction * step));
-        let (_, _, down) = fit(&(&b - &direction * step));
+        let (_, up) = fit(&(&b + &direction * step));
+        let (_, down) = fit(&(&b - &direction * step));
         let inner = |gamma: &Mat| (0..16).map(|k| gamma[(k / 4, k % 4)] * direction[(k / 4, k % 4)]).sum::<f64>();
         let numeric = (up.alpha.expect("distinct") - down.alpha.expect("distinct")) / (2.0 * step);
         assert!((inner(&sensitivity.alpha) / numeric - 1.0).abs() < 1e-6, "{} {numeric}", inner(&sensitivity.alpha));

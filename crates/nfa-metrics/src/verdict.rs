@@ -132,7 +132,7 @@ pub(crate) fn judge(evidence: &Evidence<'_>, thresholds: &Thresholds) -> (Verdic
             Some(_) => {}
         }
     }
-    let d = seen.rotated.nrows();
+    let d = seen.dim();
     if misfit.high <= thresholds.holds {
         if *family == Family::Equal {
             return (Verdict::Holds, format!("{} <= {}", size(fit, misfit.high), thresholds.holds));

@@ -6,6 +6,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use nfa_metrics::interval::FEWEST_BLOCKS;
 use nfa_metrics::metrics::imbalance::norms;
 use nfa_metrics::misfit::Seen;
+use nfa_metrics::parallel;
 use nfa_metrics::{
     AgopOptions, Capture, CapturedSite, Details, Family, Finding, Fit, Jackknife, Law, Laws, Mat, Observation, Pair,
     Psd, Sensitivity, Spread, Thresholds, assess, assess_with, contributions, observe_network,
@@ -79,7 +80,7 @@ pub struct LayerMeasurement {
     /// The weights, for what is saved and compared.
     pub weight: Option<Mat>,
     /// WᵀW and the AGOP, for `--save`.
-    pub matrices: Option<(Mat, Mat)>,
+    pub matrices: Option<(Psd, Psd)>,
 }
 
 /// |D_l| of layers l and l + 1.
@@ -170,7 +171,7 @@ fn measure_layer(
         .filter_map(|law| {
             let pair = (law.pair)(observation, layer)?;
             let spread = spread(law, &pair);
-            let finding = assess_with(&pair, law.family, init(law, layer), &settings.thresholds, &|_, _, _| spread);
+            let finding = assess_with(&pair, law.family, init(law, layer), &settings.thresholds, spread);
             Some((law.name, finding))
         })
         .collect()
@@ -193,9 +194,11 @@ fn layer_of(
     settings: &Settings,
 ) -> LayerMeasurement {
     let seen = &observation.layers[layer];
-    let nfm = Psd::nfm(&seen.weight);
-    let details =
-        seen.agop.as_ref().and_then(|agop| Details::new(&nfm, agop, &alphas(seen.depth_from_here, &settings.alphas)));
+    let matrices = seen.agop.as_ref().map(|agop| (Psd::nfm_within(&seen.weight, agop.frame()), agop.clone()));
+    // Of a copy: the d × d matrices that it forms on the way are not kept.
+    let details = matrices
+        .clone()
+        .and_then(|(nfm, agop)| Details::new(&nfm, &agop, &alphas(seen.depth_from_here, &settings.alphas)));
     LayerMeasurement {
         layer,
         name: seen.name.clone(),
@@ -205,7 +208,7 @@ fn layer_of(
         laws,
         details,
         weight: Some(seen.weight.clone()),
-        matrices: seen.agop.as_ref().map(|agop| (nfm.matrix().clone(), agop.matrix().clone())),
+        matrices,
     }
 }
 
@@ -333,10 +336,9 @@ fn over_inputs(
     if n < FEWEST_BLOCKS {
         return None;
     }
-    let spectrum = pair.b.spectrum()?;
-    let seen = Seen::new(&pair.a, spectrum);
+    let seen = Seen::new(&pair.a, &pair.b)?;
     let fit = Fit::new(&seen, Family::Power)?;
-    let sensitivity = Sensitivity::new(&seen, spectrum, &fit)?;
+    let sensitivity = Sensitivity::new(&seen, &fit)?;
     let each = contributions(network, x, None, layer, &[&sensitivity.alpha, &sensitivity.misfit], options);
     // Drawn, as the order of a file may follow its classes.
     let order = Stream::root(0).fork("measure.blocks").permutation(n);
@@ -349,23 +351,24 @@ fn over_inputs(
         let count = rows.len();
         let rows = Tensor::<1, burn::tensor::Int>::from_data(TensorData::new(rows, [count]), &x.device());
         let observation = observe_network(network, &x.clone().select(0, rows), None, &options);
-        sums.push(observation.layers[layer].agop.as_ref()?.matrix() * count as f64);
+        // In the frame of the whole: the weights are the same, and so is what they span.
+        sums.push(observation.layers[layer].agop.as_ref()?.core() * count as f64);
         counts.push(count as f64);
     }
     // The whole once more, as the others: differences between them are multiplied by the blocks.
     let without = |skip: Option<usize>| {
         let kept = || (0..blocks).filter(|&b| Some(b) != skip);
-        let mut sum = Mat::zeros(pair.b.dim(), pair.b.dim());
+        let mut sum = Mat::zeros(sums[0].nrows(), sums[0].ncols());
         kept().for_each(|b| sum += &sums[b]);
-        let b = Psd::gram_of(sum * (1.0 / kept().map(|b| counts[b]).sum::<f64>()), spectrum.eps);
-        power_fit(&pair.a, &b)
+        let mean = sum * (1.0 / kept().map(|b| counts[b]).sum::<f64>());
+        power_fit(&pair.a, &Psd::gram_of(mean, seen.spectrum.eps).within(pair.b.frame().cloned()))
     };
     let others = (0..blocks).map(|b| without(Some(b))).collect::<Option<Vec<Fit>>>()?;
     Jackknife::new(&without(None)?, &others, &counts)?.over_inputs(&each[0], &each[1])
 }
 
 fn power_fit(a: &Psd, b: &Psd) -> Option<Fit> {
-    Fit::new(&Seen::new(a, b.spectrum()?), Family::Power)
+    Fit::new(&Seen::new(a, b)?, Family::Power)
 }
 
 fn task(
@@ -414,21 +417,20 @@ fn imbalance(observation: &Observation) -> Vec<Imbalance> {
 pub fn from_capture(laws: &Laws, capture: &Capture, title: &str, settings: &Settings) -> Result<Measurement> {
     settings.check_layers(capture.sites.len())?;
     let observation = capture.observation();
-    let layers = (0..capture.sites.len())
-        .filter(|&layer| settings.wants(layer))
-        .map(|layer| {
-            let site = &capture.sites[layer];
-            // K at initialisation is not in the file, so no law has a start to compare with.
-            let at_start = |_: &Law, _: usize| None;
-            let spread = |law: &Law, _: &Pair| (law.name == "nfa").then(|| over_blocks(site)).flatten();
-            // Neighbours in a capture are no neighbours in the network: only laws of one layer apply.
-            let alone = Observation { layers: vec![observation.layers[layer].clone()], ..observation.clone() };
-            let laws = measure_layer(laws, &alone, 0, settings, &at_start, &spread);
-            let mut measured = layer_of(&alone, 0, laws, settings);
-            measured.layer = layer;
-            measured
-        })
-        .collect();
+    let wanted: Vec<usize> = (0..capture.sites.len()).filter(|&layer| settings.wants(layer)).collect();
+    let measure = |layer: usize| {
+        let site = &capture.sites[layer];
+        // K at initialisation is not in the file, so no law has a start to compare with.
+        let at_start = |_: &Law, _: usize| None;
+        let spread = |law: &Law, _: &Pair| (law.name == "nfa").then(|| over_blocks(site)).flatten();
+        // Neighbours in a capture are no neighbours in the network: only laws of one layer apply.
+        let alone = Observation { layers: vec![observation.layers[layer].clone()], ..observation.clone() };
+        let laws = measure_layer(laws, &alone, 0, settings, &at_start, &spread);
+        let mut measured = layer_of(&alone, 0, laws, settings);
+        measured.layer = layer;
+        measured
+    };
+    let layers = parallel::map(wanted.len(), |i| measure(wanted[i]));
     let dtype = if capture.sites.iter().all(|site| site.eps == f64::EPSILON) { "f64" } else { "f32" };
     Ok(Measurement {
         title: title.into(),
@@ -445,9 +447,10 @@ pub fn from_capture(laws: &Laws, capture: &Capture, title: &str, settings: &Sett
 
 /// The block jackknife: everything again without each block.
 fn over_blocks(site: &CapturedSite) -> Option<Spread> {
-    let nfm = Psd::nfm(&site.weight);
+    let whole = site.agop(None);
+    let nfm = Psd::nfm_within(&site.weight, whole.frame());
     let fit = |without: Option<usize>| power_fit(&nfm, &site.agop(without));
-    let count = site.blocks.len();
+    let count = site.counts.len();
     if count < FEWEST_BLOCKS {
         return None;
     }
@@ -487,7 +490,7 @@ pub fn from_matrices(
         laws: vec![("nfa", finding)],
         details: Details::new(&m, &g, &alphas(depth, &settings.alphas)),
         weight: None,
-        matrices: Some((m.matrix().clone(), g.matrix().clone())),
+        matrices: Some((m, g)),
     };
     Ok(Measurement {
         title: title.into(),
@@ -528,7 +531,7 @@ pub fn matrices(measurement: &Measurement) -> Result<Vec<u8>> {
     for layer in &measurement.layers {
         let Some((nfm, agop)) = &layer.matrices else { continue };
         for (kind, matrix) in [("nfm", nfm), ("agop", agop)] {
-            entries.push(crate::run::matrix_entry(format!("layers.{}.{kind}", layer.layer), matrix));
+            entries.push(crate::run::matrix_entry(format!("layers.{}.{kind}", layer.layer), matrix.matrix()));
         }
     }
     crate::checkpoint::serialize(&entries).map_err(Error::environment)
