@@ -14,6 +14,7 @@ mod faults;
 mod golden;
 mod layering;
 mod measure;
+mod pairs;
 mod properties;
 mod readme;
 mod recurrence;

@@ -161,6 +161,13 @@ pub struct MeasureArgs {
     /// The weights' names in the file, in order
     #[arg(long, value_name = "NAME,...", value_delimiter = ',', requires = "weights", help_heading = "Network")]
     pub layers: Vec<String>,
+    /// Balance of the weights that the loss sees through their product (attention heads, LoRA, linear or ReLU
+    /// neighbours), from weights alone
+    #[arg(long, value_name = "auto", requires = "weights", conflicts_with = "inputs", help_heading = "Network")]
+    pub pairs: Option<Pairs>,
+    /// With --pairs: attention heads of each block, where no config.json beside the weights says so
+    #[arg(long, value_name = "N", requires = "pairs", help_heading = "Network")]
+    pub heads: Option<usize>,
     /// Weights at initialisation, for the misfit there
     #[arg(long, value_name = "FILE", requires = "weights", help_heading = "Network")]
     pub init: Option<PathBuf>,
@@ -200,6 +207,13 @@ pub struct MeasureArgs {
     /// Write the fan
     #[arg(long, value_name = "FILE.svg", help_heading = "Output")]
     pub plot: Option<PathBuf>,
+}
+
+/// How `--pairs` finds pairs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Pairs {
+    /// By the names of gpt2, llama, bert, vit, opt, t5, torch's attention and peft's adapters
+    Auto,
 }
 
 /// What `measure` evaluates in; `f64` unless told otherwise.

@@ -6,6 +6,7 @@ use nfa_metrics::{AgopOptions, Capture, Laws, Mat, Path as Way, Thresholds};
 use nfa_models::spec::{Registry, read};
 use nfa_models::{Activation, SpecError};
 
+use super::pairs::{self, Heads};
 use super::{Job, Measurement, Rows, Settings, Targets, Weights, from_capture, from_matrices, from_weights, title_of};
 use crate::array::{self, Array};
 use crate::cli::{MeasureArgs, MeasureDtype};
@@ -40,6 +41,9 @@ impl Call<'_> {
             (None, None, []) => {
                 let message = "measure what? Give --weights FILE --inputs FILE --activation NAME, or --capture FILE, or --nfm FILE --agop FILE";
                 return Err(Error::input(message));
+            }
+            (None, None, files) if self.args.pairs.is_some() => {
+                files.iter().map(|path| self.pairs(path, &settings)).collect::<Result<_>>()?
             }
             (None, None, files) => self.networks(files, &settings)?,
         };
@@ -164,6 +168,44 @@ impl Call<'_> {
         from_matrices(self.matrix("--nfm", nfm)?, self.matrix("--agop", agop)?, self.args.depth, &title, settings)
     }
 
+    fn pairs(&self, path: &Path, settings: &Settings) -> Result<Measurement> {
+        let title = path.display().to_string();
+        let bytes = self.open(path)?;
+        let bytes = array::gzip::unpack(&bytes).map_err(|error| Error::input(format!("{title}: {error}")))?;
+        let tensors =
+            array::safetensors::Tensors::open(&bytes).map_err(|error| Error::input(format!("{title}: {error}")))?;
+        // Beside the weights, as Hugging Face keeps it; whatever else lies there is no configuration.
+        let config = self.store.read(&path.with_file_name("config.json")).ok();
+        let config = config.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        let mut found = pairs::find(&tensors, &title, &Heads { given: self.args.heads, config })?;
+        if found.is_empty() {
+            let activations = self.activations()?;
+            if activations.is_empty() {
+                return Err(Error::input(format!(
+                    "{title}: --pairs auto knows none of its names (gpt2, llama, bert, vit, opt, t5, torch's attention, peft's \
+                     adapters); for the layers of an MLP add --activation linear or relu"
+                )));
+            }
+            found = pairs::of_layers(&self.load(path)?, &activations)?;
+        }
+        settings.check_layers(found.len())?;
+        let mut measured = pairs::measure(self.laws, found, &title_of(path), "f64", settings.thresholds);
+        measured.layers.retain(|layer| settings.wants(layer.layer));
+        Ok(measured)
+    }
+
+    fn load(&self, path: &Path) -> Result<Weights> {
+        let names = (!self.args.layers.is_empty()).then_some(self.args.layers.as_slice());
+        Weights::from_bytes(&self.open(path)?, &path.display().to_string(), names)
+    }
+
+    fn activations(&self) -> Result<Vec<Activation>> {
+        let parse = |word: &String| {
+            word.trim().parse::<Activation>().map_err(|error| Error::input(format!("--activation {error}")))
+        };
+        self.args.activation.iter().map(parse).collect()
+    }
+
     fn networks(&self, files: &[std::path::PathBuf], settings: &Settings) -> Result<Vec<Measurement>> {
         let args = self.args;
         let Some(inputs) = &args.inputs else {
@@ -173,16 +215,8 @@ impl Call<'_> {
         let (count, dim) = found.matrix();
         let scaled = found.values.iter().map(|v| v * args.scale).collect();
         let rows = Rows { inputs: scaled, count, dim };
-        let names = (!args.layers.is_empty()).then_some(args.layers.as_slice());
-        let load = |path: &Path| Weights::from_bytes(&self.open(path)?, &path.display().to_string(), names);
-        let init = args.init.as_deref().map(load).transpose()?;
-        let activations = args
-            .activation
-            .iter()
-            .map(|word| {
-                word.trim().parse::<Activation>().map_err(|error| Error::input(format!("--activation {error}")))
-            })
-            .collect::<Result<Vec<_>>>()?;
+        let init = args.init.as_deref().map(|path| self.load(path)).transpose()?;
+        let activations = self.activations()?;
         let loss = match &args.loss {
             None => None,
             Some(kind) => {
@@ -194,7 +228,7 @@ impl Call<'_> {
         files
             .iter()
             .map(|path| {
-                let weights = load(path)?;
+                let weights = self.load(path)?;
                 if activations.is_empty() && weights.layers.len() > 1 {
                     return Err(Error::input(
                         "--activation is missing: what stands between the layers (relu, tanh, linear, ...); a file of weights doesn't say",

@@ -23,6 +23,7 @@ pub mod command;
 pub mod compare;
 pub mod fan;
 pub mod json;
+pub mod pairs;
 pub mod table;
 pub mod weights;
 
