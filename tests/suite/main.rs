@@ -12,6 +12,7 @@ mod datasets;
 mod determinism;
 mod faults;
 mod golden;
+mod intervals;
 mod layering;
 mod measure;
 mod pairs;

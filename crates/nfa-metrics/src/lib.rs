@@ -62,6 +62,8 @@ pub mod verdict;
 #[cfg(feature = "burn")]
 pub mod agop;
 #[cfg(feature = "burn")]
+pub mod inputs;
+#[cfg(feature = "burn")]
 pub mod jacobian;
 #[cfg(feature = "burn")]
 pub mod tap;
@@ -85,6 +87,8 @@ pub use verdict::{Thresholds, Verdict};
 
 #[cfg(feature = "burn")]
 pub use agop::{AgopOptions, Path, agop, contributions, observe_network};
+#[cfg(feature = "burn")]
+pub use inputs::over_inputs;
 #[cfg(feature = "burn")]
 pub use tap::{Tap, TapError, observe};
 

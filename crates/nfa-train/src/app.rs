@@ -377,6 +377,9 @@ impl App {
 
     fn write_report(&self, folder: &Path, study: &Study) -> Result<()> {
         self.write(&folder.join("summary.csv"), &study.summary())?;
+        if let Some(seeds) = crate::seeds::csv(study) {
+            self.write(&folder.join("seeds.csv"), &seeds)?;
+        }
         let checked = serde_json::to_string_pretty(&study.expectations).unwrap_or_default();
         self.write(&folder.join("expectations.json"), &(checked + "\n"))?;
         let plots = folder.join("plots");

@@ -57,6 +57,7 @@ pub mod report;
 pub mod resolved;
 pub mod run;
 pub mod schedule;
+pub mod seeds;
 pub mod solver;
 pub mod store;
 pub mod study;

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use nfa_metrics::{
-    AgopOptions, Details, Finding, Laws, Metrics, Observation, Scores, Snapshot, Thresholds, Update, assess,
-    observe_network,
+    AgopOptions, Details, Finding, Laws, Metrics, Observation, Scores, Snapshot, Thresholds, Update, assess_with,
+    observe_network, over_inputs,
 };
 use nfa_models::AnyNetwork;
 
@@ -12,7 +12,7 @@ use crate::data::Data;
 use crate::loss::Loss;
 use crate::objective::{penalty, scores};
 use crate::record::Cell;
-use crate::resolved::{Layers, ProbePlan};
+use crate::resolved::{Layers, ProbeInterval, ProbePlan};
 use crate::solver::Solver;
 use crate::study::Direction;
 
@@ -98,12 +98,16 @@ impl Probe<'_> {
                 let Some(pair) = (law.pair)(&observation, layer) else { continue };
                 let key = format!("{}.layer{layer}", law.name);
                 let at_start = baseline.and_then(|baseline| baseline.misfit.get(&key).copied());
-                let mut finding = assess(&pair, law.family, at_start, self.thresholds);
+                // The other laws' matrices are no averages over the rows.
+                let varies = self.plan.interval == ProbeInterval::Inputs && law.name == "nfa";
+                let over = || over_inputs(network, &split.inputs, split.weights.as_deref(), layer, &pair, &options);
+                let spread = varies.then(over).flatten();
+                let mut finding = assess_with(&pair, law.family, at_start, self.thresholds, spread);
                 if baseline.is_none() {
                     finding.null.init = finding.misfit;
                 }
                 first.misfit.extend(finding.misfit.map(|misfit| (key, misfit)));
-                row.extend(columns(law.name, layer, &finding));
+                row.extend(columns(law.name, layer, &finding, varies));
                 if law.details {
                     let depth = observation.layers[layer].depth_from_here;
                     row.extend(detail_columns(law.name, layer, &pair, depth, &self.plan.alpha));
@@ -130,8 +134,8 @@ impl Probe<'_> {
     }
 }
 
-/// The columns of a finding.
-fn columns(law: &str, layer: usize, finding: &Finding) -> Vec<(String, Cell)> {
+/// The columns of a finding; its intervals where they were asked for.
+fn columns(law: &str, layer: usize, finding: &Finding, intervals: bool) -> Vec<(String, Cell)> {
     let name = |quantity: &str| format!("{law}.{quantity}.layer{layer}");
     let text = |word: &str| Cell::Text(word.to_string());
     let flag = |flag: Option<bool>| flag.map_or(Cell::Empty, |flag| text(if flag { "true" } else { "false" }));
@@ -144,6 +148,14 @@ fn columns(law: &str, layer: usize, finding: &Finding) -> Vec<(String, Cell)> {
         (name("parts.order"), finding.parts.map(|parts| parts.order).into()),
         (name("parts.shape"), finding.parts.map(|parts| parts.shape).into()),
     ];
+    if intervals {
+        for (quantity, interval) in
+            [("alpha_interval", finding.alpha_interval), ("misfit_interval", finding.misfit_interval)]
+        {
+            row.push((name(&format!("{quantity}.low")), interval.map(|interval| interval.low).into()));
+            row.push((name(&format!("{quantity}.high")), interval.map(|interval| interval.high).into()));
+        }
+    }
     for kind in nfa_metrics::CertificateKind::ALL {
         let found = finding.certificates.iter().find(|certificate| certificate.kind == kind);
         let cell = match found {

@@ -157,6 +157,8 @@ impl Default for ProbePlan {
 pub enum ProbeInterval {
     /// No interval: exact for the rows given.
     None,
+    /// The training rows as draws from a distribution: two more sweeps a layer.
+    Inputs,
 }
 
 /// `"all"` or a list.

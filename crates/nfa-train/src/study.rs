@@ -93,23 +93,16 @@ impl StudyRun {
 }
 
 impl Study {
+    /// Every column of some run but the step, in order.
+    pub fn columns(&self) -> Vec<&str> {
+        let all = self.runs.iter().flat_map(|run| run.record.columns());
+        distinct(all.map(String::as_str).filter(|column| *column != "step"))
+    }
+
     /// `summary.csv`: run, keys, outcome, step, then the last value of every column.
     pub fn summary(&self) -> String {
-        let mut keys: Vec<&str> = Vec::new();
-        let mut columns: Vec<&str> = Vec::new();
-        for run in &self.runs {
-            keys.extend(
-                run.keys.iter().map(|(key, _)| key.as_str()).filter(|key| !keys.contains(key)).collect::<Vec<_>>(),
-            );
-            let new: Vec<&str> = run
-                .record
-                .columns()
-                .iter()
-                .map(String::as_str)
-                .filter(|c| *c != "step" && !columns.contains(c))
-                .collect();
-            columns.extend(new);
-        }
+        let keys = distinct(self.runs.iter().flat_map(|run| run.keys.iter().map(|(key, _)| key.as_str())));
+        let columns = self.columns();
         let header =
             ["run"].into_iter().chain(keys.iter().copied()).chain(["outcome", "step"]).chain(columns.iter().copied());
         let mut csv = csv_line(header.map(String::from));
@@ -125,6 +118,12 @@ impl Study {
         }
         csv
     }
+}
+
+/// Each once, in the order of their first.
+pub fn distinct<'a>(names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+    let mut seen = std::collections::HashSet::new();
+    names.filter(|name| seen.insert(*name)).collect()
 }
 
 /// The columns of `directions.csv`.

@@ -9,9 +9,9 @@ use nfa_metrics::misfit::Seen;
 use nfa_metrics::parallel;
 use nfa_metrics::{
     AgopOptions, Capture, CapturedSite, Details, Family, Finding, Fit, Jackknife, Law, Laws, Mat, Observation, Pair,
-    Psd, Sensitivity, Spread, Thresholds, assess, assess_with, contributions, observe_network,
+    Psd, Spread, Thresholds, assess, assess_with, observe_network, over_inputs,
 };
-use nfa_models::{Activation, AnyNetwork, Mlp, Stream};
+use nfa_models::{Activation, AnyNetwork, Mlp};
 
 use crate::data::Split;
 use crate::device::Dtype;
@@ -260,7 +260,7 @@ pub fn from_weights(
             let spread = |law: &Law, pair: &Pair| {
                 // Centred and sketched rows are not the samples' own.
                 let exact = !options.centered && options.sketch.is_none();
-                (law.name == "nfa" && exact).then(|| over_inputs(&network, &x, layer, pair, &options)).flatten()
+                (law.name == "nfa" && exact).then(|| over_inputs(&network, &x, None, layer, pair, &options)).flatten()
             };
             let laws = measure_layer(laws, &observation, layer, settings, &at_start, &spread);
             layer_of(&observation, layer, laws, settings)
@@ -319,53 +319,6 @@ fn named(mut observation: Observation, weights: &Weights) -> Observation {
         layer.name.clone_from(&read.name);
     }
     observation
-}
-
-/// Blocks that the intervals' centres are made of, over inputs.
-const BLOCKS: usize = 16;
-
-/// The infinitesimal jackknife: each input's influence on exponent and misfit, from one more sweep;
-/// and their bias from leaving out blocks of inputs, from another.
-fn over_inputs(
-    network: &dyn AnyNetwork,
-    x: &Tensor<2>,
-    layer: usize,
-    pair: &Pair,
-    options: &AgopOptions,
-) -> Option<Spread> {
-    let n = x.dims()[0];
-    if n < FEWEST_BLOCKS {
-        return None;
-    }
-    let seen = Seen::new(&pair.a, &pair.b)?;
-    let fit = Fit::new(&seen, Family::Power)?;
-    let sensitivity = Sensitivity::new(&seen, &fit)?;
-    let each = contributions(network, x, None, layer, &[&sensitivity.alpha, &sensitivity.misfit], options);
-    // Drawn, as the order of a file may follow its classes.
-    let order = Stream::root(0).fork("measure.blocks").permutation(n);
-    let blocks = BLOCKS.min(n);
-    let options = AgopOptions { layers: Some(vec![layer]), ..options.clone() };
-    let mut sums = Vec::with_capacity(blocks);
-    let mut counts = Vec::with_capacity(blocks);
-    for b in 0..blocks {
-        let rows: Vec<i64> = order[b * n / blocks..(b + 1) * n / blocks].iter().map(|&row| row as i64).collect();
-        let count = rows.len();
-        let rows = Tensor::<1, burn::tensor::Int>::from_data(TensorData::new(rows, [count]), &x.device());
-        let observation = observe_network(network, &x.clone().select(0, rows), None, &options);
-        // In the frame of the whole: the weights are the same, and so is what they span.
-        sums.push(observation.layers[layer].agop.as_ref()?.core() * count as f64);
-        counts.push(count as f64);
-    }
-    // The whole once more, as the others: differences between them are multiplied by the blocks.
-    let without = |skip: Option<usize>| {
-        let kept = || (0..blocks).filter(|&b| Some(b) != skip);
-        let mut sum = Mat::zeros(sums[0].nrows(), sums[0].ncols());
-        kept().for_each(|b| sum += &sums[b]);
-        let mean = sum * (1.0 / kept().map(|b| counts[b]).sum::<f64>());
-        power_fit(&pair.a, &Psd::gram_of(mean, seen.spectrum.eps).within(pair.b.frame().cloned()))
-    };
-    let others = (0..blocks).map(|b| without(Some(b))).collect::<Option<Vec<Fit>>>()?;
-    Jackknife::new(&without(None)?, &others, &counts)?.over_inputs(&each[0], &each[1])
 }
 
 fn power_fit(a: &Psd, b: &Psd) -> Option<Fit> {

@@ -14,6 +14,7 @@ mod reproduce;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod sample;
+mod seeds;
 mod strip;
 mod style;
 mod svg;
@@ -125,6 +126,7 @@ fn runs(study: &Study, law: Option<&str>) -> Markup {
         } @else {
             p.finding { (verdicts(study, law)) }
             (table::scroll("Every run, layer 0", study.runs.len(), table::html(study, law, &first)))
+            (seeds::html(study, law))
             p.reading {
                 "Strong features are not good features: the verdict says how far the weights follow the law, the test error how well the network does its job."
             }

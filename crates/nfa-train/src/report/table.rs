@@ -278,6 +278,7 @@ pub fn text(study: &Study, width: usize, color: bool) -> String {
         out.push_str(&render(line, &columns, &lines, &kept, color));
         out.push('\n');
     }
+    out.push_str(&super::seeds::text(study, &law));
     out.push_str(&total(study, color));
     out
 }
