@@ -15,18 +15,24 @@ pub mod csv;
 pub mod digits;
 pub mod idx;
 pub mod linear_teacher;
+pub mod multi_index;
 pub mod npy;
 pub mod red_wine;
+pub mod rows;
+pub mod two_points;
 
 /// Every built-in dataset: one line each.
 pub fn datasets() -> Registry<dyn Source> {
     Registry::new("dataset")
         .with::<linear_teacher::LinearTeacher>()
+        .with::<multi_index::MultiIndex>()
+        .with::<two_points::TwoPoints>()
         .with::<digits::Digits>()
         .with::<red_wine::RedWine>()
         .with::<csv::Csv>()
         .with::<idx::Idx>()
         .with::<npy::Npy>()
+        .with::<rows::Rows>()
 }
 
 /// What loading may need.
@@ -52,6 +58,11 @@ pub trait Source: Send {
     /// elsewhere than the file that named them.
     fn paths(&self) -> &'static [&'static str] {
         &[]
+    }
+
+    /// Weights of its rows, where they are part of what it is; `weights` in the file replaces them.
+    fn weights(&self) -> Option<Vec<f64>> {
+        None
     }
 
     /// What `scale` and `center` are unless the file says otherwise.
@@ -372,10 +383,8 @@ pub fn prepare(
             }
         }
     }
-    let weights = match &preparation.weights {
-        None => None,
-        Some(source) => Some(sample_weights(source, train.count, context)?),
-    };
+    let given = preparation.weights.clone().or_else(|| source.weights().map(WeightSource::List));
+    let weights = given.map(|given| sample_weights(&given, train.count, context)).transpose()?;
     let mut hash = Sha256::new();
     for part in [&train.inputs, &train.targets, &test.inputs, &test.targets, weights.as_ref().unwrap_or(&Vec::new())] {
         for value in part {

@@ -166,6 +166,7 @@ fn networks<'a>(
 fn label(run: &StudyRun, hue: Option<&str>, value: &str) -> String {
     match hue {
         Some("model.depth") => format!("L = {value}"),
+        Some("solver.weight_decay") => format!("λ = {value}"),
         Some(key) if key != "arm" && value.parse::<f64>().is_ok() => {
             format!("{} = {value}", short(key))
         }
