@@ -58,3 +58,60 @@ fn neither_checkpoints_nor_the_claim_change_the_records() {
     often.run(&["run", "spec.toml"]).expect(0);
     same_records(&plain, &often, "out/small");
 }
+
+/// Six runs that share nothing but the process.
+const GRID: [&str; 4] = ["--grid", "seed=0,1,2", "--grid", "data.kind=\"digits\",\"red_wine\""];
+
+const SHARED: &str = r#"name = "shared"
+[model]
+kind = "mlp"
+widths = [40]
+activation = "tanh"
+[data]
+kind = "digits"
+limit = 600
+[solver]
+kind = "momentum"
+lr = 0.01
+batch = 50
+steps = 30
+[probe]
+at = { every = 10 }
+[[expect]]
+metric = "loss"
+max = 1e3
+"#;
+
+#[test]
+fn several_at_a_time_and_in_shards() {
+    let reference = Folder::with(SHARED);
+    let call = |more: &[&str]| [&["check", "spec.toml", "--json"], &GRID[..], more].concat().join("\u{0}");
+    let run = |folder: &Folder, more: &[&str]| {
+        let arguments = call(more);
+        folder.run(&arguments.split('\u{0}').collect::<Vec<_>>()).expect(0)
+    };
+    let alone = run(&reference, &[]);
+    assert_eq!(reference.runs("out/shared").len(), 6);
+    let together = Folder::with(SHARED);
+    // Results come in the plan's order, whoever is ready first.
+    let ids = |ended: &crate::binary::Ended| -> Vec<String> {
+        ended.lines().iter().map(|line| line["run"].as_str().unwrap().to_string()).collect()
+    };
+    assert_eq!(ids(&run(&together, &["--jobs", "3"])), ids(&alone));
+    same_records(&reference, &together, "out/shared");
+    for file in ["summary.csv", "expectations.json", "seeds.csv", "plan.json"] {
+        let name = format!("out/shared/{file}");
+        assert!(reference.read(&name) == together.read(&name), "{file}");
+    }
+    // Shards share a folder; each is held to its own part.
+    let shards = Folder::with(SHARED);
+    let first = run(&shards, &["--shard", "1/4"]);
+    assert_eq!(first.lines().iter().filter(|line| line["schema"] == "nfa.expectation/1").count(), 2);
+    for shard in ["2/4", "3/4", "4/4"] {
+        run(&shards, &["--shard", shard, "--jobs", "2"]);
+    }
+    same_records(&reference, &shards, "out/shared");
+    assert!(reference.read("out/shared/summary.csv") == shards.read("out/shared/summary.csv"));
+    let refused = shards.run(&["run", "spec.toml", "--shard", "5/4"]).expect(2);
+    assert!(refused.stderr.contains("I from 1 to N"), "{}", refused.stderr);
+}

@@ -6,7 +6,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 /// `f` of every index below `count`, on as many threads as there are cores. What each returns does
 /// not depend on how many that is.
 pub fn map<T: Send>(count: usize, f: impl Fn(usize) -> T + Sync) -> Vec<T> {
-    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(count);
+    map_on(std::thread::available_parallelism().map_or(1, usize::from), count, f)
+}
+
+/// [`map`] on so many threads.
+pub fn map_on<T: Send>(threads: usize, count: usize, f: impl Fn(usize) -> T + Sync) -> Vec<T> {
+    let threads = threads.min(count);
     if threads <= 1 {
         return (0..count).map(f).collect();
     }

@@ -1,9 +1,11 @@
 //! The application: registries in, exit code out.
 
+use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use clap::{CommandFactory, Parser};
 use nfa_metrics::{Law, Laws, Metrics};
@@ -17,6 +19,7 @@ use crate::data::Source;
 use crate::error::{Error, Result};
 use crate::experiment::{Experiment, Grid};
 use crate::folder::{self, PlanFile, PlanLine};
+use crate::jobs;
 use crate::manifest::Provenance;
 use crate::outcome::{Outcome, Status};
 use crate::plan::{PlannedRun, plan};
@@ -249,12 +252,15 @@ impl App {
             return Ok(Some(None));
         }
         let folder = self.folder(&options.out, &experiment.name, options.fresh);
-        let progress = Progress::new(runs.iter().map(|run| run.config.course.steps()).sum(), voice.quiet);
-        let statuses = self.execute(&experiment, &runs, &folder, &progress, voice);
-        progress.finish();
-        let statuses = statuses?;
-        let study = folder::read(self.store.as_ref(), &folder, &self.registries)?;
+        let chosen: Vec<&PlannedRun> = match options.shard {
+            Some((index, of)) => jobs::shard(runs.len(), index, of).map(|i| &runs[i]).collect(),
+            None => runs.iter().collect(),
+        };
+        let statuses = self.execute(&experiment, &runs, &chosen, &folder, options.jobs, voice)?;
+        let mut study = folder::read(self.store.as_ref(), &folder, &self.registries)?;
         self.write_report(&folder, &study)?;
+        // What other shards have not run yet is not held against this one.
+        study.expectations.retain(|checked| chosen.iter().any(|run| run.id == checked.run));
         let unhappy = statuses.iter().any(|status| status.outcome != Outcome::Completed);
         Ok(Some(Some(Ended { folder, study, unhappy })))
     }
@@ -291,20 +297,18 @@ impl App {
         (2u64..).map(|k| out.join(format!("{name}-{k}"))).find(|folder| !taken(folder)).unwrap_or(first)
     }
 
+    /// Runs what is `chosen` of a plan, several at a time; statuses in order.
     fn execute(
         &self,
         experiment: &Experiment,
-        runs: &[PlannedRun],
+        plan: &[PlannedRun],
+        chosen: &[&PlannedRun],
         folder: &Path,
-        progress: &Progress,
+        jobs: usize,
         voice: Voice,
     ) -> Result<Vec<Status>> {
+        let progress = Progress::new(chosen.iter().map(|run| run.config.course.steps()).sum(), voice.quiet);
         let provenance = Provenance::collect();
-        let done = std::cell::Cell::new(0u64);
-        let current = std::cell::RefCell::new(String::new());
-        let tell = |step: u64, loss: f64| {
-            progress.at(done.get() + step, &format!("{}  step {step}  loss {loss:.3e}", current.borrow()));
-        };
         let warn = |line: &str| progress.warn(line);
         let runner = Runner {
             registries: &self.registries,
@@ -314,46 +318,67 @@ impl App {
             base: &experiment.base,
             interrupt: &INTERRUPT,
             provenance: &provenance,
-            progress: &tell,
+            progress: &|_, _| (),
             warn: &warn,
         };
         // Whatever the data can refuse is refused before anything is written.
-        runner.preflight(runs).map_err(|error| error.context(&experiment.origin))?;
-        self.write_plan(experiment, runs, folder)?;
-        let mut statuses = Vec::new();
-        for (index, run) in runs.iter().enumerate() {
-            *current.borrow_mut() = format!("run {}/{}  {}", index + 1, runs.len(), run.id);
+        runner.preflight(chosen).map_err(|error| error.context(&experiment.origin))?;
+        self.write_plan(experiment, plan, folder)?;
+        let done = AtomicU64::new(0);
+        let stop = AtomicBool::new(false);
+        let lines = InOrder::default();
+        let work = |index: usize| -> Result<Option<Status>> {
+            if stop.load(Ordering::Relaxed) {
+                return Ok(None);
+            }
+            let run = chosen[index];
+            let name = format!("run {}/{}  {}", index + 1, chosen.len(), run.id);
             if voice.verbose {
-                progress.say(&current.borrow());
+                progress.say(&name);
             }
-            let status = match runner.run(run) {
-                Ok(status) => status,
-                Err(error) if error.is_input() => {
-                    progress.warn(&format!("run {} failed: {error}", run.id));
-                    Status { outcome: Outcome::Failed, step: 0, reason: Some(error.to_string()) }
-                }
-                Err(error) if error.is_interrupted() => {
-                    return Err(Error::interrupted(format!("{error}; the same command continues it")));
-                }
-                Err(error) => return Err(error),
+            let reached = AtomicU64::new(0);
+            let tell = |step: u64, loss: f64| {
+                let before = reached.swap(step, Ordering::Relaxed);
+                let all = done.fetch_add(step.saturating_sub(before), Ordering::Relaxed) + step.saturating_sub(before);
+                progress.at(all, &format!("{name}  step {step}  loss {loss:.3e}"));
             };
-            if status.outcome == Outcome::Diverged {
-                let why = status.reason.as_deref().unwrap_or("");
-                progress.warn(&format!("run {} diverged at step {}: {why}", run.id, status.step));
-            }
+            let status = self
+                .one(&Runner { progress: &tell, ..runner }, run, &progress)
+                .inspect_err(|_| stop.store(true, Ordering::Relaxed))?;
+            tell(run.config.course.steps(), f64::NAN);
             if voice.json {
                 let directory = folder.join("runs").join(&run.id);
-                out(&json!({
+                let line = json!({
                     "schema": "nfa.run/1", "run": run.id, "outcome": status.outcome, "step": status.step,
                     "directory": directory.display().to_string(),
-                })
-                .to_string());
+                });
+                lines.push(index, line.to_string());
             }
-            done.set(done.get() + run.config.course.steps());
-            tell(0, f64::NAN);
-            statuses.push(status);
+            Ok(Some(status))
+        };
+        let statuses: Result<Vec<Option<Status>>> = jobs::run(jobs, chosen.len(), work).into_iter().collect();
+        progress.finish();
+        Ok(statuses?.into_iter().flatten().collect())
+    }
+
+    /// One run: what its own input makes impossible is an outcome, everything else an error.
+    fn one(&self, runner: &Runner<'_>, run: &PlannedRun, progress: &Progress) -> Result<Status> {
+        let status = match runner.run(run) {
+            Ok(status) => status,
+            Err(error) if error.is_input() => {
+                progress.warn(&format!("run {} failed: {error}", run.id));
+                Status { outcome: Outcome::Failed, step: 0, reason: Some(error.to_string()) }
+            }
+            Err(error) if error.is_interrupted() => {
+                return Err(Error::interrupted(format!("{error}; the same command continues it")));
+            }
+            Err(error) => return Err(error),
+        };
+        if status.outcome == Outcome::Diverged {
+            let why = status.reason.as_deref().unwrap_or("");
+            progress.warn(&format!("run {} diverged at step {}: {why}", run.id, status.step));
         }
-        Ok(statuses)
+        Ok(status)
     }
 
     fn write(&self, path: &Path, text: &str) -> Result<()> {
@@ -488,6 +513,24 @@ impl App {
                     }
                 }
             }
+        }
+    }
+}
+
+/// Lines of results that may be ready in any order and are printed in theirs.
+#[derive(Default)]
+struct InOrder {
+    waiting: Mutex<(usize, BTreeMap<usize, String>)>,
+}
+
+impl InOrder {
+    fn push(&self, index: usize, line: String) {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let (next, lines) = &mut *waiting;
+        lines.insert(index, line);
+        while let Some(line) = lines.remove(next) {
+            out(&line);
+            *next += 1;
         }
     }
 }

@@ -119,12 +119,24 @@ pub struct Options {
     /// Where results go
     #[arg(long, value_name = "DIR", default_value = "out")]
     pub out: PathBuf,
+    /// Runs at a time, one core each; results are the same for any number
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub jobs: usize,
+    /// Only the I-th of N equal parts of the plan, as in --shard 1/4; `report` shows all that share a folder
+    #[arg(long, value_name = "I/N", value_parser = shard)]
+    pub shard: Option<(usize, usize)>,
     /// Start beside the old results instead of continuing them
     #[arg(long)]
     pub fresh: bool,
     /// Print the plan and stop
     #[arg(long)]
     pub dry_run: bool,
+}
+
+/// `I/N` with 1 <= I <= N.
+fn shard(text: &str) -> Result<(usize, usize), String> {
+    let parts = text.split_once('/').and_then(|(i, n)| Some((i.parse().ok()?, n.parse().ok()?)));
+    parts.filter(|&(i, n)| 1 <= i && i <= n).ok_or_else(|| "write I/N with I from 1 to N, as in 1/4".to_string())
 }
 
 /// Arguments of `measure`.

@@ -43,6 +43,7 @@ pub mod experiment;
 pub mod explain;
 pub mod folder;
 pub mod formula;
+pub mod jobs;
 pub mod loss;
 pub mod manifest;
 pub mod measure;

@@ -25,6 +25,7 @@ use crate::store::Store;
 use crate::study::DIRECTION_COLUMNS;
 
 /// What runs of an experiment share.
+#[derive(Clone, Copy)]
 pub struct Runner<'a> {
     /// What configurations may name.
     pub registries: &'a Registries,
@@ -41,9 +42,9 @@ pub struct Runner<'a> {
     /// Facts about this process.
     pub provenance: &'a Provenance,
     /// Told (step, loss) now and then.
-    pub progress: &'a dyn Fn(u64, f64),
+    pub progress: &'a (dyn Fn(u64, f64) + Sync),
     /// Told what a person should know: a damaged checkpoint that was passed over.
-    pub warn: &'a dyn Fn(&str),
+    pub warn: &'a (dyn Fn(&str) + Sync),
 }
 
 /// By default state is saved about this often.
@@ -153,7 +154,7 @@ impl Runner<'_> {
     ///
     /// # Errors
     /// As [`Runner::run`] would, before anything is written.
-    pub fn preflight(&self, runs: &[PlannedRun]) -> Result<()> {
+    pub fn preflight(&self, runs: &[&PlannedRun]) -> Result<()> {
         let (mut loaded, mut built) = (Vec::new(), Vec::new());
         for run in runs {
             let config = &run.config;
