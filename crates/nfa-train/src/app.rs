@@ -17,6 +17,7 @@ use toml::Value;
 use crate::cli::{Cli, Color, Command, Listed, Options, Voice};
 use crate::data::Source;
 use crate::error::{Error, Result};
+use crate::expect::selects;
 use crate::experiment::{Experiment, Grid};
 use crate::folder::{self, PlanFile, PlanLine};
 use crate::jobs;
@@ -247,20 +248,21 @@ impl App {
         // What --grid set is the command line's too, when a complaint asks where it came from.
         let typed: Vec<(String, Value)> = grid.iter().map(|(key, _)| (key.clone(), Value::Boolean(true))).collect();
         let runs = plan(&experiment, &[overrides.clone(), typed].concat(), &self.registries)?;
+        let chosen = chosen(&experiment, &runs, options)?;
         if options.dry_run {
-            dry_run(&experiment, &runs, voice);
+            dry_run(&experiment, &chosen, voice);
             return Ok(Some(None));
         }
         let folder = self.folder(&options.out, &experiment.name, options.fresh);
-        let chosen: Vec<&PlannedRun> = match options.shard {
-            Some((index, of)) => jobs::shard(runs.len(), index, of).map(|i| &runs[i]).collect(),
-            None => runs.iter().collect(),
-        };
         let statuses = self.execute(&experiment, &runs, &chosen, &folder, options.jobs, voice)?;
         let mut study = folder::read(self.store.as_ref(), &folder, &self.registries)?;
         self.write_report(&folder, &study)?;
-        // What other shards have not run yet is not held against this one.
-        study.expectations.retain(|checked| chosen.iter().any(|run| run.id == checked.run));
+        if chosen.len() < runs.len() {
+            // What was not to be run is not held against what was.
+            let asked = |id: &str| chosen.iter().any(|run| run.id == id);
+            study.expectations.retain(|checked| asked(&checked.run));
+            study.runs.retain(|run| asked(&run.id));
+        }
         let unhappy = statuses.iter().any(|status| status.outcome != Outcome::Completed);
         Ok(Some(Some(Ended { folder, study, unhappy })))
     }
@@ -608,10 +610,29 @@ fn overrides(options: &Options) -> Result<(Vec<(String, Value)>, Grid)> {
     Ok((set, grid))
 }
 
-fn dry_run(experiment: &Experiment, runs: &[PlannedRun], voice: Voice) {
+/// The runs that the command line asks for: the reduced ones, or a shard, or a shard of those.
+fn chosen<'a>(experiment: &Experiment, plan: &'a [PlannedRun], options: &Options) -> Result<Vec<&'a PlannedRun>> {
+    let mut runs: Vec<&PlannedRun> = plan.iter().collect();
+    if options.reduced {
+        let scope = experiment.reduced.as_ref().ok_or_else(|| {
+            Error::input(format!("{}: --reduced needs a [reduced] table that names some runs", experiment.origin))
+        })?;
+        runs.retain(|run| selects(scope, run.arm(), &run.config.table()));
+        if runs.is_empty() {
+            return Err(Error::input(format!("{}: [reduced] names no run of the plan", experiment.origin)));
+        }
+    }
+    Ok(match options.shard {
+        Some((index, of)) => jobs::shard(runs.len(), index, of).map(|i| runs[i]).collect(),
+        None => runs,
+    })
+}
+
+fn dry_run(experiment: &Experiment, runs: &[&PlannedRun], voice: Voice) {
     if !voice.json {
         let steps: u64 = runs.iter().map(|run| run.config.course.steps()).sum();
-        out(&format!("{}: {} runs, {steps} steps", experiment.name, runs.len()));
+        let takes = experiment.takes.as_ref().map_or(String::new(), |takes| format!(" (the whole takes {takes})"));
+        out(&format!("{}: {} runs, {steps} steps{takes}", experiment.name, runs.len()));
     }
     for run in runs {
         if voice.json {

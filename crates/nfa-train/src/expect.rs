@@ -190,16 +190,7 @@ impl Expectation {
     }
 
     fn speaks_of(&self, run: &StudyRun) -> bool {
-        self.scope.iter().all(|(key, wanted)| {
-            let value = match key.as_str() {
-                "arm" => run.arm().map(|arm| Value::String(arm.into())),
-                key => get(&run.config, key).cloned(),
-            };
-            value.is_some_and(|value| match wanted {
-                Value::Array(list) => list.iter().any(|item| same(item, &value)),
-                single => same(single, &value),
-            })
-        })
+        selects(&self.scope, run.arm(), &run.config)
     }
 
     fn columns(&self, run: &StudyRun) -> Vec<String> {
@@ -231,6 +222,20 @@ impl Expectation {
             met,
         }
     }
+}
+
+/// Whether a run is among those that `where` or `[reduced]` names: arm or dotted key, value or list.
+pub fn selects(scope: &Table, arm: Option<&str>, config: &Table) -> bool {
+    scope.iter().all(|(key, wanted)| {
+        let value = match key.as_str() {
+            "arm" => arm.map(|arm| Value::String(arm.into())),
+            key => get(config, key).cloned(),
+        };
+        value.is_some_and(|value| match wanted {
+            Value::Array(list) => list.iter().any(|item| same(item, &value)),
+            single => same(single, &value),
+        })
+    })
 }
 
 /// Every expectation against every run it speaks of; one that speaks of no run is not met.

@@ -39,6 +39,10 @@ pub struct Experiment {
     pub grid: Grid,
     /// `[[expect]]`.
     pub expectations: Vec<Expectation>,
+    /// `[reduced]`: which runs are enough for a quick look (arm or dotted key, value or list).
+    pub reduced: Option<Table>,
+    /// How long the whole takes, and where that was measured, in words.
+    pub takes: Option<String>,
 }
 
 /// Axes of a grid: dotted key, values.
@@ -57,7 +61,7 @@ pub struct Arm {
     pub grid: Grid,
 }
 
-const TOP_KEYS: [&str; 7] = ["name", "id", "claim", "reference", "grid", "arm", "expect"];
+const TOP_KEYS: [&str; 9] = ["name", "id", "claim", "reference", "takes", "grid", "arm", "expect", "reduced"];
 
 impl Experiment {
     /// Reads an experiment and applies overrides (`--set`, `--seed`, ...: dotted key, value).
@@ -138,12 +142,21 @@ impl Experiment {
                 .collect::<std::result::Result<Vec<_>, _>>()?,
             Some(other) => return Err(SpecError::value("expect", format!("is written [[expect]], not {other}"))),
         };
+        let reduced = match table.get("reduced") {
+            None => None,
+            Some(Value::Table(scope)) => Some(scope.clone()),
+            Some(other) => {
+                return Err(SpecError::value("reduced", format!("must be a table of keys and values, not {other}")));
+            }
+        };
         let run = table.iter().filter(|(key, _)| RUN_KEYS.contains(&key.as_str())).map(|(k, v)| (k.clone(), v.clone()));
         Ok(Experiment {
             name,
             id: text("id")?,
             claim: text("claim")?,
             reference: text("reference")?,
+            takes: text("takes")?,
+            reduced,
             as_run: source.clone(),
             source,
             origin: origin.into(),

@@ -19,6 +19,13 @@ pub struct PlannedRun {
     pub config: Resolved,
 }
 
+impl PlannedRun {
+    /// The arm, where the experiment has arms.
+    pub fn arm(&self) -> Option<&str> {
+        self.keys.iter().find(|(key, _)| key == "arm").and_then(|(_, value)| value.as_str())
+    }
+}
+
 /// A grid larger than this is a mistake in the file.
 const MAX_RUNS: usize = 100_000;
 
