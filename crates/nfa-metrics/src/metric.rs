@@ -67,7 +67,7 @@ pub struct Snapshot<'a> {
     pub test: Option<Scores>,
     /// (λ/2)|W|².
     pub penalty: f64,
-    /// |D_l| at step 0; `None` at step 0 itself.
+    /// |D_l| at step 0 of the pairs of layers that fit together; `None` at step 0 itself.
     pub initial_imbalance: Option<&'a [f64]>,
     /// The step that led here, where the solver's rule has a recurrence.
     pub update: Option<&'a Update>,

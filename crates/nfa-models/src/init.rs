@@ -161,6 +161,14 @@ impl Init {
         Ok(())
     }
 
+    /// The weights of one linear map.
+    ///
+    /// # Shapes
+    /// `[d_out, d_in]`
+    pub fn weight(&self, [d_out, d_in]: [usize; 2], stream: &Stream) -> Matrix {
+        self.weights(&[d_in, d_out], stream).remove(0)
+    }
+
     /// The weights of a chain of dense layers.
     ///
     /// # Shapes

@@ -268,7 +268,6 @@ impl Spec<dyn AnyNetwork> for MlpSpec {
     }
 
     fn build(&self, context: &Context<'_>) -> Result<Box<dyn AnyNetwork>, SpecError> {
-        self.check()?;
         let hidden = self.hidden()?;
         let activations = self.activations(hidden.len())?;
         let mut widths = vec![context.inputs];
@@ -276,12 +275,8 @@ impl Spec<dyn AnyNetwork> for MlpSpec {
         widths.push(context.outputs);
         self.init.check_widths(&widths).map_err(|error| error.under("init"))?;
         let options = (context.device, context.dtype);
-        let weights: Vec<Tensor<2>> = self
-            .init
-            .weights(&widths, &context.stream)
-            .into_iter()
-            .map(|w| Tensor::from_data(TensorData::new(w.data, [w.rows, w.cols]), options))
-            .collect();
+        let weights: Vec<Tensor<2>> =
+            self.init.weights(&widths, &context.stream).into_iter().map(|w| context.tensor(w)).collect();
         let biases = widths[1..]
             .iter()
             .map(|&width| self.bias.then(|| Tensor::from_data(TensorData::new(vec![0f64; width], [width]), options)))

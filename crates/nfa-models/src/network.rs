@@ -23,7 +23,8 @@ impl Site {
 /// `testing::conformance` finds out.
 ///
 /// Two methods are required. A model with more than one measured layer also says how many sites
-/// it has and splits itself there with `encode` and `decode`.
+/// it has and splits itself there with `encode` and `decode`. ([`AnyNetwork`] has methods of the same
+/// names: where both are imported, call `Network::encode(self, ...)`.)
 ///
 /// # Example
 ///

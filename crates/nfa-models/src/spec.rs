@@ -6,9 +6,10 @@
 
 use std::fmt;
 
-use burn::tensor::{DType, Device};
+use burn::tensor::{DType, Device, Tensor, TensorData};
 use serde::{Serialize, de::DeserializeOwned};
 
+use crate::init::{Init, Matrix};
 use crate::network::AnyNetwork;
 use crate::rng::Stream;
 
@@ -25,6 +26,24 @@ pub struct Context<'a> {
     pub dtype: DType,
     /// Where its weights are drawn from.
     pub stream: Stream,
+}
+
+impl Context<'_> {
+    /// A matrix drawn on the host, as a tensor in its place.
+    ///
+    /// # Shapes
+    /// `[rows, cols]`
+    pub fn tensor(&self, matrix: Matrix) -> Tensor<2> {
+        Tensor::from_data(TensorData::new(matrix.data, [matrix.rows, matrix.cols]), (self.device, self.dtype))
+    }
+
+    /// The weights of one linear map, drawn from the stream of this name.
+    ///
+    /// # Shapes
+    /// `[d_out, d_in]`, paper layout
+    pub fn weight(&self, name: &str, init: &Init, [d_out, d_in]: [usize; 2]) -> Tensor<2> {
+        self.tensor(init.weight([d_out, d_in], &self.stream.fork(name)))
+    }
 }
 
 /// Something that a registry can build: says what building it takes.
@@ -57,7 +76,7 @@ pub trait Spec<T: ?Sized + Component>: Serialize + DeserializeOwned + Send + 'st
         Ok(())
     }
 
-    /// Builds it.
+    /// Builds it; a [`Registry`] has checked it before.
     ///
     /// # Errors
     /// The key at fault and why.
@@ -221,7 +240,11 @@ impl<T: ?Sized + Component> Registry<T> {
             doc: S::DOC,
             reference: S::REFERENCE,
             example: S::EXAMPLE,
-            build: |table, context| read::<S>(table)?.build(context),
+            build: |table, context| {
+                let spec = read::<S>(table)?;
+                spec.check()?;
+                spec.build(context)
+            },
             resolve: |table| {
                 let spec = read::<S>(table)?;
                 spec.check()?;

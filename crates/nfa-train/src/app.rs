@@ -21,6 +21,7 @@ use crate::expect::selects;
 use crate::experiment::{Experiment, Grid};
 use crate::folder::{self, PlanFile, PlanLine};
 use crate::jobs;
+use crate::loss::Loss;
 use crate::manifest::Provenance;
 use crate::outcome::{Outcome, Status};
 use crate::plan::{PlannedRun, plan};
@@ -44,8 +45,8 @@ static INTERRUPT: AtomicBool = AtomicBool::new(false);
 
 /// The command line over some registries.
 ///
-/// A user's crate adds its own models, laws, metrics, datasets and solvers and calls
-/// [`App::main`]: same commands, same reports, no fork.
+/// A user's crate adds its own models, laws, metrics, datasets, losses and solvers and calls
+/// [`App::main`]: same commands, same reports, no fork. `examples/custom_model` is one to copy.
 pub struct App {
     registries: Registries,
     store: Box<dyn Store>,
@@ -85,6 +86,13 @@ impl App {
         self
     }
 
+    /// Changes the losses.
+    #[must_use]
+    pub fn losses(mut self, f: impl FnOnce(Registry<dyn Loss>) -> Registry<dyn Loss>) -> Self {
+        self.registries.losses = f(self.registries.losses);
+        self
+    }
+
     /// Changes the laws.
     #[must_use]
     pub fn laws(mut self, f: impl FnOnce(Laws) -> Laws) -> Self {
@@ -108,6 +116,7 @@ impl App {
 
     /// Reads the process's arguments, does what they say, and says how it went.
     pub fn main(self) -> ExitCode {
+        crate::allocator::keep_pages();
         let cli = Cli::parse();
         // A second Ctrl-C does not wait for the step to end.
         let _ = ctrlc::set_handler(|| {
@@ -173,7 +182,7 @@ impl App {
             }
             Some(Command::Completions { shell }) => {
                 let mut script = Vec::new();
-                clap_complete::generate(*shell, &mut Cli::command(), "nfa-train", &mut script);
+                clap_complete::generate(*shell, &mut Cli::command(), crate::cli::program(), &mut script);
                 out(String::from_utf8_lossy(&script).trim_end());
                 Ok(0)
             }
@@ -498,7 +507,7 @@ impl App {
                     let way = if backend.compiled {
                         "compiled in".to_string()
                     } else {
-                        format!("cargo run --release -p nfa-train --features {}", backend.name)
+                        crate::device::build_with(backend.name)
                     };
                     let dtypes = if backend.f64 { "f32 f64" } else { "f32" };
                     out(&format!("{:8} {dtypes:8} {}  ({way})", backend.name, backend.doc));
@@ -561,7 +570,7 @@ fn law_line(law: &Law, voice: Voice) {
         });
         line("nfa.law/1", &fields);
     } else {
-        out(&format!("{:10} {} ~ {}: {}", law.name, law.left, law.right, law.doc));
+        out(&format!("{:16} {} ~ {}: {}", law.name, law.left, law.right, law.doc));
     }
 }
 

@@ -2,7 +2,7 @@
 
 #![allow(rustdoc::broken_intra_doc_links)] // brackets are TOML there
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -239,6 +239,13 @@ pub enum MeasureDtype {
     /// Double precision.
     #[default]
     F64,
+}
+
+/// The name that this program was started under: a user's own crate has its own.
+pub fn program() -> String {
+    let path = std::env::args_os().next().map(PathBuf::from);
+    let name = path.as_deref().and_then(Path::file_stem).and_then(std::ffi::OsStr::to_str);
+    name.unwrap_or("nfa-train").to_string()
 }
 
 /// How results and messages are presented.

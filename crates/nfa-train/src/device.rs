@@ -94,6 +94,14 @@ fn parse(name: &str) -> Result<(Backend, usize)> {
     Ok((backend, index))
 }
 
+/// The command that compiles a backend in; a crate of one's own names the feature with its package.
+pub fn build_with(feature: &str) -> String {
+    match crate::cli::program().as_str() {
+        "nfa-train" => format!("cargo run --release -p nfa-train --features {feature}"),
+        _ => format!("cargo run --release --features nfa-train/{feature}"),
+    }
+}
+
 /// Checks a device name and a dtype without starting anything.
 ///
 /// # Errors
@@ -102,9 +110,9 @@ fn parse(name: &str) -> Result<(Backend, usize)> {
 pub fn check(name: &str, dtype: Dtype) -> Result<()> {
     let (backend, _) = parse(name)?;
     if !backend.compiled {
-        let feature = backend.name;
         return Err(Error::input(format!(
-            "device: `{name}` is not compiled into this binary; build it in with `cargo run --release -p nfa-train --features {feature}`, or use --device flex"
+            "device: `{name}` is not compiled into this binary; build it in with `{}`, or use --device flex",
+            build_with(backend.name)
         )));
     }
     if dtype == Dtype::F64 && !backend.f64 {
@@ -161,7 +169,7 @@ mod tests {
         assert!(refusal("felx", Dtype::F64).contains("did you mean `flex`"));
         assert!(refusal("flex:1", Dtype::F64).contains("takes no index"));
         if !cfg!(feature = "cuda") {
-            assert!(refusal("cuda:0", Dtype::F32).contains("--features cuda"));
+            assert!(refusal("cuda:0", Dtype::F32).contains("--features nfa-train/cuda"));
         }
         assert!(check("flex", Dtype::F64).is_ok());
     }

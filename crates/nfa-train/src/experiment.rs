@@ -228,7 +228,7 @@ fn check_metric(metric: &str, registries: &Registries) -> std::result::Result<()
     let mut error = SpecError::unknown("metric", "column", metric, known.iter().map(String::as_str));
     // There are too many to name here.
     error.known.clear();
-    error.message.push_str("; `nfa-train list metrics` names all");
+    error.message.push_str("; the command `list metrics` names all");
     Err(error)
 }
 

@@ -142,7 +142,7 @@ pub fn starter(model: &str, solver: &str, data: &str, registries: &Registries) -
          metrics = [\"loss\", \"accuracy\", \"nfa\", \"balance\"]\n\n\
          # [grid]                  # every combination runs\n\
          # seed = [0, 1, 2]\n\n\
-         [[expect]]                # `nfa-train check` holds the records against these\n\
+         [[expect]]                # the command `check` holds the records against these\n\
          metric = \"outcome\"\n\
          equals = \"completed\"\n"
     ))

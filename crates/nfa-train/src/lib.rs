@@ -11,7 +11,6 @@
 //! ```no_run
 //! use nfa_train::App;
 //! fn main() -> std::process::ExitCode {
-//!     nfa_train::allocator::keep_pages();
 //!     App::standard().laws(|laws| laws.with(nfa_metrics::laws::nfa::LAW)).main() // your own LAW here
 //! }
 //! ```

@@ -3,6 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    nfa_train::allocator::keep_pages();
     nfa_train::App::standard().main()
 }

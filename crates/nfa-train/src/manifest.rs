@@ -11,6 +11,7 @@ pub const BURN: &str = "0.22.1";
 #[derive(Clone, Debug)]
 pub struct Provenance {
     revision: Option<String>,
+    program: String,
     arguments: Vec<String>,
     threads: usize,
 }
@@ -29,7 +30,7 @@ impl Provenance {
         let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         // `args` would panic at a path that is not Unicode.
         let arguments = std::env::args_os().skip(1).map(|argument| argument.to_string_lossy().into_owned());
-        Provenance { revision, arguments: arguments.collect(), threads }
+        Provenance { revision, program: crate::cli::program(), arguments: arguments.collect(), threads }
     }
 
     /// `manifest.json` of a run.
@@ -38,6 +39,7 @@ impl Provenance {
             "schema": "nfa.manifest/1",
             "versions": { "nfa-train": env!("CARGO_PKG_VERSION"), "burn": BURN },
             "git_revision": self.revision,
+            "program": self.program,
             "arguments": self.arguments,
             "device": run.config.device,
             "dtype": run.config.dtype.name(),

@@ -35,7 +35,7 @@ pub struct Probe<'a> {
 /// What later probes compare with.
 #[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Baseline {
-    /// |D_l| at step 0.
+    /// |D_l| at step 0 of the pairs of layers that fit together.
     pub imbalance: Vec<f64>,
     /// Misfits at step 0, by `<law>.layer<i>`.
     pub misfit: BTreeMap<String, f64>,
@@ -90,8 +90,8 @@ impl Probe<'_> {
             let values = (metric.measure)(&snapshot).into_iter().filter(|(column, _)| self.wants(column));
             row.extend(values.map(|(column, value)| (column, Cell::from(value))));
         }
-        let mut first =
-            Baseline { imbalance: nfa_metrics::metrics::imbalance::norms(&observation), misfit: BTreeMap::new() };
+        let imbalance = nfa_metrics::metrics::imbalance::norms(&observation).into_iter().map(|(_, norm)| norm);
+        let mut first = Baseline { imbalance: imbalance.collect(), misfit: BTreeMap::new() };
         let mut directions = Vec::new();
         for law in self.laws.rows().iter().filter(|law| asked(law.name)) {
             for layer in (0..observation.layers.len()).filter(|&layer| self.plan.layers.contains(layer)) {

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use burn::tensor::Device;
+use nfa_metrics::agop::weights_of;
 use nfa_metrics::{Mat, Update};
 use nfa_models::network::Parameter;
 use nfa_models::{AnyNetwork, Context, Parameters, Stream};
@@ -305,13 +306,13 @@ impl Runner<'_> {
                 saved = Instant::now();
             }
             let wanted = solver.is_plain() && probes.binary_search(&(at.step + 1)).is_ok();
-            let before = wanted.then(|| network.parameters());
+            let before = wanted.then(|| (network.parameters(), weights_of(network.as_ref())));
             let step = solver
                 .step(network.as_mut(), &objective, at.step)
                 .map_err(|error| Error::environment(format!("{}: {error}", run.id)))?;
             let value = scalar(step.loss.clone());
-            if let Some(before) = before {
-                update = Some(update_of(network.as_ref(), &before, &step, solver.weight_decay()));
+            if let Some((parameters, weights)) = before {
+                update = update_of(&parameters, weights, &step, solver.weight_decay());
             }
             let first = *at.first_loss.get_or_insert(value);
             at.step += 1;
@@ -510,16 +511,67 @@ fn not_finite(measured: &Measured) -> Option<String> {
     Some(format!("the weights of layer {layer} are not finite"))
 }
 
-/// Weights before the step and their gradients, as the recurrence needs them.
-fn update_of(network: &dyn AnyNetwork, before: &Parameters, step: &Step, decay: f64) -> Update {
-    // Sites read weights in the module's order; a chain's weights are its matrices.
+/// Weights before the step and their gradients, as the recurrence needs them: where every site's
+/// weights are one parameter, in order. A site that several parameters read has no such gradient.
+fn update_of(before: &Parameters, weights: Vec<Mat>, step: &Step, decay: f64) -> Option<Update> {
     let matrices = |parameters: &Parameters| -> Vec<Mat> {
-        parameters
-            .iter()
-            .filter(|p| p.shape.len() == 2)
-            .take(network.sites())
-            .map(|p: &Parameter| nfa_metrics::jacobian::to_host(p.matrix()))
-            .collect()
+        let matrices = parameters.iter().filter(|p| p.shape.len() == 2);
+        matrices.map(|p: &Parameter| nfa_metrics::jacobian::to_host(p.matrix())).collect()
     };
-    Update { before: matrices(before), gradients: matrices(&step.gradient), lr: step.lr, decay }
+    (matrices(before) == weights).then(|| Update {
+        before: weights,
+        gradients: matrices(&step.gradient),
+        lr: step.lr,
+        decay,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::module::{Module, Param};
+    use burn::tensor::{DType, Tensor, TensorData};
+    use nfa_models::{Activation, Mlp, Network, Site};
+
+    /// f(x) = V (Wx ∘ Ux), with a second parameter between those that sites are read by.
+    #[derive(Module, Debug)]
+    struct Gated {
+        w: Param<Tensor<2>>,
+        u: Param<Tensor<2>>,
+        v: Param<Tensor<2>>,
+    }
+
+    impl Network for Gated {
+        fn forward(&self, x: Tensor<2>) -> Tensor<2> {
+            let gate = x.clone().matmul(self.u.val().transpose());
+            (x.matmul(self.w.val().transpose()) * gate).matmul(self.v.val().transpose())
+        }
+
+        fn weight(&self, site: Site) -> Option<Tensor<2>> {
+            [&self.w, &self.v].get(site.0).map(|weight| weight.val())
+        }
+
+        fn sites(&self) -> usize {
+            2
+        }
+    }
+
+    #[test]
+    fn a_step_is_told_to_metrics_only_where_sites_are_single_parameters() {
+        let tensor = |name: &str, rows: usize, cols: usize| {
+            let data = TensorData::new(Stream::root(5).fork(name).normals(rows * cols), [rows, cols]);
+            Tensor::<2>::from_data(data, (&Device::flex(), DType::F64))
+        };
+        let (w, u, v) = (tensor("w", 4, 3), tensor("u", 4, 3), tensor("v", 2, 4));
+        let mlp = Mlp::new(vec![w.clone(), v.clone()], vec![None; 2], vec![Activation::Tanh]).expect("chains");
+        let gated = Gated { w: Param::from_tensor(w), u: Param::from_tensor(u), v: Param::from_tensor(v) };
+        let update = |network: &dyn AnyNetwork| {
+            let (loss, gradient) = network.gradient(&|net| net.forward(tensor("x", 5, 3)).sum());
+            update_of(&network.parameters(), weights_of(network), &Step { loss, gradient, lr: 0.1 }, 0.0)
+        };
+        let told = update(&mlp).expect("each site is one parameter");
+        assert_eq!(told.before, weights_of(&mlp));
+        assert_eq!((told.gradients[1].nrows(), told.gradients[1].ncols()), (2, 4));
+        assert!(update(&gated).is_none(), "u is no site's weights");
+    }
 }

@@ -26,29 +26,61 @@ fn info() -> Vec<MetricInfo> {
     ]
 }
 
-/// |D_l| of every neighbouring pair of layers that fit together.
-pub fn norms(observation: &Observation) -> Vec<f64> {
+/// (l, |D_l|) of every neighbouring pair of layers that fit together.
+pub fn norms(observation: &Observation) -> Vec<(usize, f64)> {
     observation
         .layers
         .windows(2)
-        .filter(|pair| pair[1].weight.ncols() == pair[0].weight.nrows())
-        .map(|pair| crate::squared_norm(&imbalance(&pair[1].weight, &pair[0].weight)).sqrt())
+        .enumerate()
+        .filter(|(_, pair)| pair[1].weight.ncols() == pair[0].weight.nrows())
+        .map(|(l, pair)| (l, crate::squared_norm(&imbalance(&pair[1].weight, &pair[0].weight)).sqrt()))
         .collect()
 }
 
 fn measure(at: &Snapshot<'_>) -> Vec<Value> {
     let now = norms(at.observation);
-    let start = at.initial_imbalance.unwrap_or(&now);
     let scale = at.observation.layers.iter().map(|l| crate::squared_norm(&l.weight)).fold(0.0, f64::max);
     let mut values = Vec::new();
-    for (l, norm) in now.iter().enumerate() {
+    for (l, norm) in &now {
         values.push((format!("imbalance.layer{l}"), Some(*norm)));
     }
-    for (l, norm) in now.iter().enumerate() {
+    for (k, (l, norm)) in now.iter().enumerate() {
         // A balanced start has |D(0)| = rounding, and a ratio to rounding means nothing.
-        let d = at.observation.layers[l].weight.nrows();
-        let base = start.get(l).copied().filter(|&base| base > crate::tolerance::pool(d, at.observation.eps) * scale);
+        let d = at.observation.layers[*l].weight.nrows();
+        let start = at.initial_imbalance.map_or(Some(*norm), |start| start.get(k).copied());
+        let base = start.filter(|&base| base > crate::tolerance::pool(d, at.observation.eps) * scale);
         values.push((format!("imbalance_ratio.layer{l}"), base.map(|base| norm / base)));
     }
     values
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Layer, Mat, Scores};
+
+    #[test]
+    fn a_pair_that_does_not_fit_leaves_the_others_their_numbers() {
+        // Layer 0 is a gate and a value over the same two units: its four rows are no layer 1's columns.
+        let layer = |name: &str, rows, cols| Layer {
+            name: name.into(),
+            weight: Mat::from_fn(rows, cols, |i, j| (i + 2 * j) as f64),
+            agop: None,
+            depth_from_here: None,
+        };
+        let layers = vec![layer("0", 4, 3), layer("1", 5, 2), layer("2", 1, 5)];
+        let observation = Observation { layers, linear: false, eps: f64::EPSILON };
+        let (train, initial) = (Scores { loss: 0.0, accuracy: None }, [2.0]);
+        let at = Snapshot {
+            observation: &observation,
+            train,
+            test: None,
+            penalty: 0.0,
+            initial_imbalance: Some(&initial),
+            update: None,
+        };
+        let d = crate::squared_norm(&imbalance(&observation.layers[2].weight, &observation.layers[1].weight)).sqrt();
+        let expected = [("imbalance.layer1".into(), Some(d)), ("imbalance_ratio.layer1".into(), Some(d / 2.0))];
+        assert_eq!(measure(&at), expected);
+    }
 }

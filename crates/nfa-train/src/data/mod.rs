@@ -78,11 +78,7 @@ pub(crate) fn open(path: &std::path::Path) -> std::io::Result<Vec<u8>> {
 
 /// Rows from two arrays: whole numbers in a single target column are classes.
 pub(crate) fn raw(inputs: Array, targets: Array) -> Result<Raw, SpecError> {
-    let (rows, dim) = inputs.matrix();
-    let (count, c) = targets.matrix();
-    if rows != count {
-        return Err(SpecError::value("", format!("there are {rows} rows of inputs and {count} of targets")));
-    }
+    let ((_, dim), (_, c)) = (inputs.matrix(), targets.matrix());
     for (name, array) in [("inputs", &inputs), ("targets", &targets)] {
         crate::array::check_finite(array).map_err(|error| SpecError::value("", format!("{name}: {error}")))?;
     }
@@ -119,6 +115,41 @@ pub struct Raw {
     pub targets: Targets,
     /// How many of the last rows are held out, where the source drew them for that.
     pub drawn_test: Option<usize>,
+}
+
+impl Raw {
+    /// Checks what a [`Source`] returned: one's own may be wrong.
+    ///
+    /// # Errors
+    /// What doesn't fit, with both counts.
+    fn check(&self) -> Result<(), SpecError> {
+        let rows = of_rows("input", &self.inputs, self.dim)?;
+        let count = match &self.targets {
+            Targets::Values { values, dim } => of_rows("target", values, *dim)?,
+            Targets::Classes { labels, count } => {
+                if let Some(row) = labels.iter().position(|label| label >= count) {
+                    let message = format!("row {row} is of class {}, counted from 0 of {count}", labels[row]);
+                    return Err(SpecError::value("", message));
+                }
+                labels.len()
+            }
+        };
+        if rows != count {
+            return Err(SpecError::value("", format!("there are {rows} rows of inputs and {count} of targets")));
+        }
+        Ok(())
+    }
+}
+
+/// How many rows there are of finite numbers.
+fn of_rows(what: &str, values: &[f64], dim: usize) -> Result<usize, SpecError> {
+    if values.is_empty() || !values.len().is_multiple_of(dim) {
+        return Err(SpecError::value("", format!("{} {what} numbers are no rows of {dim}", values.len())));
+    }
+    if let Some(bad) = values.iter().position(|v| !v.is_finite()) {
+        return Err(SpecError::value("", format!("{what} row {}, column {} is not finite", bad / dim, bad % dim)));
+    }
+    Ok(values.len() / dim)
 }
 
 /// Targets of rows.
@@ -327,15 +358,13 @@ pub fn prepare(
     dtype: Dtype,
 ) -> Result<Data, SpecError> {
     let raw = source.load(context)?;
+    raw.check()?;
     let d = raw.dim;
-    let mut rows = raw.inputs.len().checked_div(d).unwrap_or(0);
+    let mut rows = raw.inputs.len() / d;
     if let Some(limit) = preparation.limit
         && raw.drawn_test.is_none()
     {
         rows = rows.min(limit);
-    }
-    if let Some(bad) = raw.inputs[..rows * d].iter().position(|v| !v.is_finite()) {
-        return Err(SpecError::value("", format!("input row {}, column {} is not finite", bad / d, bad % d)));
     }
     let classes = matches!(raw.targets, Targets::Classes { .. });
     let (targets, c) = encode(&raw.targets, preparation.targets, one_hot)?;
@@ -446,4 +475,31 @@ fn sample_weights(source: &WeightSource, rows: usize, context: &LoadContext) -> 
     }
     let mean = list.iter().sum::<f64>() / rows as f64;
     Ok(list.into_iter().map(|w| w / mean).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_source_got_wrong_is_said() {
+        let values = |values: &[f64], dim| Targets::Values { values: values.to_vec(), dim };
+        let classes = |labels: &[usize]| Targets::Classes { labels: labels.to_vec(), count: 2 };
+        for (inputs, dim, targets, words) in [
+            (vec![1.0; 6], 3, values(&[1.0, 2.0], 1), ""),
+            (vec![1.0; 6], 3, classes(&[0, 1]), ""),
+            (vec![1.0; 6], 4, values(&[1.0, 2.0], 1), "6 input numbers are no rows of 4"),
+            (vec![], 3, values(&[], 1), "0 input numbers"),
+            (vec![1.0; 6], 0, values(&[1.0], 1), "no rows of 0"),
+            (vec![1.0; 6], 3, values(&[1.0, 2.0, 3.0], 2), "3 target numbers are no rows of 2"),
+            (vec![1.0; 6], 3, values(&[1.0], 1), "2 rows of inputs and 1 of targets"),
+            (vec![1.0, f64::NAN], 2, values(&[1.0], 1), "input row 0, column 1 is not finite"),
+            (vec![1.0; 2], 1, values(&[1.0, f64::INFINITY], 1), "target row 1, column 0 is not finite"),
+            (vec![1.0; 6], 3, classes(&[0, 2]), "row 1 is of class 2, counted from 0 of 2"),
+        ] {
+            let checked = Raw { inputs, dim, targets, drawn_test: None }.check();
+            let said = checked.map_or_else(|error| error.to_string(), |()| String::new());
+            assert!(said.contains(words) && said.is_empty() == words.is_empty(), "{said} for {words}");
+        }
+    }
 }

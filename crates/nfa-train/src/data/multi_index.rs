@@ -88,7 +88,6 @@ impl Spec<dyn Source> for MultiIndex {
     }
 
     fn build(&self, (): &()) -> Result<Box<dyn Source>, SpecError> {
-        self.check()?;
         Ok(Box::new(self.clone()))
     }
 }

@@ -56,7 +56,6 @@ impl Spec<dyn Source> for TwoPoints {
     }
 
     fn build(&self, (): &()) -> Result<Box<dyn Source>, SpecError> {
-        self.check()?;
         Ok(Box::new(self.clone()))
     }
 }

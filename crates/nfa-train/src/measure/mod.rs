@@ -359,7 +359,6 @@ fn imbalance(observation: &Observation) -> Vec<Imbalance> {
     let scale = observation.layers.iter().map(|layer| Psd::nfm(&layer.weight).trace()).fold(0.0, f64::max);
     norms(observation)
         .into_iter()
-        .enumerate()
         .map(|(layer, frobenius)| Imbalance { layer, frobenius, relative: frobenius / scale })
         .collect()
 }

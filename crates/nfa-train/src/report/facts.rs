@@ -44,12 +44,15 @@ pub(crate) fn depth(run: &StudyRun) -> Option<usize> {
     depth.and_then(|depth| usize::try_from(depth).ok()).or_else(|| Some(model.get("widths")?.as_array()?.len() + 1))
 }
 
-/// Whether the network is linear without biases, where the imbalance obeys the decay law.
+/// Whether the network is an MLP (of other kinds' keys nothing is known) that is linear without biases, where the imbalance obeys the decay law.
 pub(crate) fn is_linear(run: &StudyRun) -> bool {
     let linear = |name: &str| matches!(name, "linear" | "identity");
     let Some(model) = run.config.get("model") else {
         return false;
     };
+    if model.get("kind").and_then(toml::Value::as_str) != Some("mlp") {
+        return false;
+    }
     let activation = match model.get("activation") {
         None => true,
         Some(toml::Value::String(name)) => linear(name),
@@ -189,6 +192,14 @@ pub(crate) fn decay_law(run: &StudyRun) -> Option<Solver> {
 mod tests {
     use super::*;
     use crate::report::sample;
+
+    #[test]
+    fn theory_is_drawn_for_linear_mlps_alone() {
+        let mut run = sample::study().runs.remove(0);
+        assert!(decay_law(&run).is_some());
+        run.config["model"]["kind"] = "gated_mlp".into();
+        assert!(decay_law(&run).is_none(), "what the keys of another kind mean is not known");
+    }
 
     #[test]
     fn decay_follows_a_schedule() {

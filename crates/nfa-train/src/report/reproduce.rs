@@ -37,15 +37,15 @@ pub(crate) fn html(study: &Study) -> Markup {
 
 /// What to type in this folder; results go beside the ones here.
 fn commands(study: &Study) -> String {
-    let check = study.id.as_ref().map_or_else(
-        || "nfa-train check experiment.toml --out again".to_string(),
-        |id| format!("nfa-train check experiment.toml --claim {id} --out again"),
-    );
+    // A user's own program knows kinds that nfa-train doesn't.
+    let program = study.runs.iter().find_map(|run| run.manifest["program"].as_str()).unwrap_or("nfa-train");
+    let claim = study.id.as_ref().map_or(String::new(), |id| format!(" --claim {id}"));
     let one = study.runs.first().map_or(String::new(), |run| {
-        format!("\n# one run, every default spelled out\nnfa-train run runs/{}/config.toml --out again\n", run.id)
+        format!("\n# one run, every default spelled out\n{program} run runs/{}/config.toml --out again\n", run.id)
     });
     format!(
-        "# all runs, held against the expectations\n{check}\n{one}\n# this page again, from the records alone\nnfa-train report ."
+        "# all runs, held against the expectations\n{program} check experiment.toml{claim} --out again\n{one}\n\
+         # this page again, from the records alone\n{program} report ."
     )
 }
 
@@ -136,7 +136,10 @@ mod tests {
     }
 
     #[test]
-    fn the_commands_name_the_claim() {
-        assert!(commands(&sample::study()).contains("--claim NFA-0"));
+    fn the_commands_name_the_claim_and_the_program() {
+        let mut study = sample::study();
+        assert!(commands(&study).contains("nfa-train check experiment.toml --claim NFA-0 --out again\n"));
+        study.runs[0].manifest["program"] = "mine".into();
+        assert_eq!(commands(&study).matches("mine ").count(), 3);
     }
 }

@@ -9,7 +9,7 @@ const STEPS: [u32; 4] = [0, 1, 10, 100];
 /// A run of an arm with a depth.
 pub(crate) fn run(arm: &str, depth: u32) -> StudyRun {
     let config = format!(
-        "[model]\ndepth = {depth}\nactivation = \"linear\"\n[solver]\nkind = \"gd\"\nlr = 0.02\nweight_decay = 0.03\nsteps = 100"
+        "[model]\nkind = \"mlp\"\ndepth = {depth}\nactivation = \"linear\"\n[solver]\nkind = \"gd\"\nlr = 0.02\nweight_decay = 0.03\nsteps = 100"
     );
     StudyRun {
         id: format!("{arm}-depth{depth}"),

@@ -88,7 +88,6 @@ impl Spec<dyn Solver> for Adam {
     }
 
     fn build(&self, rate: &Rate) -> Result<Box<dyn Solver>, SpecError> {
-        Spec::<dyn Solver>::check(self)?;
         Ok(Box::new(FirstOrder::new(*self, rate.clone())))
     }
 }

@@ -52,7 +52,6 @@ impl Spec<dyn Solver> for AdamW {
     }
 
     fn build(&self, rate: &Rate) -> Result<Box<dyn Solver>, SpecError> {
-        Spec::<dyn Solver>::check(self)?;
         Ok(Box::new(FirstOrder::new(*self, rate.clone())))
     }
 }

@@ -48,7 +48,6 @@ impl Spec<dyn Solver> for Gd {
     }
 
     fn build(&self, rate: &Rate) -> Result<Box<dyn Solver>, SpecError> {
-        self.check()?;
         Ok(Box::new(FirstOrder::new(*self, rate.clone())))
     }
 }

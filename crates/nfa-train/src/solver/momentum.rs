@@ -59,7 +59,6 @@ impl Spec<dyn Solver> for Momentum {
     }
 
     fn build(&self, rate: &Rate) -> Result<Box<dyn Solver>, SpecError> {
-        self.check()?;
         Ok(Box::new(FirstOrder::new(*self, rate.clone())))
     }
 }

@@ -56,7 +56,6 @@ impl Spec<dyn Solver> for Nesterov {
     }
 
     fn build(&self, rate: &Rate) -> Result<Box<dyn Solver>, SpecError> {
-        self.check()?;
         Ok(Box::new(FirstOrder::new(*self, rate.clone())))
     }
 }

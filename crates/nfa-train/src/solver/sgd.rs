@@ -42,7 +42,6 @@ impl Spec<dyn Solver> for Sgd {
     }
 
     fn build(&self, rate: &Rate) -> Result<Box<dyn Solver>, SpecError> {
-        self.check()?;
         Ok(Box::new(FirstOrder::new(*self, rate.clone())))
     }
 }

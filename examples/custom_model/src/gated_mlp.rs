@@ -1,0 +1,119 @@
+//! The model: layers whose units multiply a gate with a value.
+
+use burn::module::{Module, Param};
+use burn::tensor::Tensor;
+use nfa_models::{Activation, AnyNetwork, Context, Init, Network, Site, Spec, SpecError};
+use serde::{Deserialize, Serialize};
+
+/// h_{l+1} = φ(G_l h_l) ∘ U_l h_l, then one linear layer (with φ = silu: SwiGLU, arXiv:2002.05202).
+#[derive(Module, Debug)]
+pub struct GatedMlp {
+    layers: Vec<Gated>,
+    head: Param<Tensor<2>>, // [c, h]
+    #[module(skip)]
+    gate: Activation,
+}
+
+#[derive(Module, Debug)]
+struct Gated {
+    gate: Param<Tensor<2>>,  // [h, d]
+    value: Param<Tensor<2>>, // [h, d]
+}
+
+impl Network for GatedMlp {
+    fn forward(&self, x: Tensor<2>) -> Tensor<2> {
+        self.outputs(self.through(&self.layers, x))
+    }
+
+    /// What reads a layer's input: the gate's rows, the value's below them.
+    fn weight(&self, site: Site) -> Option<Tensor<2>> {
+        match self.layers.get(site.0) {
+            Some(layer) => Some(Tensor::cat(vec![layer.gate.val(), layer.value.val()], 0)),
+            None => (site.0 == self.layers.len()).then(|| self.head.val()),
+        }
+    }
+
+    fn sites(&self) -> usize {
+        self.layers.len() + 1
+    }
+
+    fn encode(&self, site: Site, x: Tensor<2>) -> Tensor<3> {
+        self.through(&self.layers[..site.0], x).unsqueeze_dim(1)
+    }
+
+    fn decode(&self, site: Site, h: Tensor<3>) -> Tensor<2> {
+        self.outputs(self.through(&self.layers[site.0..], h.squeeze_dim(1)))
+    }
+}
+
+impl GatedMlp {
+    fn through(&self, layers: &[Gated], x: Tensor<2>) -> Tensor<2> {
+        layers.iter().fold(x, |h, layer| {
+            let gate = h.clone().matmul(layer.gate.val().transpose());
+            self.gate.forward(gate) * h.matmul(layer.value.val().transpose())
+        })
+    }
+
+    fn outputs(&self, h: Tensor<2>) -> Tensor<2> {
+        h.matmul(self.head.val().transpose())
+    }
+}
+
+/// The keys of `[model]` beside `kind = "gated_mlp"`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GatedMlpSpec {
+    /// Units of each gated layer.
+    pub widths: Vec<usize>,
+    /// φ.
+    #[serde(default = "silu")]
+    pub gate: Activation,
+    /// Of gates, values and head alike.
+    #[serde(default)]
+    pub init: Init,
+}
+
+fn silu() -> Activation {
+    Activation::Silu
+}
+
+impl Spec<dyn AnyNetwork> for GatedMlpSpec {
+    const KIND: &'static str = "gated_mlp";
+    const DOC: &'static str = "Gated layers, each unit an activation times a linear value, and a linear head.";
+    const REFERENCE: &'static str = "arXiv:2002.05202";
+    const EXAMPLE: &'static str = "widths = [6, 4]\ngate = \"silu\"\n";
+
+    fn check(&self) -> Result<(), SpecError> {
+        if self.widths.is_empty() || self.widths.contains(&0) {
+            return Err(SpecError::value(
+                "widths",
+                format!("takes at least one layer of at least one unit, not {:?}", self.widths),
+            ));
+        }
+        self.init.check().map_err(|error| error.under("init"))
+    }
+
+    fn build(&self, context: &Context<'_>) -> Result<Box<dyn AnyNetwork>, SpecError> {
+        let weight = |name: &str, shape| Param::from_tensor(context.weight(name, &self.init, shape));
+        let mut d = context.inputs;
+        let mut layers = Vec::new();
+        for (l, &h) in self.widths.iter().enumerate() {
+            let (gate, value) = (weight(&format!("gate.{l}"), [h, d]), weight(&format!("value.{l}"), [h, d]));
+            layers.push(Gated { gate, value });
+            d = h;
+        }
+        Ok(Box::new(GatedMlp { layers, head: weight("head", [context.outputs, d]), gate: self.gate }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::tensor::Device;
+    use nfa_models::{Registry, testing};
+
+    #[test]
+    fn conforms() {
+        testing::conformance(&Registry::new("model").with::<GatedMlpSpec>(), &Device::flex());
+    }
+}

@@ -1,0 +1,15 @@
+//! `nfa-train` with a model, a dataset and a law of one's own.
+
+mod gated_mlp;
+mod products;
+mod unit_balance;
+
+use nfa_train::App;
+
+fn main() -> std::process::ExitCode {
+    App::standard()
+        .models(|models| models.with::<gated_mlp::GatedMlpSpec>())
+        .data(|data| data.with::<products::Products>())
+        .laws(|laws| laws.with(unit_balance::LAW))
+        .main()
+}
