@@ -5,6 +5,7 @@
 mod binary;
 mod calibration;
 mod captures;
+mod claims;
 mod command_line;
 mod coverage;
 mod crash;
