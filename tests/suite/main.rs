@@ -17,3 +17,4 @@ mod measure;
 mod properties;
 mod readme;
 mod recurrence;
+mod starts;

@@ -9,6 +9,7 @@ use std::fmt;
 use burn::tensor::{DType, Device};
 use serde::{Serialize, de::DeserializeOwned};
 
+use crate::init::StoredLayer;
 use crate::network::AnyNetwork;
 use crate::rng::Stream;
 
@@ -25,6 +26,8 @@ pub struct Context<'a> {
     pub dtype: DType,
     /// Where its weights are drawn from.
     pub stream: Stream,
+    /// The layers of the file that its `init` names, if it names one.
+    pub stored: Option<&'a [StoredLayer]>,
 }
 
 /// Something that a registry can build: says what building it takes.

@@ -63,6 +63,7 @@ pub fn explain(kind: &str, registries: &Registries) -> Result<String> {
             page.kind, page.section, page.doc, page.section, page.keys
         ));
         match page.section {
+            "model" if page.keys.lines().any(|line| line.starts_with("init = ")) => text.push_str(STARTS),
             "data" => text.push_str(COMMON_DATA),
             "solver" => text.push_str(COMMON_SOLVER),
             _ => {}
@@ -103,6 +104,16 @@ pub fn explain(kind: &str, registries: &Registries) -> Result<String> {
     let error = nfa_models::SpecError::unknown("", "kind", kind, known.iter().map(String::as_str));
     Err(Error::input(format!("explain: {error}")))
 }
+
+const STARTS: &str = "# init = one of (widths allowing):\n\
+    #   { kind = \"gaussian\", scale = 1.0 }               std = scale / sqrt(fan_in)\n\
+    #   { kind = \"kaiming\", gain = 1.4142135623730951 }  std = gain / sqrt(fan_in)\n\
+    #   { kind = \"xavier\", gain = 1.0 }                  std = gain * sqrt(2 / (fan_in + fan_out))\n\
+    #   { kind = \"orthogonal\", gain = 1.0 }              orthonormal rows or columns, times gain\n\
+    #   { kind = \"balanced\", spectrum = [0.9, 0.5] }     W'^T W' = W W^T, geometric singular values\n\
+    #   { kind = \"lambda_balanced\", c = 0.1 }            W'^T W' = W W^T + cI; spectrum = [1.0, 0.5]\n\
+    #   { kind = \"file\", path = \"w.safetensors\" }        its 2-D tensors in natural order, biases too; or layers = [\"NAME\", ...]\n\
+    # scale and gain: a number, or a list with one per layer, as in scale = [1.0, 0.1, 3.0]\n";
 
 const COMMON_DATA: &str = "# and, as for every dataset (defaults; digits: scale = 0.0625, center = true):\n\
     # scale = 1, center = false, standardize = false, targets = \"auto\", test = 0, limit = (all), weights = (none)\n";

@@ -22,7 +22,7 @@
 //! |---|---|
 //! | [`experiment`], [`resolved`], [`plan`] | a file; one run's configuration; all runs |
 //! | [`data`], [`loss`], [`solver`] | datasets, losses, solvers: one file and one line each |
-//! | [`objective`] | the loss that solvers see |
+//! | [`start`], [`objective`] | starting weights in a file; the loss that solvers see |
 //! | [`run`], [`probe`], [`checkpoint`], [`outcome`] | the loop, what it measures, saves, ends in |
 //! | [`record`], [`folder`], [`study`], [`expect`], [`report`] | rows; a folder read back; claims; pictures |
 //! | [`store`] | the only door to the file system |
@@ -58,6 +58,7 @@ pub mod resolved;
 pub mod run;
 pub mod schedule;
 pub mod solver;
+pub mod start;
 pub mod store;
 pub mod study;
 pub mod toml_text;

@@ -299,7 +299,10 @@ impl Resolved {
             let message = error.to_string();
             SpecError::value("device", message.strip_prefix("device: ").unwrap_or(&message).to_string())
         })?;
-        let model = registries.models.resolve(section("model", true)?).map_err(|error| error.under("model"))?;
+        let mut model = registries.models.resolve(section("model", true)?).map_err(|error| error.under("model"))?;
+        if let Some(file) = crate::start::path(&mut model) {
+            *file = absolute(base, file);
+        }
 
         let given = section("data", true)?;
         // `targets` is a file for npy and a form for all others.

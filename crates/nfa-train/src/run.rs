@@ -57,6 +57,8 @@ struct Built {
     solver: Box<dyn Solver>,
     loss: Box<dyn Loss>,
     data: Data,
+    /// SHA-256 of the file that the weights start from.
+    start: Option<String>,
     stream: Stream,
 }
 
@@ -193,10 +195,10 @@ impl Runner<'_> {
         let config = &run.config;
         let device = crate::device::open(&config.device, config.dtype)?;
         let (loss, data) = self.load(run, &device)?;
-        let network = self.network(run, data.dims(), &device)?;
+        let (network, start) = self.network(run, data.dims(), &device)?;
         let solver =
             self.registries.solvers.build(config.solver.clone(), &config.course.lr).map_err(under("solver"))?;
-        Ok(Built { network, solver, loss, data, stream: Stream::root(config.seed) })
+        Ok(Built { network, solver, loss, data, start, stream: Stream::root(config.seed) })
     }
 
     fn load(&self, run: &PlannedRun, device: &Device) -> Result<(Box<dyn Loss>, Data)> {
@@ -210,15 +212,18 @@ impl Runner<'_> {
         Ok((loss, data))
     }
 
+    /// The network at its start, and the SHA-256 of the file that this is from, if any.
     fn network(
         &self,
         run: &PlannedRun,
         (inputs, outputs): (usize, usize),
         device: &Device,
-    ) -> Result<Box<dyn AnyNetwork>> {
+    ) -> Result<(Box<dyn AnyNetwork>, Option<String>)> {
         let config = &run.config;
         let stream = Stream::root(config.seed).fork("init");
-        let context = Context { inputs, outputs, device, dtype: config.dtype.burn(), stream };
+        let start = crate::start::read(&config.model, self.store).map_err(under("model"))?;
+        let stored = start.as_ref().map(|start| start.layers.as_slice());
+        let context = Context { inputs, outputs, device, dtype: config.dtype.burn(), stream, stored };
         let network = self.registries.models.build(config.model.clone(), &context).map_err(under("model"))?;
         if let crate::resolved::Layers::List(list) = &config.probe.layers
             && let Some(layer) = list.iter().find(|&&layer| layer >= network.sites())
@@ -229,11 +234,11 @@ impl Runner<'_> {
                 sites - 1
             )));
         }
-        Ok(network)
+        Ok((network, start.map(|start| start.sha256)))
     }
 
     fn work(&self, run: &PlannedRun, built: Built, files: &Files<'_>) -> Result<Status> {
-        let Built { mut network, mut solver, loss, data, stream } = built;
+        let Built { mut network, mut solver, loss, data, start, stream } = built;
         let config = &run.config;
         let total = config.course.steps();
         let probes = config.probe.at.steps(total);
@@ -254,7 +259,8 @@ impl Runner<'_> {
         }
         let mut at = self.resume(files, &fingerprint, network.as_mut(), solver.as_mut())?;
         files.write("config.toml", self.config_file(run).as_bytes())?;
-        let manifest = self.provenance.manifest(run, &data.sha256, objective.compressed_rows());
+        let rows = objective.compressed_rows();
+        let manifest = self.provenance.manifest(run, &data.sha256, start.as_deref(), rows);
         files.write("manifest.json", format!("{manifest:#}\n").as_bytes())?;
         files.status(&Status { outcome: Outcome::Running, step: at.step, reason: None })?;
 

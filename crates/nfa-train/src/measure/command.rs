@@ -174,7 +174,9 @@ impl Call<'_> {
         let scaled = found.values.iter().map(|v| v * args.scale).collect();
         let rows = Rows { inputs: scaled, count, dim };
         let names = (!args.layers.is_empty()).then_some(args.layers.as_slice());
-        let load = |path: &Path| Weights::from_bytes(&self.open(path)?, &path.display().to_string(), names);
+        let load = |path: &Path| {
+            Weights::from_bytes(&self.open(path)?, &path.display().to_string(), names, "--layers NAME,NAME")
+        };
         let init = args.init.as_deref().map(load).transpose()?;
         let activations = args
             .activation
