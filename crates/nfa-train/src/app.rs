@@ -330,7 +330,7 @@ impl App {
                 Ok(status) => status,
                 Err(error) if error.is_input() => {
                     progress.warn(&format!("run {} failed: {error}", run.id));
-                    Status { outcome: Outcome::Failed, step: 0, reason: Some(error.to_string()) }
+                    Status::new(Outcome::Failed, 0, Some(error.to_string()))
                 }
                 Err(error) if error.is_interrupted() => {
                     return Err(Error::interrupted(format!("{error}; the same command continues it")));

@@ -20,7 +20,7 @@ use crate::plan::PlannedRun;
 use crate::probe::{Baseline, Measured, Probe};
 use crate::record::{Cell, csv_line};
 use crate::registries::Registries;
-use crate::solver::{Solver, Step};
+use crate::solver::{Solver, Step, StepError};
 use crate::store::Store;
 use crate::study::DIRECTION_COLUMNS;
 
@@ -119,6 +119,8 @@ struct Standing {
     directions_bytes: u64,
     first_loss: Option<f64>,
     baseline: Option<Baseline>,
+    /// Gradients evaluated.
+    evaluations: u64,
     /// Whether the probe at `step` is already in the record.
     recorded: bool,
 }
@@ -143,7 +145,7 @@ impl Runner<'_> {
         if let Err(error) = &ended
             && !error.is_interrupted()
         {
-            let failed = Status { outcome: Outcome::Failed, step: 0, reason: Some(error.to_string()) };
+            let failed = Status::new(Outcome::Failed, 0, Some(error.to_string()));
             // The error itself is what the user sees; a full disk may refuse this file too.
             let _ = files.status(&failed);
         }
@@ -262,11 +264,12 @@ impl Runner<'_> {
         let rows = objective.compressed_rows();
         let manifest = self.provenance.manifest(run, &data.sha256, start.as_deref(), rows);
         files.write("manifest.json", format!("{manifest:#}\n").as_bytes())?;
-        files.status(&Status { outcome: Outcome::Running, step: at.step, reason: None })?;
+        files.status(&Status::new(Outcome::Running, at.step, None))?;
 
         let started = Instant::now();
         let (mut saved, mut reported) = (Instant::now(), Instant::now());
         let mut update: Option<Update> = None;
+        let mut note = None;
         loop {
             if !at.recorded && probes.binary_search(&at.step).is_ok() {
                 let measured = probe.measure(
@@ -294,7 +297,7 @@ impl Runner<'_> {
             }
             if self.interrupt.load(Ordering::Relaxed) {
                 self.save(files, &fingerprint, network.as_ref(), solver.as_ref(), &at)?;
-                files.status(&Status { outcome: Outcome::Interrupted, step: at.step, reason: None })?;
+                files.status(&Status::new(Outcome::Interrupted, at.step, None))?;
                 return Err(Error::interrupted(format!(
                     "interrupted at step {} of {}; state is saved",
                     at.step, run.id
@@ -311,10 +314,14 @@ impl Runner<'_> {
             }
             let wanted = solver.is_plain() && probes.binary_search(&(at.step + 1)).is_ok();
             let before = wanted.then(|| network.parameters());
-            let step = solver
-                .step(network.as_mut(), &objective, at.step)
-                .map_err(|error| Error::environment(format!("{}: {error}", run.id)))?;
+            let step = match solver.step(network.as_mut(), &objective, at.step) {
+                Ok(step) => step,
+                Err(StepError::Diverged(what)) => return self.diverged(files, network.as_ref(), at.step, what),
+                Err(error) => return Err(Error::environment(format!("{}: {error}", run.id))),
+            };
             let value = scalar(step.loss.clone());
+            at.evaluations += step.evaluations;
+            note = step.note.clone();
             if let Some(before) = before {
                 update = Some(update_of(network.as_ref(), &before, &step, solver.weight_decay()));
             }
@@ -335,7 +342,7 @@ impl Runner<'_> {
             }
         }
         self.model(files, network.as_ref())?;
-        let status = Status { outcome: Outcome::Completed, step: total, reason: None };
+        let status = Status { evaluations: Some(at.evaluations), ..Status::new(Outcome::Completed, total, note) };
         files.status(&status)?;
         Ok(status)
     }
@@ -376,6 +383,7 @@ impl Runner<'_> {
                         directions_bytes: progress.directions_bytes,
                         first_loss: progress.first_loss,
                         baseline: progress.baseline,
+                        evaluations: progress.evaluations,
                         recorded: true,
                     });
                 }
@@ -396,6 +404,7 @@ impl Runner<'_> {
             directions_bytes: 0,
             first_loss: None,
             baseline: None,
+            evaluations: 0,
             recorded: false,
         })
     }
@@ -450,11 +459,13 @@ impl Runner<'_> {
             fingerprint: fingerprint.to_string(),
             step: at.step,
             solver_steps: state.steps,
+            numbers: state.numbers.clone(),
             slots: state.slots.iter().map(|(name, _)| name.clone()).collect(),
             metrics_bytes: at.metrics_bytes,
             directions_bytes: at.directions_bytes,
             first_loss: at.first_loss,
             baseline: at.baseline.clone(),
+            evaluations: at.evaluations,
         };
         let checkpoint = Checkpoint { parameters: network.parameters(), solver: state, progress };
         let folder = files.path("checkpoints");
@@ -465,7 +476,7 @@ impl Runner<'_> {
 
     fn diverged(&self, files: &Files<'_>, network: &dyn AnyNetwork, step: u64, what: String) -> Result<Status> {
         self.model(files, network)?;
-        let status = Status { outcome: Outcome::Diverged, step, reason: Some(what) };
+        let status = Status::new(Outcome::Diverged, step, Some(what));
         files.status(&status)?;
         Ok(status)
     }
