@@ -17,4 +17,5 @@ mod measure;
 mod properties;
 mod readme;
 mod recurrence;
+mod solvers;
 mod starts;

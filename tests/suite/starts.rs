@@ -1,5 +1,6 @@
 //! Where a network starts from: a file, scales by layer.
 
+use nfa_metrics::Mat;
 use safetensors::SafeTensors;
 use safetensors::tensor::TensorView;
 use serde_json::Value;
@@ -172,6 +173,30 @@ fn scales_by_layer_are_checked_where_they_stand() {
         start(&folder).iter().zip(start(&single).iter().zip([1.0, 0.125, 4.0]))
     {
         assert_eq!(*scaled, plain.iter().map(|v| v * scale).collect::<Vec<_>>(), "{name}");
+    }
+}
+
+#[test]
+fn a_step_of_muon_is_as_long_in_every_direction() {
+    let bytes = {
+        let folder = Folder::with(&experiment(GAUSSIAN, "kind = \"gd\"\nlr = 0.05\nsteps = 0"));
+        folder.run(&["run", "spec.toml"]).expect(0);
+        folder.read(&format!("{}/model.safetensors", folder.runs("out/start")[0]))
+    };
+    for (scale, factor) in [("spectral", (6.0f64 / 5.0).sqrt()), ("none", 1.0)] {
+        let muon = format!("kind = \"muon\"\nlr = 0.1\nsteps = 1\nscale = \"{scale}\"");
+        let folder = Folder::with(&experiment(FILE, &muon));
+        folder.write("w.safetensors", &bytes);
+        folder.run(&["run", "spec.toml"]).expect(0);
+        let after = tensors(&folder.read(&format!("{}/model.safetensors", folder.runs("out/start")[0])));
+        for ((name, shape, after), (_, _, before)) in after.iter().zip(tensors(&bytes)) {
+            let [rows, cols] = shape[..] else { continue };
+            let moved = Mat::from_fn(rows, cols, |i, j| after[i * cols + j] - before[i * cols + j]);
+            let length = 0.1 * if name.contains(".0.") { factor } else { 1.0 };
+            for s in moved.singular_values().unwrap() {
+                assert!((s - length).abs() <= 1e-14, "{scale} {name}: {s} instead of {length}");
+            }
+        }
     }
 }
 

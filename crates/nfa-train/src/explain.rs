@@ -119,9 +119,9 @@ const COMMON_DATA: &str = "# and, as for every dataset (defaults; digits: scale 
     # scale = 1, center = false, standardize = false, targets = \"auto\", test = 0, limit = (all), weights = (none)\n";
 
 const COMMON_SOLVER: &str = "# and, as for every solver:\n\
-    # lr = (required; a number, or pieces [[0, 1e-3], [2000, 3e-4]])\n\
+    # lr = (required; a number, or pieces [[0, 1e-3], [2000, 3e-4]]; flow: the time a step takes, lbfgs: the first length tried)\n\
     # steps = (required; or time = lr * steps)\n\
-    # batch = \"full\" (or rows per step, reshuffled every epoch; not gd)\n\
+    # batch = \"full\" (or rows per step, reshuffled every epoch; not gd, flow, lbfgs)\n\
     # diverged_above = 1e6\n";
 
 /// A commented experiment file that runs as printed.
@@ -138,7 +138,12 @@ pub fn starter(model: &str, solver: &str, data: &str, registries: &Registries) -
         Err(Error::input(format!("init --{option}: {error}")))
     }
     let (model, data) = (check("model", &registries.models, model)?, check("data", &registries.data, data)?);
-    let lr = if solver.starts_with("adam") { 0.001 } else { 0.05 };
+    let lr = match solver {
+        "adam" | "adamw" | "rmsprop" => 0.001,
+        "muon" => 0.02,
+        "lbfgs" => 1.0,
+        _ => 0.05,
+    };
     let solver = check("solver", &registries.solvers, solver)?;
     Ok(format!(
         "name = \"first\"            # results go to out/first/\n\

@@ -18,7 +18,7 @@ use crate::schedule::{ProbeSchedule, Rate};
 ///
 /// | key | default | meaning |
 /// |---|---|---|
-/// | `lr` | required | learning rate, or pieces `[[from step, value], ...]` |
+/// | `lr` | required | learning rate, or pieces `[[from step, value], ...]`; the time that a step of `flow` takes |
 /// | `steps` or `time` | required | how long; `time` = lr · steps, constant lr only |
 /// | `batch` | `"full"` | rows per step, reshuffled every epoch |
 /// | `diverged_above` | 1e6 | loss over its first value from which a run counts as diverged |
@@ -336,7 +336,9 @@ impl Resolved {
         course.check().map_err(|error| error.under("solver"))?;
         let built = registries.solvers.build(solver.clone(), &course.lr).map_err(|error| error.under("solver"))?;
         if course.batch != Batch::Full && !built.takes_batches() {
-            return Err(SpecError::value("solver.batch", "gd is full batch; use kind = \"sgd\" for batches".into()));
+            let kind = solver.get("kind").and_then(Value::as_str).unwrap_or_default();
+            let message = format!("{kind} is full batch; use kind = \"sgd\" for batches");
+            return Err(SpecError::value("solver.batch", message));
         }
 
         let probe: ProbePlan = read(section("probe", false)?).map_err(|error| error.under("probe"))?;

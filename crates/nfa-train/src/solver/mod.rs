@@ -17,11 +17,16 @@ use crate::schedule::Rate;
 
 pub mod adam;
 pub mod adamw;
+pub mod flow;
 pub mod gd;
+pub mod lbfgs;
+mod line_search;
 pub mod momentum;
+pub mod muon;
 pub mod nesterov;
 pub mod rmsprop;
 pub mod sgd;
+mod surface;
 
 /// Every built-in solver: one line each.
 pub fn solvers() -> Registry<dyn Solver> {
@@ -33,6 +38,9 @@ pub fn solvers() -> Registry<dyn Solver> {
         .with::<rmsprop::RmsProp>()
         .with::<adam::Adam>()
         .with::<adamw::AdamW>()
+        .with::<muon::Muon>()
+        .with::<lbfgs::Lbfgs>()
+        .with::<flow::Flow>()
 }
 
 /// What is minimised, without the penalty: solvers add decay in their own way.
