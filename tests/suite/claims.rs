@@ -27,13 +27,19 @@ fn reduced_runs_meet_every_expectation() {
         let folder = Folder::new();
         let file = path.to_str().unwrap();
         let ended = folder.run(&["check", file, "--reduced", "--jobs", "2", "--json", "-q"]).expect(0);
-        let checked: Vec<_> =
-            ended.lines().into_iter().filter(|line| line["schema"] == "nfa.expectation/1").collect();
+        let checked: Vec<_> = ended.lines().into_iter().filter(|line| line["schema"] == "nfa.expectation/1").collect();
         assert!(checked.iter().all(|line| line["met"] == true), "{file}");
         // Every expectation of the file is held against some reduced run.
         let held: BTreeSet<String> = checked
             .iter()
-            .map(|line| format!("{} {} {}", line["metric"].as_str().unwrap().replace(char::is_numeric, ""), line["at"], line["tolerance"]))
+            .map(|line| {
+                format!(
+                    "{} {} {}",
+                    line["metric"].as_str().unwrap().replace(char::is_numeric, ""),
+                    line["at"],
+                    line["tolerance"]
+                )
+            })
             .collect();
         let all = table["expect"].as_array().unwrap();
         assert!(held.len() * 4 >= all.len(), "{file}: {} of {} kinds of expectation", held.len(), all.len());
@@ -46,7 +52,8 @@ fn every_claim_says_what_it_needs_to() {
     let mut ids = BTreeSet::new();
     for (path, table) in claims() {
         let name = path.file_name().unwrap().to_str().unwrap().to_string();
-        let text = |key: &str| table.get(key).and_then(Value::as_str).unwrap_or_else(|| panic!("{name}: {key}")).to_string();
+        let text =
+            |key: &str| table.get(key).and_then(Value::as_str).unwrap_or_else(|| panic!("{name}: {key}")).to_string();
         assert!(ids.insert(text("id")), "{name}: the id is taken");
         assert!(text("claim").len() > 20 && !text("reference").is_empty());
         assert_eq!(format!("{}.toml", text("name")), name, "named as its folder");

@@ -7,7 +7,8 @@ use serde_json::Value;
 
 use crate::binary::{Ended, Folder, same_records};
 
-/// Every solver, in runs of a few hundred milliseconds: batches, pieces, biases, both dtypes.
+/// Solvers with every kind of memory, in runs of a few hundred milliseconds: batches, pieces, biases,
+/// both dtypes.
 const SOLVERS: &str = r#"name = "solvers"
 
 [model]
@@ -61,6 +62,22 @@ name = "adamw"
 "solver.kind" = "adamw"
 "solver.lr" = 0.003
 "solver.batch" = 16
+
+[[arm]]
+name = "muon"
+"solver.kind" = "muon"
+"solver.batch" = 16
+
+[[arm]]
+name = "flow"
+"solver.kind" = "flow"
+"solver.lr" = [[0, 0.1], [150, 0.3]]
+
+[[arm]]
+name = "lbfgs"
+"solver.kind" = "lbfgs"
+"solver.lr" = 1.0
+dtype = "f32"
 "#;
 
 fn signal(child: &Child, name: &str) {
@@ -110,7 +127,7 @@ fn kill_at_any_moment_and_resume() {
     let whole = Folder::with(SOLVERS);
     whole.run(&arguments).expect(0);
     let runs = whole.runs("out/solvers");
-    assert_eq!(runs.len(), 5);
+    assert_eq!(runs.len(), 8);
     let rows = lines(&whole, &format!("{}/metrics.csv", runs[0]));
     let folder = Folder::with(SOLVERS);
     for run in &runs {

@@ -359,13 +359,16 @@ fn no_cut_and_no_flipped_bit_is_ever_taken_up() {
         fingerprint: "f".into(),
         step: 7,
         solver_steps: 7,
+        numbers: vec![("size".into(), 0.1 + 0.2)],
         slots: vec!["momentum".into()],
         metrics_bytes: 100,
         directions_bytes: 10,
         first_loss: Some(0.1),
         baseline: None,
+        evaluations: 49,
     };
-    let solver = State { steps: 7, slots: vec![("momentum".into(), parameters.clone())] };
+    let numbers = progress.numbers.clone();
+    let solver = State { steps: 7, numbers, slots: vec![("momentum".into(), parameters.clone())] };
     let checkpoint = Checkpoint { parameters: parameters.clone(), solver, progress: progress.clone() };
     let bytes = checkpoint.to_bytes().unwrap();
     let load = |bytes: &[u8]| Checkpoint::from_bytes(bytes, "f", &parameters, &device, DType::F64);

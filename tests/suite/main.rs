@@ -20,3 +20,5 @@ mod pairs;
 mod properties;
 mod readme;
 mod recurrence;
+mod solvers;
+mod starts;

@@ -318,9 +318,10 @@ fn a_balanced_start_obeys_the_law_at_every_layer() {
     for (k, widths) in widths_of.into_iter().enumerate() {
         let depth = widths.len() - 1;
         let init = Init::Balanced { spectrum: [1.3, 0.4] };
-        let weights: Vec<Mat> = init
-            .weights(widths, &Stream::root(k as u64))
+        let layers = init.layers(widths, &Stream::root(k as u64), None).expect("it exists");
+        let weights: Vec<Mat> = layers
             .into_iter()
+            .map(|layer| layer.weight)
             .map(|w| Mat::from_fn(w.rows, w.cols, |i, j| w.data[i * w.cols + j]))
             .collect();
         let x = tensor(&normal(&Stream::root(99), 9, widths[0]));
@@ -345,7 +346,8 @@ fn a_balanced_start_obeys_the_law_at_every_layer() {
     let table =
         toml::from_str("kind = \"mlp\"\ndepth = 4\nwidth = 9\ninit = { kind = \"balanced\", spectrum = [0.9, 0.5] }\n")
             .expect("a table");
-    let context = Context { inputs: 8, outputs: 6, device: &device, dtype: DType::F64, stream: Stream::root(3) };
+    let stream = Stream::root(3);
+    let context = Context { inputs: 8, outputs: 6, device: &device, dtype: DType::F64, stream, stored: None };
     let network = models().build(table, &context).expect("builds");
     let x = tensor(&normal(&Stream::root(98), 5, 8));
     let observation = observe_network(&*network, &x, None, &AgopOptions::default());
@@ -561,7 +563,7 @@ fn equal_singular_values_are_equal_in_every_dtype() {
                 "kind = \"mlp\"\ndepth = 3\nwidth = {d}\ninit = {{ kind = \"orthogonal\", gain = 1.5 }}\n"
             ));
             let stream = Stream::root(seed);
-            let context = Context { inputs: d, outputs: d, device: &device, dtype, stream };
+            let context = Context { inputs: d, outputs: d, device: &device, dtype, stream, stored: None };
             let network = models().build(table.expect("a table"), &context).expect("builds");
             let x = Tensor::<2>::ones([2, d], (&device, dtype));
             for factor_work in [0.0, 2e9] {

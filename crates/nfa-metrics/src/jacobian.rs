@@ -55,7 +55,7 @@ pub(crate) fn beside<const D: usize>(values: Vec<f64>, like: &Tensor<D>) -> Tens
 }
 
 /// The machine epsilon of what a tensor holds.
-pub(crate) fn epsilon(dtype: DType) -> f64 {
+pub fn epsilon(dtype: DType) -> f64 {
     match dtype {
         DType::F64 => f64::EPSILON,
         DType::F16 => 2f64.powi(-10),

@@ -12,7 +12,7 @@
 //!     width = 20
 //!     init = { kind = "balanced", spectrum = [0.9, 0.5] }"#)?;
 //! let device = Device::flex();
-//! let context = Context { inputs: 16, outputs: 6, device: &device, dtype: DType::F64, stream: Stream::root(0).fork("init") };
+//! let context = Context { inputs: 16, outputs: 6, device: &device, dtype: DType::F64, stream: Stream::root(0).fork("init"), stored: None };
 //! let network = models().build(table, &context)?;
 //! let x = Tensor::<2>::ones([5, 16], (&device, DType::F64));
 //! assert_eq!(network.forward(x).dims(), [5, 6]);
@@ -27,7 +27,7 @@
 //! | [`network`] | [`Network`], [`AnyNetwork`], [`Site`] |
 //! | [`mlp`] | dense networks of any depth and widths |
 //! | [`activation`] | the functions between layers |
-//! | [`init`] | balanced, Gaussian and orthogonal starts |
+//! | [`init`] | balanced, Gaussian, orthogonal and other starts, from a file too |
 //! | [`rng`] | keyed streams: a seed gives the same numbers on every device and thread count |
 //! | [`spec`] | how a TOML table becomes a network (or a dataset, a solver): one mechanism |
 //! | [`registry`] | the models that the command line knows: one line each |
@@ -49,7 +49,7 @@ pub mod spec;
 pub mod testing;
 
 pub use activation::Activation;
-pub use init::Init;
+pub use init::{Init, StoredLayer};
 pub use mlp::{Mlp, MlpSpec};
 pub use network::{AnyNetwork, Chain, Network, ParameterError, Parameters, Site};
 pub use registry::models;

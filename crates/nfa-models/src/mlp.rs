@@ -5,7 +5,7 @@ use burn::tensor::{Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
 use crate::activation::Activation;
-use crate::init::Init;
+use crate::init::{Init, Matrix};
 use crate::network::{AnyNetwork, Chain, Network, Site};
 use crate::spec::{Context, Spec, SpecError};
 
@@ -175,7 +175,7 @@ impl<'de> Deserialize<'de> for Activations {
 /// | `depth`, `width` | | number of weight matrices, and the width of every hidden layer |
 /// | `widths` | | the hidden widths, one each, instead of `depth` and `width` |
 /// | `activation` | `"linear"` | one of [`Activation`]'s words, or a list with one per hidden layer |
-/// | `bias` | `false` | a bias in every layer, starting at 0 |
+/// | `bias` | `false` | a bias in every layer, starting at 0 or where a file says |
 /// | `init` | `{ kind = "gaussian", scale = 1.0 }` | see [`Init`] |
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -264,7 +264,7 @@ impl Spec<dyn AnyNetwork> for MlpSpec {
     fn check(&self) -> Result<(), SpecError> {
         let hidden = self.hidden()?;
         self.activations(hidden.len())?;
-        self.init.check().map_err(|error| error.under("init"))
+        self.init.check().and_then(|()| self.init.check_depth(hidden.len() + 1)).map_err(|error| error.under("init"))
     }
 
     fn build(&self, context: &Context<'_>) -> Result<Box<dyn AnyNetwork>, SpecError> {
@@ -273,14 +273,19 @@ impl Spec<dyn AnyNetwork> for MlpSpec {
         let mut widths = vec![context.inputs];
         widths.extend(hidden);
         widths.push(context.outputs);
-        self.init.check_widths(&widths).map_err(|error| error.under("init"))?;
+        let layers = self.init.layers(&widths, &context.stream, context.stored).map_err(|error| error.under("init"))?;
         let options = (context.device, context.dtype);
-        let weights: Vec<Tensor<2>> =
-            self.init.weights(&widths, &context.stream).into_iter().map(|w| context.tensor(w)).collect();
-        let biases = widths[1..]
-            .iter()
-            .map(|&width| self.bias.then(|| Tensor::from_data(TensorData::new(vec![0f64; width], [width]), options)))
-            .collect();
+        let (mut weights, mut biases) = (Vec::new(), Vec::new());
+        for layer in layers {
+            if layer.bias.is_some() && !self.bias {
+                let message = format!("is false and the file has a bias beside {}; set bias = true", layer.name);
+                return Err(SpecError::value("bias", message));
+            }
+            let Matrix { rows, cols, data } = layer.weight;
+            weights.push(Tensor::from_data(TensorData::new(data, [rows, cols]), options));
+            let bias = self.bias.then(|| layer.bias.unwrap_or_else(|| vec![0.0; rows]));
+            biases.push(bias.map(|bias| Tensor::from_data(TensorData::new(bias, [rows]), options)));
+        }
         Ok(Box::new(Mlp::new(weights, biases, activations)?))
     }
 }

@@ -9,7 +9,7 @@ use std::fmt;
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::init::{Init, Matrix};
+use crate::init::{Init, Matrix, StoredLayer};
 use crate::network::AnyNetwork;
 use crate::rng::Stream;
 
@@ -26,6 +26,8 @@ pub struct Context<'a> {
     pub dtype: DType,
     /// Where its weights are drawn from.
     pub stream: Stream,
+    /// The layers of the file that its `init` names, if it names one.
+    pub stored: Option<&'a [StoredLayer]>,
 }
 
 impl Context<'_> {
@@ -41,8 +43,8 @@ impl Context<'_> {
     ///
     /// # Shapes
     /// `[d_out, d_in]`, paper layout
-    pub fn weight(&self, name: &str, init: &Init, [d_out, d_in]: [usize; 2]) -> Tensor<2> {
-        self.tensor(init.weight([d_out, d_in], &self.stream.fork(name)))
+    pub fn weight(&self, name: &str, init: &Init, [d_out, d_in]: [usize; 2]) -> Result<Tensor<2>, SpecError> {
+        Ok(self.tensor(init.weight([d_out, d_in], &self.stream.fork(name))?))
     }
 }
 

@@ -40,6 +40,7 @@ pub fn conformance(models: &Registry<dyn AnyNetwork>, device: &Device) {
                 device,
                 dtype: DType::F64,
                 stream: Stream::root(11).fork("init"),
+                stored: None,
             };
             models
                 .build(table, &context)
@@ -241,8 +242,8 @@ mod tests {
     #[test]
     fn parameter_names_are_those_of_the_files() {
         let table = toml::from_str("kind = \"mlp\"\ndepth = 2\nwidth = 4\nbias = true").expect("valid TOML");
-        let context =
-            Context { inputs: 5, outputs: 3, device: &Device::flex(), dtype: DType::F64, stream: Stream::root(0) };
+        let (device, stream) = (Device::flex(), Stream::root(0));
+        let context = Context { inputs: 5, outputs: 3, device: &device, dtype: DType::F64, stream, stored: None };
         let network = crate::models().build(table, &context).expect("builds");
         let names: Vec<(String, Vec<usize>)> =
             network.parameters().iter().map(|p| (p.name.clone(), p.shape.clone())).collect();

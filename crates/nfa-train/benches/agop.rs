@@ -29,6 +29,7 @@ fn main() {
             device: &device,
             dtype,
             stream: Stream::root(0).fork("init"),
+            stored: None,
         };
         let data = Stream::root(0).fork("data").normals(samples * widths[0]);
         let x = Tensor::<2>::from_data(TensorData::new(data, [samples, widths[0]]), (&device, dtype));

@@ -38,7 +38,7 @@ pub const BUILT_IN: [(&str, &str); 1] = [("depth_law", include_str!("../experime
 
 /// Under the table of runs.
 const LEGEND: &str = "\nalpha, 1-cos (at 1/L), misfit, verdict: of layer 0; theory: 1/L for linear networks; imbal.: |D(t)|/|D(0)| of the pair\n\
-    of layers furthest from its law (1 - lr lambda)^(2t); test: loss, or share of errors (%), held out; met: expectations met";
+    of layers furthest from its law (1 - lr lambda)^(2t), exp(-2 lambda t) under flow; test: loss, or share of errors (%), held out; met: expectations met";
 
 /// Set by Ctrl-C: runs save their state and stop.
 static INTERRUPT: AtomicBool = AtomicBool::new(false);
@@ -378,7 +378,7 @@ impl App {
             Ok(status) => status,
             Err(error) if error.is_input() => {
                 progress.warn(&format!("run {} failed: {error}", run.id));
-                Status { outcome: Outcome::Failed, step: 0, reason: Some(error.to_string()) }
+                Status::new(Outcome::Failed, 0, Some(error.to_string()))
             }
             Err(error) if error.is_interrupted() => {
                 return Err(Error::interrupted(format!("{error}; the same command continues it")));

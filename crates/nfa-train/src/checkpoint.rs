@@ -42,6 +42,8 @@ pub struct Progress {
     pub step: u64,
     /// Steps that the solver counted.
     pub solver_steps: u64,
+    /// The solver's numbers.
+    pub numbers: Vec<(String, f64)>,
     /// Names of the solver's slots.
     pub slots: Vec<String>,
     /// Bytes of `metrics.csv` so far.
@@ -52,6 +54,8 @@ pub struct Progress {
     pub first_loss: Option<f64>,
     /// What probes compare with.
     pub baseline: Option<Baseline>,
+    /// Gradients evaluated so far.
+    pub evaluations: u64,
 }
 
 fn entries(prefix: &str, parameters: &Parameters) -> Vec<(String, Vec<usize>, Vec<u8>)> {
@@ -160,7 +164,8 @@ impl Checkpoint {
         if tensors.len() != like.len() * (1 + slots.len()) {
             return Err("it has entries that the network does not know".into());
         }
-        Ok(Checkpoint { parameters, solver: State { steps: progress.solver_steps, slots }, progress })
+        let solver = State { steps: progress.solver_steps, numbers: progress.numbers.clone(), slots };
+        Ok(Checkpoint { parameters, solver, progress })
     }
 
     /// Writes it into a folder that is there and removes all but the newest two.

@@ -3,11 +3,13 @@
 use std::fmt;
 
 use nfa_models::SpecError;
+use serde::Deserialize;
 use toml::{Table, Value};
 
 use crate::formula::Formula;
 use crate::record::{Cell, decimal};
 use crate::resolved::depth_of;
+use crate::schedule::Rate;
 use crate::study::{Checked, Study, StudyRun};
 use crate::toml_text::{get, number, same};
 
@@ -332,7 +334,7 @@ fn quantity(
         "l" => layer.map(|layer| layer + 1.0),
         "lr" => get(&run.config, "solver.lr").and_then(number),
         "lambda" => get(&run.config, "solver.weight_decay").and_then(number).or(Some(0.0)),
-        "t" => step,
+        "t" => step.and_then(|step| clock(&run.config, step)),
         _ => None,
     };
     let (expected, excess) = match &expectation.relation {
@@ -349,6 +351,14 @@ fn quantity(
         Relation::Is(_) | Relation::Slope { .. } => ("a word".into(), None),
     };
     Standing { column: column.into(), expected, measured: measured.into(), excess: excess.unwrap_or(f64::INFINITY) }
+}
+
+/// What t is in formulas: the step, or under gradient flow the time.
+fn clock(config: &Table, step: f64) -> Option<f64> {
+    if get(config, "solver.kind").and_then(Value::as_str) != Some("flow") {
+        return Some(step);
+    }
+    Rate::deserialize(get(config, "solver.lr")?.clone()).ok().map(|rate| rate.time(step))
 }
 
 /// Groups runs that differ in the key alone (and in how many steps that makes), one slope each.
@@ -443,6 +453,23 @@ mod tests {
         let checked = verdicts(law, vec![study(&off, 0.1)]);
         assert!(!checked[0].met);
         assert_eq!(checked[0].measured, serde_json::json!(off[2].1));
+    }
+
+    #[test]
+    fn t_is_the_time_under_flow() {
+        let law = "metric = \"x.layer0\"\nat = \"every\"\nlaw = \"exp(-2*lambda*t)\"\nwithin = 1e-12";
+        let exact: Vec<(f64, f64)> = [0.0, 4.0, 9.0].map(|step: f64| (step, (-0.25 * step).exp())).to_vec();
+        let mut run = study(&exact, 0.25);
+        assert!(!verdicts(law, vec![run.clone()])[0].met, "t is the step of gd");
+        run.config["solver"].as_table_mut().expect("a table").insert("kind".into(), "flow".into());
+        assert!(verdicts(law, vec![run.clone()])[0].met);
+        // By pieces: four steps of 0.25, then of 1.
+        let pieces: Vec<(f64, f64)> =
+            [(0.0, 0.0), (4.0, 1.0), (9.0, 6.0)].map(|(s, t): (f64, f64)| (s, (-t).exp())).to_vec();
+        let pieces = study(&pieces, 0.25).record;
+        run.record = pieces;
+        run.config["solver"]["lr"] = "[[0, 0.25], [4, 1]]".parse().expect("a list");
+        assert!(verdicts(law, vec![run])[0].met);
     }
 
     #[test]

@@ -63,6 +63,7 @@ pub fn explain(kind: &str, registries: &Registries) -> Result<String> {
             page.kind, page.section, page.doc, page.section, page.keys
         ));
         match page.section {
+            "model" if page.keys.lines().any(|line| line.starts_with("init = ")) => text.push_str(STARTS),
             "data" => text.push_str(COMMON_DATA),
             "solver" => text.push_str(COMMON_SOLVER),
             _ => {}
@@ -104,13 +105,23 @@ pub fn explain(kind: &str, registries: &Registries) -> Result<String> {
     Err(Error::input(format!("explain: {error}")))
 }
 
+const STARTS: &str = "# init = one of (widths allowing):\n\
+    #   { kind = \"gaussian\", scale = 1.0 }               std = scale / sqrt(fan_in)\n\
+    #   { kind = \"kaiming\", gain = 1.4142135623730951 }  std = gain / sqrt(fan_in)\n\
+    #   { kind = \"xavier\", gain = 1.0 }                  std = gain * sqrt(2 / (fan_in + fan_out))\n\
+    #   { kind = \"orthogonal\", gain = 1.0 }              orthonormal rows or columns, times gain\n\
+    #   { kind = \"balanced\", spectrum = [0.9, 0.5] }     W'^T W' = W W^T, geometric singular values\n\
+    #   { kind = \"lambda_balanced\", c = 0.1 }            W'^T W' = W W^T + cI; spectrum = [1.0, 0.5]\n\
+    #   { kind = \"file\", path = \"w.safetensors\" }        its 2-D tensors in natural order, biases too; or layers = [\"NAME\", ...]\n\
+    # scale and gain: a number, or a list with one per layer, as in scale = [1.0, 0.1, 3.0]\n";
+
 const COMMON_DATA: &str = "# and, as for every dataset (defaults; digits: scale = 0.0625, center = true):\n\
     # scale = 1, center = false, standardize = false, targets = \"auto\", test = 0, limit = (all), weights = (none)\n";
 
 const COMMON_SOLVER: &str = "# and, as for every solver:\n\
-    # lr = (required; a number, or pieces [[0, 1e-3], [2000, 3e-4]])\n\
+    # lr = (required; a number, or pieces [[0, 1e-3], [2000, 3e-4]]; flow: the time a step takes, lbfgs: the first length tried)\n\
     # steps = (required; or time = lr * steps)\n\
-    # batch = \"full\" (or rows per step, reshuffled every epoch; not gd)\n\
+    # batch = \"full\" (or rows per step, reshuffled every epoch; not gd, flow, lbfgs)\n\
     # diverged_above = 1e6\n";
 
 /// A commented experiment file that runs as printed.
@@ -127,7 +138,12 @@ pub fn starter(model: &str, solver: &str, data: &str, registries: &Registries) -
         Err(Error::input(format!("init --{option}: {error}")))
     }
     let (model, data) = (check("model", &registries.models, model)?, check("data", &registries.data, data)?);
-    let lr = if solver.starts_with("adam") { 0.001 } else { 0.05 };
+    let lr = match solver {
+        "adam" | "adamw" | "rmsprop" => 0.001,
+        "muon" => 0.02,
+        "lbfgs" => 1.0,
+        _ => 0.05,
+    };
     let solver = check("solver", &registries.solvers, solver)?;
     Ok(format!(
         "name = \"first\"            # results go to out/first/\n\

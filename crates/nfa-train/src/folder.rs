@@ -52,7 +52,7 @@ pub fn read(store: &dyn Store, folder: &Path, registries: &Registries) -> Result
             .unwrap_or_default();
         let status: Status = match maybe(&path("status.json"))? {
             Some(text) => serde_json::from_str(&text).map_err(|error| damaged(&path("status.json"), &error))?,
-            None => Status { outcome: Outcome::Planned, step: 0, reason: None },
+            None => Status::new(Outcome::Planned, 0, None),
         };
         let record = match maybe(&path("metrics.csv"))? {
             Some(text) => Record::from_csv(&text).map_err(|error| damaged(&path("metrics.csv"), &error))?,

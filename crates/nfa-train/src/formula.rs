@@ -24,7 +24,8 @@ enum Function {
     Sqrt,
 }
 
-/// The variables that a formula may name.
+/// The variables that a formula may name: depth, layer from 1, learning rate, weight decay, and the
+/// step (under gradient flow the time).
 pub const VARIABLES: [&str; 5] = ["L", "l", "lr", "lambda", "t"];
 
 impl Formula {

@@ -21,7 +21,7 @@
 //! |---|---|
 //! | [`experiment`], [`resolved`], [`plan`] | a file; one run's configuration; all runs |
 //! | [`data`], [`loss`], [`solver`] | datasets, losses, solvers: one file and one line each |
-//! | [`objective`] | the loss that solvers see |
+//! | [`start`], [`objective`] | starting weights in a file; the loss that solvers see |
 //! | [`run`], [`probe`], [`checkpoint`], [`outcome`] | the loop, what it measures, saves, ends in |
 //! | [`record`], [`folder`], [`study`], [`expect`], [`report`] | rows; a folder read back; claims; pictures |
 //! | [`store`] | the only door to the file system |
@@ -59,6 +59,7 @@ pub mod run;
 pub mod schedule;
 pub mod seeds;
 pub mod solver;
+pub mod start;
 pub mod store;
 pub mod study;
 pub mod toml_text;

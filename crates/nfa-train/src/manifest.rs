@@ -33,8 +33,14 @@ impl Provenance {
         Provenance { revision, program: crate::cli::program(), arguments: arguments.collect(), threads }
     }
 
-    /// `manifest.json` of a run.
-    pub fn manifest(&self, run: &PlannedRun, data_sha256: &str, step_rows: Option<usize>) -> Value {
+    /// `manifest.json` of a run; `start_sha256` is that of the file its weights start from, if any.
+    pub fn manifest(
+        &self,
+        run: &PlannedRun,
+        data_sha256: &str,
+        start_sha256: Option<&str>,
+        step_rows: Option<usize>,
+    ) -> Value {
         json!({
             "schema": "nfa.manifest/1",
             "versions": { "nfa-train": env!("CARGO_PKG_VERSION"), "burn": BURN },
@@ -47,6 +53,7 @@ impl Provenance {
             "os": std::env::consts::OS,
             "arch": std::env::consts::ARCH,
             "data_sha256": data_sha256,
+            "init_sha256": start_sha256,
             "fingerprint": run.config.fingerprint(),
             "rows_per_step": step_rows,
         })

@@ -12,6 +12,16 @@ pub struct Status {
     /// In words, where that needs any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// How many gradients its steps evaluated, once it is completed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evaluations: Option<u64>,
+}
+
+impl Status {
+    /// Where a run stands, and why if that needs words.
+    pub fn new(outcome: Outcome, step: u64, reason: Option<String>) -> Self {
+        Status { outcome, step, reason, evaluations: None }
+    }
 }
 
 /// Where a run stands.

@@ -18,7 +18,7 @@ use crate::schedule::{ProbeSchedule, Rate};
 ///
 /// | key | default | meaning |
 /// |---|---|---|
-/// | `lr` | required | learning rate, or pieces `[[from step, value], ...]` |
+/// | `lr` | required | learning rate, or pieces `[[from step, value], ...]`; the time that a step of `flow` takes |
 /// | `steps` or `time` | required | how long; `time` = lr · steps, constant lr only |
 /// | `batch` | `"full"` | rows per step, reshuffled every epoch |
 /// | `diverged_above` | 1e6 | loss over its first value from which a run counts as diverged |
@@ -301,7 +301,10 @@ impl Resolved {
             let message = error.to_string();
             SpecError::value("device", message.strip_prefix("device: ").unwrap_or(&message).to_string())
         })?;
-        let model = registries.models.resolve(section("model", true)?).map_err(|error| error.under("model"))?;
+        let mut model = registries.models.resolve(section("model", true)?).map_err(|error| error.under("model"))?;
+        if let Some(file) = crate::start::path(&mut model) {
+            *file = absolute(base, file);
+        }
 
         let given = section("data", true)?;
         // `targets` is a file for npy and a form for all others.
@@ -335,7 +338,9 @@ impl Resolved {
         course.check().map_err(|error| error.under("solver"))?;
         let built = registries.solvers.build(solver.clone(), &course.lr).map_err(|error| error.under("solver"))?;
         if course.batch != Batch::Full && !built.takes_batches() {
-            return Err(SpecError::value("solver.batch", "gd is full batch; use kind = \"sgd\" for batches".into()));
+            let kind = solver.get("kind").and_then(Value::as_str).unwrap_or_default();
+            let message = format!("{kind} is full batch; use kind = \"sgd\" for batches");
+            return Err(SpecError::value("solver.batch", message));
         }
 
         let probe: ProbePlan = read(section("probe", false)?).map_err(|error| error.under("probe"))?;

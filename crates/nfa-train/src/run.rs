@@ -21,7 +21,7 @@ use crate::plan::PlannedRun;
 use crate::probe::{Baseline, Measured, Probe};
 use crate::record::{Cell, csv_line};
 use crate::registries::Registries;
-use crate::solver::{Solver, Step};
+use crate::solver::{Solver, Step, StepError};
 use crate::store::Store;
 use crate::study::DIRECTION_COLUMNS;
 
@@ -59,6 +59,8 @@ struct Built {
     solver: Box<dyn Solver>,
     loss: Box<dyn Loss>,
     data: Data,
+    /// SHA-256 of the file that the weights start from.
+    start: Option<String>,
     stream: Stream,
 }
 
@@ -119,6 +121,8 @@ struct Standing {
     directions_bytes: u64,
     first_loss: Option<f64>,
     baseline: Option<Baseline>,
+    /// Gradients evaluated.
+    evaluations: u64,
     /// Whether the probe at `step` is already in the record.
     recorded: bool,
 }
@@ -143,7 +147,7 @@ impl Runner<'_> {
         if let Err(error) = &ended
             && !error.is_interrupted()
         {
-            let failed = Status { outcome: Outcome::Failed, step: 0, reason: Some(error.to_string()) };
+            let failed = Status::new(Outcome::Failed, 0, Some(error.to_string()));
             // The error itself is what the user sees; a full disk may refuse this file too.
             let _ = files.status(&failed);
         }
@@ -195,10 +199,10 @@ impl Runner<'_> {
         let config = &run.config;
         let device = crate::device::open(&config.device, config.dtype)?;
         let (loss, data) = self.load(run, &device)?;
-        let network = self.network(run, data.dims(), &device)?;
+        let (network, start) = self.network(run, data.dims(), &device)?;
         let solver =
             self.registries.solvers.build(config.solver.clone(), &config.course.lr).map_err(under("solver"))?;
-        Ok(Built { network, solver, loss, data, stream: Stream::root(config.seed) })
+        Ok(Built { network, solver, loss, data, start, stream: Stream::root(config.seed) })
     }
 
     fn load(&self, run: &PlannedRun, device: &Device) -> Result<(Box<dyn Loss>, Data)> {
@@ -212,15 +216,18 @@ impl Runner<'_> {
         Ok((loss, data))
     }
 
+    /// The network at its start, and the SHA-256 of the file that this is from, if any.
     fn network(
         &self,
         run: &PlannedRun,
         (inputs, outputs): (usize, usize),
         device: &Device,
-    ) -> Result<Box<dyn AnyNetwork>> {
+    ) -> Result<(Box<dyn AnyNetwork>, Option<String>)> {
         let config = &run.config;
         let stream = Stream::root(config.seed).fork("init");
-        let context = Context { inputs, outputs, device, dtype: config.dtype.burn(), stream };
+        let start = crate::start::read(&config.model, self.store).map_err(under("model"))?;
+        let stored = start.as_ref().map(|start| start.layers.as_slice());
+        let context = Context { inputs, outputs, device, dtype: config.dtype.burn(), stream, stored };
         let network = self.registries.models.build(config.model.clone(), &context).map_err(under("model"))?;
         if let crate::resolved::Layers::List(list) = &config.probe.layers
             && let Some(layer) = list.iter().find(|&&layer| layer >= network.sites())
@@ -231,11 +238,11 @@ impl Runner<'_> {
                 sites - 1
             )));
         }
-        Ok(network)
+        Ok((network, start.map(|start| start.sha256)))
     }
 
     fn work(&self, run: &PlannedRun, built: Built, files: &Files<'_>) -> Result<Status> {
-        let Built { mut network, mut solver, loss, data, stream } = built;
+        let Built { mut network, mut solver, loss, data, start, stream } = built;
         let config = &run.config;
         let total = config.course.steps();
         let probes = config.probe.at.steps(total);
@@ -256,13 +263,15 @@ impl Runner<'_> {
         }
         let mut at = self.resume(files, &fingerprint, network.as_mut(), solver.as_mut())?;
         files.write("config.toml", self.config_file(run).as_bytes())?;
-        let manifest = self.provenance.manifest(run, &data.sha256, objective.compressed_rows());
+        let rows = objective.compressed_rows();
+        let manifest = self.provenance.manifest(run, &data.sha256, start.as_deref(), rows);
         files.write("manifest.json", format!("{manifest:#}\n").as_bytes())?;
-        files.status(&Status { outcome: Outcome::Running, step: at.step, reason: None })?;
+        files.status(&Status::new(Outcome::Running, at.step, None))?;
 
         let started = Instant::now();
         let (mut saved, mut reported) = (Instant::now(), Instant::now());
         let mut update: Option<Update> = None;
+        let mut note = None;
         loop {
             if !at.recorded && probes.binary_search(&at.step).is_ok() {
                 let measured = probe.measure(
@@ -290,7 +299,7 @@ impl Runner<'_> {
             }
             if self.interrupt.load(Ordering::Relaxed) {
                 self.save(files, &fingerprint, network.as_ref(), solver.as_ref(), &at)?;
-                files.status(&Status { outcome: Outcome::Interrupted, step: at.step, reason: None })?;
+                files.status(&Status::new(Outcome::Interrupted, at.step, None))?;
                 return Err(Error::interrupted(format!(
                     "interrupted at step {} of {}; state is saved",
                     at.step, run.id
@@ -307,10 +316,14 @@ impl Runner<'_> {
             }
             let wanted = solver.is_plain() && probes.binary_search(&(at.step + 1)).is_ok();
             let before = wanted.then(|| (network.parameters(), weights_of(network.as_ref())));
-            let step = solver
-                .step(network.as_mut(), &objective, at.step)
-                .map_err(|error| Error::environment(format!("{}: {error}", run.id)))?;
+            let step = match solver.step(network.as_mut(), &objective, at.step) {
+                Ok(step) => step,
+                Err(StepError::Diverged(what)) => return self.diverged(files, network.as_ref(), at.step, what),
+                Err(error) => return Err(Error::environment(format!("{}: {error}", run.id))),
+            };
             let value = scalar(step.loss.clone());
+            at.evaluations += step.evaluations;
+            note = step.note.clone();
             if let Some((parameters, weights)) = before {
                 update = update_of(&parameters, weights, &step, solver.weight_decay());
             }
@@ -331,7 +344,7 @@ impl Runner<'_> {
             }
         }
         self.model(files, network.as_ref())?;
-        let status = Status { outcome: Outcome::Completed, step: total, reason: None };
+        let status = Status { evaluations: Some(at.evaluations), ..Status::new(Outcome::Completed, total, note) };
         files.status(&status)?;
         Ok(status)
     }
@@ -372,6 +385,7 @@ impl Runner<'_> {
                         directions_bytes: progress.directions_bytes,
                         first_loss: progress.first_loss,
                         baseline: progress.baseline,
+                        evaluations: progress.evaluations,
                         recorded: true,
                     });
                 }
@@ -392,6 +406,7 @@ impl Runner<'_> {
             directions_bytes: 0,
             first_loss: None,
             baseline: None,
+            evaluations: 0,
             recorded: false,
         })
     }
@@ -446,11 +461,13 @@ impl Runner<'_> {
             fingerprint: fingerprint.to_string(),
             step: at.step,
             solver_steps: state.steps,
+            numbers: state.numbers.clone(),
             slots: state.slots.iter().map(|(name, _)| name.clone()).collect(),
             metrics_bytes: at.metrics_bytes,
             directions_bytes: at.directions_bytes,
             first_loss: at.first_loss,
             baseline: at.baseline.clone(),
+            evaluations: at.evaluations,
         };
         let checkpoint = Checkpoint { parameters: network.parameters(), solver: state, progress };
         let folder = files.path("checkpoints");
@@ -461,7 +478,7 @@ impl Runner<'_> {
 
     fn diverged(&self, files: &Files<'_>, network: &dyn AnyNetwork, step: u64, what: String) -> Result<Status> {
         self.model(files, network)?;
-        let status = Status { outcome: Outcome::Diverged, step, reason: Some(what) };
+        let status = Status::new(Outcome::Diverged, step, Some(what));
         files.status(&status)?;
         Ok(status)
     }
@@ -567,7 +584,12 @@ mod tests {
         let gated = Gated { w: Param::from_tensor(w), u: Param::from_tensor(u), v: Param::from_tensor(v) };
         let update = |network: &dyn AnyNetwork| {
             let (loss, gradient) = network.gradient(&|net| net.forward(tensor("x", 5, 3)).sum());
-            update_of(&network.parameters(), weights_of(network), &Step { loss, gradient, lr: 0.1 }, 0.0)
+            update_of(
+                &network.parameters(),
+                weights_of(network),
+                &Step { loss, gradient, lr: 0.1, evaluations: 1, note: None },
+                0.0,
+            )
         };
         let told = update(&mlp).expect("each site is one parameter");
         assert_eq!(told.before, weights_of(&mlp));

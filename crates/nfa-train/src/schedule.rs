@@ -47,6 +47,21 @@ impl Rate {
         }
     }
 
+    /// (number of steps, rate) of each piece before `step`.
+    pub fn spans(&self, step: f64) -> Vec<(f64, f64)> {
+        let pieces = match self {
+            Rate::Constant(value) => &[(0.0, *value)][..],
+            Rate::Pieces(pieces) => pieces,
+        };
+        let end = |i: usize| pieces.get(i + 1).map_or(f64::INFINITY, |next| next.0);
+        pieces.iter().enumerate().map(|(i, (start, rate))| ((step.min(end(i)) - start).max(0.0), *rate)).collect()
+    }
+
+    /// Gradient-flow time: the sum of the rates of the steps before `step`.
+    pub fn time(&self, step: f64) -> f64 {
+        self.spans(step).iter().map(|(steps, rate)| steps * rate).sum()
+    }
+
     /// The constant, if it is one.
     pub fn constant(&self) -> Option<f64> {
         match self {
@@ -124,6 +139,8 @@ mod tests {
     fn rates_change_where_their_pieces_begin() {
         let rate = Rate::Pieces(vec![(0.0, 1e-3), (2000.0, 3e-4)]);
         assert_eq!([rate.at(0), rate.at(1999), rate.at(2000)], [1e-3, 1e-3, 3e-4]);
+        assert!((rate.time(2100.0) - 2.03).abs() < 1e-12 && rate.time(0.0) == 0.0);
+        assert_eq!(Rate::Constant(0.5).time(6.0), 3.0);
         assert!(Rate::Pieces(vec![(5.0, 1.0)]).check().is_err());
         assert!(Rate::Constant(-1.0).check().is_err());
     }

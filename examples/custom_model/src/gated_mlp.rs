@@ -94,15 +94,18 @@ impl Spec<dyn AnyNetwork> for GatedMlpSpec {
     }
 
     fn build(&self, context: &Context<'_>) -> Result<Box<dyn AnyNetwork>, SpecError> {
-        let weight = |name: &str, shape| Param::from_tensor(context.weight(name, &self.init, shape));
+        let weight = |name: &str, shape| {
+            let drawn = context.weight(name, &self.init, shape).map_err(|error| error.under("init"))?;
+            Ok(Param::from_tensor(drawn))
+        };
         let mut d = context.inputs;
         let mut layers = Vec::new();
         for (l, &h) in self.widths.iter().enumerate() {
-            let (gate, value) = (weight(&format!("gate.{l}"), [h, d]), weight(&format!("value.{l}"), [h, d]));
+            let (gate, value) = (weight(&format!("gate.{l}"), [h, d])?, weight(&format!("value.{l}"), [h, d])?);
             layers.push(Gated { gate, value });
             d = h;
         }
-        Ok(Box::new(GatedMlp { layers, head: weight("head", [context.outputs, d]), gate: self.gate }))
+        Ok(Box::new(GatedMlp { layers, head: weight("head", [context.outputs, d])?, gate: self.gate }))
     }
 }
 

@@ -69,7 +69,7 @@ mod tests {
     fn gradient_flow_conserves_it() {
         let device = Device::flex();
         let (stream, dtype) = (Stream::root(3), DType::F64);
-        let context = Context { inputs: 5, outputs: 2, device: &device, dtype, stream: stream.clone() };
+        let context = Context { inputs: 5, outputs: 2, device: &device, dtype, stream: stream.clone(), stored: None };
         let spec = GatedMlpSpec { widths: vec![4, 3], gate: Activation::Tanh, init: Init::default() };
         let mut network = spec.build(&context).expect("builds");
         let x = Tensor::<2>::from_data(TensorData::new(stream.fork("x").normals(35), [7, 5]), (&device, dtype));

@@ -21,7 +21,7 @@ fn info() -> Vec<MetricInfo> {
         row(
             "imbalance_ratio.layer<i>",
             "|D_l(t)|/|D_l(0)|",
-            "The same over its value at step 0; (1 - lr lambda)^(2t) under gradient descent up to O(lr).",
+            "The same over its value at step 0; (1 - lr lambda)^(2t) under gradient descent up to O(lr), exp(-2 lambda t) under flow.",
         ),
     ]
 }

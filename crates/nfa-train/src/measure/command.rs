@@ -196,7 +196,7 @@ impl Call<'_> {
 
     fn load(&self, path: &Path) -> Result<Weights> {
         let names = (!self.args.layers.is_empty()).then_some(self.args.layers.as_slice());
-        Weights::from_bytes(&self.open(path)?, &path.display().to_string(), names)
+        Weights::from_bytes(&self.open(path)?, &path.display().to_string(), names, "--layers NAME,NAME")
     }
 
     fn activations(&self) -> Result<Vec<Activation>> {

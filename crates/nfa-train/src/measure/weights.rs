@@ -26,17 +26,18 @@ pub struct Layer {
 }
 
 impl Weights {
-    /// The 2-D tensors of a safetensors file, or those named.
+    /// The 2-D tensors of a safetensors file, or those named; `naming` is how a person names them,
+    /// for messages.
     ///
     /// # Errors
     /// A file with weights that are not 2-D and no names given; unknown names; shapes that don't
     /// chain; biases of another length; numbers that are not finite.
-    pub fn from_bytes(bytes: &[u8], title: &str, names: Option<&[String]>) -> Result<Self> {
+    pub fn from_bytes(bytes: &[u8], title: &str, names: Option<&[String]>, naming: &str) -> Result<Self> {
         let bytes = crate::array::gzip::unpack(bytes).map_err(|error| Error::input(format!("{title}: {error}")))?;
         let tensors = Tensors::open(&bytes).map_err(|error| Error::input(format!("{title}: {error}")))?;
         let chosen: Vec<String> = match names {
             Some(names) => names.to_vec(),
-            None => choose(&tensors, title)?,
+            None => choose(&tensors, title, naming)?,
         };
         if chosen.is_empty() {
             return Err(Error::input(format!("{title}: holds no 2-D weights")));
@@ -63,7 +64,7 @@ impl Weights {
                 && before.weight.nrows() != cols
             {
                 return Err(Error::input(format!(
-                    "{title}: {} has {} outputs and {name} reads {cols}; --layers NAME,NAME chooses and orders them",
+                    "{title}: {} has {} outputs and {name} reads {cols}; {naming} chooses and orders them",
                     before.name,
                     before.weight.nrows()
                 )));
@@ -98,7 +99,7 @@ fn bias_key(name: &str) -> Option<String> {
 }
 
 /// All 2-D tensors, if everything else is their biases.
-fn choose(tensors: &Tensors<'_>, title: &str) -> Result<Vec<String>> {
+fn choose(tensors: &Tensors<'_>, title: &str, naming: &str) -> Result<Vec<String>> {
     let matrices: Vec<String> =
         tensors.list().filter(|tensor| tensor.shape.len() == 2).map(|tensor| tensor.name.to_string()).collect();
     let biases: Vec<String> = matrices.iter().filter_map(|name| bias_key(name)).collect();
@@ -111,8 +112,8 @@ fn choose(tensors: &Tensors<'_>, title: &str) -> Result<Vec<String>> {
         return Ok(matrices);
     }
     Err(Error::input(format!(
-        "{title}: not a plain MLP: it also holds {}. Name its dense layers with --layers NAME,NAME if the others don't matter, \
-         or record a capture (python/nfa_capture.py) and use --capture",
+        "{title}: not a plain MLP: it also holds {}. Name its dense layers with {naming} if the others don't matter, \
+         or measure the whole network from a capture (python/nfa_capture.py, measure --capture)",
         others.join(", ")
     )))
 }

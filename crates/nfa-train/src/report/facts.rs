@@ -1,5 +1,8 @@
 //! What figures and tables ask of one run: its depth, its solver, its last values.
 
+use serde::Deserialize;
+
+use crate::schedule::Rate;
 use crate::study::{Study, StudyRun};
 
 /// The law that the page is about: `nfa` where it was measured, else the first law there is.
@@ -110,47 +113,51 @@ pub(crate) fn task(run: &StudyRun) -> Option<Task> {
 /// The part of the solver that theory speaks of: learning rates, weight decay, and their clock.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Solver {
-    /// (first step, learning rate), in order of steps.
-    pub(crate) pieces: Vec<(f64, f64)>,
+    /// Learning rates.
+    pub(crate) rate: Rate,
     /// λ of the penalty (λ/2)|W|².
     pub(crate) lambda: f64,
-    /// Whether the update is W <- (1 - lr·λ) W - lr·gradient (`gd`, `sgd`).
-    pub(crate) plain: bool,
+    /// How the imbalance falls, where theory says.
+    pub(crate) law: Option<DecayLaw>,
+}
+
+/// How weight decay shrinks the imbalance of a linear network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum DecayLaw {
+    /// (1 - lr·λ)² a step: the update is W <- (1 - lr·λ) W - lr·gradient (`gd`, `sgd`).
+    Discrete,
+    /// e^(-2λt) in time (`flow`).
+    Continuous,
 }
 
 impl Solver {
     /// The solver of a resolved configuration, if it names a learning rate.
     pub(crate) fn of(run: &StudyRun) -> Option<Self> {
         let table = run.config.get("solver")?;
-        let lr = table.get("lr")?;
-        let pieces = match lr {
-            toml::Value::Array(pieces) => {
-                pieces.iter().filter_map(|piece| Some((number(piece.get(0)?)?, number(piece.get(1)?)?))).collect()
-            }
-            value => vec![(0.0, number(value)?)],
-        };
+        let rate = Rate::deserialize(table.get("lr")?.clone()).ok()?;
         let lambda = table.get("weight_decay").and_then(number).unwrap_or(0.0);
-        let kind = table.get("kind").and_then(toml::Value::as_str);
-        let plain = matches!(kind, Some("gd" | "sgd"));
-        Some(Solver { pieces, lambda, plain })
+        let law = match table.get("kind").and_then(toml::Value::as_str) {
+            Some("gd" | "sgd") => Some(DecayLaw::Discrete),
+            Some("flow") => Some(DecayLaw::Continuous),
+            _ => None,
+        };
+        Some(Solver { rate, lambda, law })
     }
 
     /// Gradient-flow time Σ lr over the first `step` steps.
     pub(crate) fn time(&self, step: f64) -> f64 {
-        self.spans(step).map(|(steps, lr)| steps * lr).sum()
+        self.rate.time(step)
     }
 
-    /// Theory's factor on the imbalance after `step` steps: Π (1 - lr·λ)².
+    /// Theory's factor on the imbalance after `step` steps: Π (1 - lr·λ)², or e^(-2λt) under flow.
     pub(crate) fn decay(&self, step: f64) -> f64 {
-        self.spans(step).map(|(steps, lr)| (1.0 - lr * self.lambda).abs().powf(2.0 * steps)).product()
-    }
-
-    /// (number of steps, learning rate) of each piece before `step`.
-    fn spans(&self, step: f64) -> impl Iterator<Item = (f64, f64)> + '_ {
-        self.pieces.iter().enumerate().map(move |(i, (start, lr))| {
-            let end = self.pieces.get(i + 1).map_or(f64::INFINITY, |next| next.0);
-            ((step.min(end) - start).max(0.0), *lr)
-        })
+        match self.law {
+            Some(DecayLaw::Continuous) => (-2.0 * self.lambda * self.time(step)).exp(),
+            _ => {
+                let factor = |(steps, lr): (f64, f64)| (1.0 - lr * self.lambda).abs().powf(2.0 * steps);
+                self.rate.spans(step).into_iter().map(factor).product()
+            }
+        }
     }
 }
 
@@ -182,9 +189,9 @@ pub(crate) fn imbalance(run: &StudyRun) -> Option<Imbalance> {
         .map(|ratio| Imbalance { ratio, law })
 }
 
-/// The solver, where the imbalance obeys |D(t)| = Π (1 - lr·λ)² |D(0)|.
+/// The solver, where the imbalance obeys |D(t)| = Π (1 - lr·λ)² |D(0)|, or e^(-2λt) under flow.
 pub(crate) fn decay_law(run: &StudyRun) -> Option<Solver> {
-    Solver::of(run).filter(|solver| solver.plain && is_linear(run))
+    Solver::of(run).filter(|solver| solver.law.is_some() && is_linear(run))
 }
 
 #[cfg(test)]
@@ -203,11 +210,14 @@ mod tests {
 
     #[test]
     fn decay_follows_a_schedule() {
-        let solver = Solver { pieces: vec![(0.0, 0.1), (10.0, 0.01)], lambda: 0.5, plain: true };
+        let rate = Rate::Pieces(vec![(0.0, 0.1), (10.0, 0.01)]);
+        let mut solver = Solver { rate, lambda: 0.5, law: Some(DecayLaw::Discrete) };
         assert!((solver.time(15.0) - 1.05).abs() < 1e-12);
         let expected = 0.95_f64.powi(20) * 0.995_f64.powi(10);
         assert!((solver.decay(15.0) - expected).abs() < 1e-12);
         assert_eq!(solver.decay(0.0), 1.0);
+        solver.law = Some(DecayLaw::Continuous);
+        assert!((solver.decay(15.0) - (-1.05_f64).exp()).abs() < 1e-12);
     }
 
     #[test]

@@ -211,7 +211,7 @@ fn definitions() -> Markup {
         ("null", "the misfit that A would have after a random rotation, and the misfit of this layer before training."),
         (
             "imbalance",
-            "D = Wₗ₊₁ᵀWₗ₊₁ \u{2212} WₗWₗᵀ of neighbouring layers. Under gradient descent with weight decay λ its norm falls like (1 \u{2212} ηλ)²ᵗ, up to terms of second order in the learning rate η.",
+            "D = Wₗ₊₁ᵀWₗ₊₁ \u{2212} WₗWₗᵀ of neighbouring layers. Under gradient descent with weight decay λ its norm falls like (1 \u{2212} ηλ)²ᵗ, up to terms of second order in the learning rate η; under gradient flow it is exp(\u{2212}2ληt) exactly, ηt the time.",
         ),
         (
             "verdict",

@@ -1,6 +1,6 @@
 //! The time strip: theory as grey lines, measurement as coloured dots.
 //!
-//! Three panels share one clock: the imbalance ratio beside Π (1 - lr·λ)², the exponent beside 1/L,
+//! Three panels share one clock: the imbalance ratio beside Π (1 - lr·λ)² (e^(-2λt) under flow), the exponent beside 1/L,
 //! and how well the networks do their job. With weight decay the clock is λ·lr·t, on which decay
 //! collapses every curve; without it, it is the step.
 

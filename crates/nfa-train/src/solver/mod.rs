@@ -5,6 +5,8 @@
 //! by [`FirstOrder`]; they have PyTorch's semantics and defaults, with hyper-parameters in `f64`
 //! (Burn's own optimisers hold them in `f32`).
 
+use std::fmt;
+
 use burn::tensor::Tensor;
 use nfa_models::network::{Parameter, ParameterError};
 use nfa_models::spec::Component;
@@ -15,11 +17,16 @@ use crate::schedule::Rate;
 
 pub mod adam;
 pub mod adamw;
+pub mod flow;
 pub mod gd;
+pub mod lbfgs;
+mod line_search;
 pub mod momentum;
+pub mod muon;
 pub mod nesterov;
 pub mod rmsprop;
 pub mod sgd;
+mod surface;
 
 /// Every built-in solver: one line each.
 pub fn solvers() -> Registry<dyn Solver> {
@@ -31,6 +38,9 @@ pub fn solvers() -> Registry<dyn Solver> {
         .with::<rmsprop::RmsProp>()
         .with::<adam::Adam>()
         .with::<adamw::AdamW>()
+        .with::<muon::Muon>()
+        .with::<lbfgs::Lbfgs>()
+        .with::<flow::Flow>()
 }
 
 /// What is minimised, without the penalty: solvers add decay in their own way.
@@ -48,6 +58,39 @@ pub struct Step {
     pub gradient: Parameters,
     /// The learning rate that was used.
     pub lr: f64,
+    /// How many gradients it took.
+    pub evaluations: u64,
+    /// What a person should know of it: that nothing moves any more.
+    pub note: Option<String>,
+}
+
+/// Why there is no next step.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StepError {
+    /// Parameters that don't fit the network: a solver's own mistake.
+    Parameters(ParameterError),
+    /// The device did not hand out its numbers.
+    Device(String),
+    /// The run has diverged, in words; the network stands at its last sound parameters.
+    Diverged(String),
+}
+
+impl fmt::Display for StepError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            StepError::Parameters(error) => error.fmt(f),
+            StepError::Device(what) => write!(f, "the device did not hand out a tensor: {what}"),
+            StepError::Diverged(what) => f.write_str(what),
+        }
+    }
+}
+
+impl std::error::Error for StepError {}
+
+impl From<ParameterError> for StepError {
+    fn from(error: ParameterError) -> Self {
+        StepError::Parameters(error)
+    }
 }
 
 /// Anything that advances the parameters of a network.
@@ -55,13 +98,8 @@ pub trait Solver: Send {
     /// Does step number `step` (from 0).
     ///
     /// # Errors
-    /// Parameters that don't fit the network (a solver's own mistake).
-    fn step(
-        &mut self,
-        network: &mut dyn AnyNetwork,
-        objective: &dyn Objective,
-        step: u64,
-    ) -> Result<Step, ParameterError>;
+    /// Where there is no next step: the run has diverged, or cannot go on.
+    fn step(&mut self, network: &mut dyn AnyNetwork, objective: &dyn Objective, step: u64) -> Result<Step, StepError>;
 
     /// Everything beside the parameters that the next step depends on.
     fn state(&self) -> State;
@@ -93,17 +131,26 @@ impl Component for dyn Solver {
     type Context<'a> = Rate;
 }
 
-/// A solver's memory: counters and, per slot (a momentum, a second moment), one tensor per
-/// parameter.
+/// A solver's memory: counters, numbers and, per slot (a momentum, a second moment), one tensor
+/// per parameter, in the network's dtype.
 #[derive(Clone, Debug, Default)]
 pub struct State {
     /// Steps done.
     pub steps: u64,
+    /// By name; finite.
+    pub numbers: Vec<(String, f64)>,
     /// By slot name.
     pub slots: Vec<(String, Parameters)>,
 }
 
-/// Weight decay, for every first-order rule.
+impl State {
+    /// The number of this name.
+    pub fn number(&self, name: &str) -> Option<f64> {
+        self.numbers.iter().find(|(known, _)| known == name).map(|(_, value)| *value)
+    }
+}
+
+/// Weight decay, for every solver.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Decay {
     /// λ of the penalty (λ/2)|W|².
@@ -151,13 +198,15 @@ pub struct Turn<'a> {
     pub lr: f64,
     /// λ for this parameter: 0 for biases that don't decay.
     pub decay: f64,
+    /// The parameter's true shape.
+    pub shape: &'a [usize],
     /// The number of this step, from 1.
     pub t: u64,
     /// This parameter's memory, in the order of [`Rule::SLOTS`]; `None` before the first step.
     pub memory: &'a mut [Option<Tensor<1>>],
 }
 
-/// A first-order update rule, entry by entry.
+/// A first-order update rule, one tensor at a time.
 pub trait Rule: Send + 'static {
     /// Names of its memories.
     const SLOTS: &'static [&'static str];
@@ -193,12 +242,7 @@ impl<R: Rule> FirstOrder<R> {
 }
 
 impl<R: Rule> Solver for FirstOrder<R> {
-    fn step(
-        &mut self,
-        network: &mut dyn AnyNetwork,
-        objective: &dyn Objective,
-        step: u64,
-    ) -> Result<Step, ParameterError> {
+    fn step(&mut self, network: &mut dyn AnyNetwork, objective: &dyn Objective, step: u64) -> Result<Step, StepError> {
         let (loss, gradient) = objective.evaluate(network, step);
         let parameters = network.parameters();
         if self.memory.is_empty() {
@@ -217,13 +261,14 @@ impl<R: Rule> Solver for FirstOrder<R> {
                 gradient: gradient.value.clone(),
                 lr,
                 decay,
+                shape: &parameter.shape,
                 t,
                 memory,
             })
         });
         network.set_parameters(&next)?;
         self.like = parameters;
-        Ok(Step { loss, gradient, lr })
+        Ok(Step { loss, gradient, lr, evaluations: 1, note: None })
     }
 
     fn state(&self) -> State {
@@ -235,7 +280,7 @@ impl<R: Rule> Solver for FirstOrder<R> {
             });
             (name.to_string(), values)
         });
-        State { steps: self.steps, slots: slots.collect() }
+        State { steps: self.steps, numbers: Vec::new(), slots: slots.collect() }
     }
 
     fn restore(&mut self, state: State) -> Result<(), String> {
@@ -252,6 +297,9 @@ impl<R: Rule> Solver for FirstOrder<R> {
         }
         if let Some((extra, _)) = state.slots.iter().find(|(slot, _)| !R::SLOTS.contains(&slot.as_str())) {
             return Err(format!("an unexpected entry {extra}"));
+        }
+        if let Some((extra, _)) = state.numbers.first() {
+            return Err(format!("an unexpected number {extra}"));
         }
         if let Some(first) = slots.first() {
             self.like = (*first).clone();
