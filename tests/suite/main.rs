@@ -12,6 +12,7 @@ mod datasets;
 mod determinism;
 mod faults;
 mod golden;
+mod hostile;
 mod layering;
 mod measure;
 mod properties;

@@ -15,9 +15,10 @@
 //! | `s.bias` | `[k]` | optional |
 //!
 //! and metadata: `format`, `framework`, `n`, `outputs`, `loss`, `weight_decay`, `decay`, `mode`,
-//! `estimator`, `order`.
+//! `estimator`, `order`; optional `last` (the sites whose output is the network's) and `skipped`
+//! (what has weights and is no site, as `name: reason; name: reason`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use safetensors::{Dtype, SafeTensors};
@@ -50,6 +51,11 @@ fn wrong(entry: &str, message: impl Into<String>) -> CaptureError {
     CaptureError { entry: entry.to_string(), message: message.into() }
 }
 
+/// Text of a note for a message: escaped, and its start alone.
+fn shown(text: &str) -> String {
+    format!("{:?}", text.chars().take(60).collect::<String>())
+}
+
 /// A capture file, checked.
 #[derive(Clone, Debug)]
 pub struct Capture {
@@ -78,6 +84,9 @@ pub struct CapturedSite {
     pub eps: f64,
 }
 
+/// As many samples as `f64` counts one by one.
+const MOST_SAMPLES: f64 = 9_007_199_254_740_992.0;
+
 /// What may follow a site's name.
 const PARTS: [&str; 8] = ["weight", "k", "count", "weight_init", "grad", "hh", "gg", "bias"];
 
@@ -94,7 +103,9 @@ impl Capture {
             header.metadata().iter().flatten().map(|(k, v)| (k.clone(), v.clone())).collect();
         match metadata.get("format").map(String::as_str) {
             Some("nfa.capture/1") => {}
-            Some(other) => return Err(wrong("", format!("the format is `{other}`; this reads nfa.capture/1"))),
+            Some(other) => {
+                return Err(wrong("", format!("the format is {}; this reads nfa.capture/1", shown(other))));
+            }
             None => {
                 return Err(wrong(
                     "",
@@ -103,29 +114,37 @@ impl Capture {
             }
         }
         let tensors = SafeTensors::deserialize(bytes).map_err(|e| wrong("", format!("damaged: {e}")))?;
-        let mut names: Vec<String> = Vec::new();
+        let mut known: BTreeSet<String> = BTreeSet::new();
         for key in tensors.names() {
             let (name, part) = key.rsplit_once('.').unwrap_or(("", key));
             if !PARTS.contains(&part) || name.is_empty() {
                 return Err(wrong(key, format!("unknown entry; a site has {}", PARTS.join(", "))));
             }
-            if !names.iter().any(|known| known == name) {
-                names.push(name.to_string());
-            }
+            known.insert(name.to_string());
         }
-        match metadata.get("order") {
+        let names: Vec<String> = match metadata.get("order") {
             Some(order) => {
-                let order: Vec<&str> = order.split(',').map(str::trim).filter(|name| !name.is_empty()).collect();
-                if let Some(name) = names.iter().find(|name| !order.contains(&name.as_str())) {
+                let mut names = Vec::new();
+                for name in order.split(',').map(str::trim).filter(|name| !name.is_empty()) {
+                    // Each once: a short note must not make a small file a large capture.
+                    if !known.remove(name) {
+                        let twice = names.iter().any(|before| before == name);
+                        let what = if twice { "twice" } else { "and there are no entries of it" };
+                        return Err(wrong("", format!("the metadata's order names {} {what}", shown(name))));
+                    }
+                    names.push(name.to_string());
+                }
+                if let Some(name) = known.first() {
                     return Err(wrong(name, "is not in the metadata's order"));
                 }
-                if let Some(name) = order.iter().find(|name| !names.iter().any(|known| known == *name)) {
-                    return Err(wrong(name, "is in the metadata's order and has no entries"));
-                }
-                names = order.into_iter().map(String::from).collect();
+                names
             }
-            None => names.sort_by_key(|name| natural(name)),
-        }
+            None => {
+                let mut names: Vec<String> = known.into_iter().collect();
+                names.sort_by_key(|name| natural(name));
+                names
+            }
+        };
         if names.is_empty() {
             return Err(wrong("", "holds no site"));
         }
@@ -161,9 +180,6 @@ impl CapturedSite {
             |part: &str| entry(tensors, &key(part))?.ok_or_else(|| wrong(&key(part), "is required and missing"));
         let weight = required("weight")?.matrix(&key("weight"))?;
         let (k, d) = (weight.nrows(), weight.ncols());
-        if k == 0 || d == 0 {
-            return Err(wrong(&key("weight"), "is empty"));
-        }
         let blocks = required("k")?;
         let [count, rows, cols] = blocks.shape[..] else {
             return Err(wrong(&key("k"), format!("has shape {:?}, expected [blocks, {k}, {k}]", blocks.shape)));
@@ -175,9 +191,13 @@ impl CapturedSite {
         let mut list = Vec::with_capacity(count);
         for (b, values) in blocks.values.chunks_exact(k * k).enumerate() {
             let block = Mat::from_fn(k, k, |i, j| values[i * k + j]);
-            let skew = crate::squared_norm(&(&block - block.transpose())).sqrt();
+            // Without squares, which overflow where the entries don't.
+            let (skew, norm) = ((&block - block.transpose()).norm_l2(), block.norm_l2());
+            if !norm.is_finite() {
+                return Err(wrong(&key("k"), format!("block {b} is too large: its norm overflows")));
+            }
             // Sums of rounded products in any order: a few hundred roundings at the most.
-            if skew > 1e3 * eps * crate::squared_norm(&block).sqrt() {
+            if skew > 1e3 * eps * norm {
                 return Err(wrong(&key("k"), format!("block {b} is not symmetric")));
             }
             if let Some(i) = (0..k).find(|&i| block[(i, i)] < 0.0) {
@@ -191,6 +211,9 @@ impl CapturedSite {
         }
         if counts.values.iter().any(|&c| c <= 0.0) {
             return Err(wrong(&key("count"), "every block holds at least one sample"));
+        }
+        if counts.values.iter().sum::<f64>() > MOST_SAMPLES {
+            return Err(wrong(&key("count"), format!("adds up to more than {MOST_SAMPLES} samples")));
         }
         let like_weight = |part: &str| -> Result<Option<Mat>, CaptureError> {
             let Some(found) = entry(tensors, &key(part))? else { return Ok(None) };
@@ -247,6 +270,10 @@ impl Found {
         let [rows, cols] = self.shape[..] else {
             return Err(wrong(key, format!("has shape {:?}, expected a matrix", self.shape)));
         };
+        // Before it is made: 10^18 rows of nothing are more than a matrix can have.
+        if self.values.is_empty() {
+            return Err(wrong(key, format!("has shape {:?} and is empty", self.shape)));
+        }
         Ok(Mat::from_fn(rows, cols, |i, j| self.values[i * cols + j]))
     }
 }
