@@ -653,7 +653,7 @@ proptest! {
             "npy" => ("x.npy", npy("<f8", &shape, &body)),
             "csv" => ("x.csv", csv(&values, columns).into_bytes()),
             "idx" => ("x.idx", [&[0, 0, 0x0e, 2, 0, 0, 0, 12, 0, 0, 0, columns as u8][..], &big].concat()),
-            "npz" => ("x.npz:x", include_bytes!("../../crates/nfa-train/src/array/fixtures/stored.npz").to_vec()),
+            "npz" => ("x.npz:x", include_bytes!("../../crates/nfa-train/src/array/fixtures/deflated.npz").to_vec()),
             "gz" => ("x.idx.gz", include_bytes!("../../crates/nfa-train/src/array/fixtures/cube-idx3-ubyte.gz").to_vec()),
             _ => ("x.csv.gz", include_bytes!("../../crates/nfa-train/src/array/fixtures/table.csv.gz").to_vec()),
         };
@@ -680,15 +680,28 @@ proptest! {
     /// Two matrices with extreme numbers.
     #[test]
     fn matrices_that_lie(
-        a in prop::collection::vec(select(&NUMBERS[3..]), 6),
-        b in prop::collection::vec(select(&NUMBERS[3..]), 6),
+        a in prop::collection::vec(select(&NUMBERS[..]), 3),
+        b in prop::collection::vec(select(&NUMBERS[..]), 3),
+        correlations in (select(vec![0.0, 0.5, 0.9]), select(vec![0.0, 0.5, 0.9])),
         depth in select(vec![None, Some(1), Some(3), Some(usize::MAX)]),
+        plot in any::<bool>(),
         json in any::<bool>(),
     ) {
-        // Symmetric, or most would be refused for that.
-        let square = |v: &[f64]| npy("<f8", "(3, 3)", &[0, 1, 2, 1, 3, 4, 2, 4, 5].iter().flat_map(|&i: &usize| v[i].to_le_bytes()).collect::<Vec<u8>>());
-        let (a, b) = (square(&a), square(&b));
-        let args = MeasureArgs { nfm: Some("a.npy".into()), agop: Some("b.npy".into()), depth, plot: Some("fan.svg".into()), ..arguments() };
+        // Gram matrices as long as the diagonal is positive: others are refused.
+        let square = |diagonal: &[f64], correlation: f64| {
+            let root = |i: usize| diagonal[i].abs().sqrt();
+            let entry = |i: usize, j: usize| if i == j { diagonal[i] } else { correlation * root(i) * root(j) };
+            let bytes: Vec<u8> = (0..9).flat_map(|k| entry(k / 3, k % 3).to_le_bytes()).collect();
+            npy("<f8", "(3, 3)", &bytes)
+        };
+        let (a, b) = (square(&a, correlations.0), square(&b, correlations.1));
+        let args = MeasureArgs {
+            nfm: Some("a.npy".into()),
+            agop: Some("b.npy".into()),
+            depth,
+            plot: plot.then(|| "fan.svg".into()),
+            ..arguments()
+        };
         survives(&[("a.npy", &a), ("b.npy", &b)], &args, json)?;
     }
 }
@@ -801,6 +814,63 @@ fn files_given_for_others_are_told_apart() {
         (MeasureArgs { scale: 2.0, ..of_capture() }, "--scale"),
     ] {
         refused(&[("c.safetensors", capture)], &args, &[option, "goes with --weights"]);
+    }
+}
+
+/// What the properties found, and what stands between them and finding it again.
+#[test]
+fn numbers_at_the_ends_are_refused_or_undetermined() {
+    let mut counted = wide(3);
+    counted.edit(2, |_, _| f64::MAX);
+    refused(&[("c.safetensors", &counted.bytes())], &of_capture(), &["fc.count", "adds up to more"]);
+    let skewed = Pieces::with(&[
+        ("fc.weight", &[2, 3], numbers(6)),
+        ("fc.k", &[1, 2, 2], vec![1e200, 5e199, 0.0, 1e200]),
+        ("fc.count", &[1], vec![10.0]),
+    ]);
+    refused(&[("c.safetensors", &skewed.noted().bytes())], &of_capture(), &["fc.k", "not symmetric"]);
+
+    let square = |diagonal: [f64; 2], off: f64| {
+        let entries = [diagonal[0], off, off, diagonal[1]];
+        npy("<f8", "(2, 2)", &entries.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>())
+    };
+    let args = MeasureArgs {
+        nfm: Some("a.npy".into()),
+        agop: Some("b.npy".into()),
+        plot: Some("fan.svg".into()),
+        ..arguments()
+    };
+    let (plain, indefinite) = (square([2.0, 1.0], 0.0), square([1.0, 1.0], 2.0));
+    let nan = square([f64::NAN, 1.0], 0.0);
+    refused(&[("a.npy", &nan), ("b.npy", &plain)], &args, &["--nfm a.npy: row 0, column 0", "NaN"]);
+    for files in [[("a.npy", &indefinite[..]), ("b.npy", &plain)], [("a.npy", &plain), ("b.npy", &indefinite)]] {
+        refused(&files, &args, &["the eigenvalue -1.000e0"]);
+    }
+    // A ratio of weights that overflows is no place on an axis, which had no end.
+    let steep = square([5e-324, 1.0], 0.0);
+    assert!(survives(&[("a.npy", &steep), ("b.npy", &plain)], &args, true).unwrap());
+
+    // W W^T and distances to it that overflow, and a loss that does.
+    let x = npy("<f8", "(20, 12)", &numbers(240).iter().flat_map(|v| (1e200 * v).to_le_bytes()).collect::<Vec<u8>>());
+    for size in [2e154, 1e120, 1e-200] {
+        let mut huge = twelve();
+        huge.edit(0, |_, v| size * v);
+        let weights = huge.bytes();
+        let args = MeasureArgs {
+            targets: Some("y.csv".into()),
+            loss: Some("mse".into()),
+            activation: vec!["linear".into()],
+            ..of_weights("x.npy")
+        };
+        let targets = csv(&numbers(60), 3);
+        let given: [(&str, &[u8]); 3] = [("w.safetensors", &weights), ("x.npy", &x), ("y.csv", targets.as_bytes())];
+        for json in [true, false] {
+            assert!(survives(&given, &args, json).unwrap(), "{size}");
+        }
+        let given = given.iter().map(|(name, bytes)| (PathBuf::from(name), bytes.to_vec())).collect();
+        let text = call(&Files { given, ..Files::default() }, &args, false).unwrap().concat();
+        assert!(text.contains("undetermined"), "{text}");
+        assert_eq!(text.contains("loss overflows"), size > 1.0, "{text}");
     }
 }
 

@@ -160,7 +160,7 @@ impl Call<'_> {
 
     fn array(&self, option: &str, spec: &str) -> Result<Array> {
         let found = array::read(spec, Path::new(""), &|path| self.store.read(path)).and_then(|found| {
-            array::check_finite(&found)?;
+            array::check_finite(&found).map_err(|error| error.in_file(array::split_spec(spec).0))?;
             Ok(found)
         });
         found.map_err(|error| Error::input(format!("{option} {error}")))

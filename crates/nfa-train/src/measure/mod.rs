@@ -574,7 +574,7 @@ fn check_symmetric(name: &str, matrix: &Mat) -> Result<()> {
     }
     let scale = matrix.norm_l2();
     if !scale.is_finite() {
-        return Err(Error::input(format!("{name} has entries that are not finite")));
+        return Err(Error::input(format!("{name} is too large, or not finite: its norm overflows")));
     }
     let skew = (matrix - matrix.transpose()).norm_l2();
     // What f32 arithmetic leaves; anything more is another matrix than was meant.
