@@ -547,6 +547,14 @@ const INIT: &[u8] = include_bytes!("../golden/captures/mlp_init.safetensors");
 const INPUTS: &[u8] = include_bytes!("../golden/captures/mlp_inputs.npy");
 const TARGETS: &[u8] = include_bytes!("../golden/captures/mlp_targets.npy");
 
+/// Of the readers' own tests: `[2, 3, 4]` twice, and a table of two rows.
+const DEFLATED: &[u8] = include_bytes!("../../crates/nfa-train/src/array/fixtures/deflated.npz");
+const CUBE: &[u8] = include_bytes!("../../crates/nfa-train/src/array/fixtures/cube-idx3-ubyte.gz");
+const TABLE: &[u8] = include_bytes!("../../crates/nfa-train/src/array/fixtures/table.csv.gz");
+
+/// What may have got into a file of rows.
+const TEXTS: [&str; 12] = ["\u{feff}", "\r\n", "1e999", ",", "\"", "\0", "nan", "#", ";", "1e-320", "0x1", "\u{1b}[2J"];
+
 /// Numbers without a pattern, in -1..1.
 fn numbers(count: usize) -> Vec<f64> {
     (0..count).map(|i| (12.9898 * (i as f64 + 1.0)).sin()).collect()
@@ -585,7 +593,6 @@ proptest! {
         let args = MeasureArgs { plot: plot.then(|| "fan.svg".into()), ..of_capture() };
         survives(&[("c.safetensors", &bytes)], &args, json)?;
     }
-
 }
 
 proptest! {
@@ -601,7 +608,11 @@ proptest! {
         activation in select(vec!["relu", "tanh", "quadratic", "gelu", "linear", "softplus"]),
         scale in select(vec![1.0, 1.0, 1.0, 1e300, 1e-300]),
     ) {
-        let weights = if of == 0 { told(WEIGHTS, &lies) } else { WEIGHTS.to_vec() };
+        let weights = match of {
+            0 => told(WEIGHTS, &lies),
+            1 => WEIGHTS.to_vec(),
+            _ => twelve().bytes(),
+        };
         let init = if of == 1 { told(INIT, &lies) } else { INIT.to_vec() };
         // The inputs as a tensor of a safetensors file.
         let rows = Pieces::with(&[("x", &[20, 12], numbers(240))]).bytes();
@@ -625,9 +636,6 @@ proptest! {
             scale,
             ..of_weights(inputs)
         };
-        let twelve = twelve().bytes();
-        let files: Vec<(&str, &[u8])> =
-            files.into_iter().map(|(name, bytes)| (name, if of == 2 && name == "w.safetensors" { &twelve[..] } else { bytes })).collect();
         survives(&files, &args, json)?;
     }
 
@@ -640,7 +648,7 @@ proptest! {
         columns in 1usize..16,
         damage in prop::collection::vec((any::<Index>(), any::<u8>()), 0..3),
         cut in prop_oneof![4 => Just(None), 1 => any::<Index>().prop_map(Some)],
-        text in prop_oneof![6 => Just(""), 1 => select(vec!["\u{feff}", "\r\n", "1e999", ",", "\"", "\0", "nan", "#", ";", "1e-320", "0x1", "\u{1b}[2J"])],
+        text in prop_oneof![6 => Just(""), 1 => select(&TEXTS[..])],
         json in any::<bool>(),
     ) {
         let mut values = numbers(12 * columns);
@@ -653,9 +661,9 @@ proptest! {
             "npy" => ("x.npy", npy("<f8", &shape, &body)),
             "csv" => ("x.csv", csv(&values, columns).into_bytes()),
             "idx" => ("x.idx", [&[0, 0, 0x0e, 2, 0, 0, 0, 12, 0, 0, 0, columns as u8][..], &big].concat()),
-            "npz" => ("x.npz:x", include_bytes!("../../crates/nfa-train/src/array/fixtures/deflated.npz").to_vec()),
-            "gz" => ("x.idx.gz", include_bytes!("../../crates/nfa-train/src/array/fixtures/cube-idx3-ubyte.gz").to_vec()),
-            _ => ("x.csv.gz", include_bytes!("../../crates/nfa-train/src/array/fixtures/table.csv.gz").to_vec()),
+            "npz" => ("x.npz:x", DEFLATED.to_vec()),
+            "gz" => ("x.idx.gz", CUBE.to_vec()),
+            _ => ("x.csv.gz", TABLE.to_vec()),
         };
         if !text.is_empty() {
             let at = at.index(bytes.len());
@@ -804,8 +812,7 @@ fn files_given_for_others_are_told_apart() {
     let files: [(&str, &[u8]); 2] = [("w.safetensors", capture), ("x.npy", &x)];
     refused(&files, &of_weights("x.npy"), &["w.safetensors", "is a capture", "--capture"]);
     refused(&[("c.safetensors", WEIGHTS)], &of_capture(), &["c.safetensors", "goes with --weights"]);
-    let gz = include_bytes!("../../crates/nfa-train/src/array/fixtures/table.csv.gz");
-    refused(&[("c.safetensors", gz)], &of_capture(), &["c.safetensors", "no safetensors file"]);
+    refused(&[("c.safetensors", TABLE)], &of_capture(), &["c.safetensors", "no safetensors file"]);
     refused(&[("c.safetensors", b"PK\x03\x04\0\0\0\0archive/data.pkl")], &of_capture(), &["pickle"]);
     for (args, option) in [
         (MeasureArgs { inputs: Some("x.npy".into()), ..of_capture() }, "--inputs"),
