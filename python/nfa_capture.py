@@ -34,7 +34,8 @@ over positions. An embedding tied to the last Linear is two sites, since W acts 
 `grad` is the whole gradient of the shared parameter in both. Heads of an output projection are blocks of columns:
 their AGOP is a diagonal block of the site's, so they aren't written again. What has a weight matrix but is no site
 (recurrent layers, transposed or depthwise convolutions, sizes above `max_size`, positions that are looked up once for
-the whole batch) is named with its reason in a warning and under `skipped` in the metadata.
+the whole batch) is named with its reason in a warning and under `skipped` in the metadata. Sites whose z is the
+outputs themselves are under `last`: there K is the identity, and W^T K W is W^T W by definition.
 """
 
 import ctypes
@@ -119,6 +120,7 @@ class record:
         self.sums = []  # [samples, [sum of K per tap]] per block
         self.totals = {name: [0.0] * len(self.taps) for name in ("grad", "hh", "gg")}
         self.reached, self.broadcast, self.n, self.outputs, self.checked = set(), set(), 0, 0, False
+        self.last = {source for tap in self.taps for source in tap.sources}  # until a derivative says otherwise
 
     def __enter__(self):
         return self
@@ -163,6 +165,9 @@ class record:
                 v = torch.zeros_like(rows)
                 v[:, j] = 1
             grads = torch.autograd.grad(rows, zs, v, retain_graph=j + 1 < (probes or m), allow_unused=True)
+            for (source, _), grad in zip(taped, grads):  # z is the outputs: its derivatives are those asked for
+                if source in self.last and (grad is None or not torch.equal(grad[grad != 0], v[v != 0])):
+                    self.last.remove(source)
             self._outer(ks, taped, grads, 1 / probes if probes else 1)
         if bad := [tap.name for tap, k in zip(self.taps, ks) if not torch.isfinite(k).all()]:
             raise ValueError(f"non-finite derivatives of the outputs at {', '.join(bad[:3])}: "
@@ -317,7 +322,7 @@ class record:
         changed = [tap.name for tap, start in zip(self.taps, self.start) if not torch.equal(start, tap.matrix())]
         if changed:
             raise ValueError(f"weights changed while recording ({', '.join(changed[:3])}): record between steps")
-        tensors, order = {}, []
+        tensors, order, last = {}, [], []
         for i, tap in enumerate(self.taps):
             if i in self.broadcast:
                 self.skipped[tap.name] = "evaluated once for the whole batch (positions?): use batches of one sample"
@@ -327,13 +332,14 @@ class record:
                 for name, rows in tap.sites():
                     order.append((name or "model").replace(",", "_"))
                     tensors.update((f"{order[-1]}.{key}", value) for key, value in self._site(i, tap, rows))
+                    last += order[-1:] if self.last.issuperset(tap.sources) else []
         why_not = [f"{name}: {reason}" for name, reason in self.skipped.items()]
         if why_not:
             warnings.warn("not recorded: " + "; ".join(why_not), stacklevel=3)
         _save(self.path, tensors, {
             "format": "nfa.capture/1", "framework": f"torch {torch.__version__}", "n": str(self.n),
             "outputs": str(self.outputs), "loss": self.loss_name, "weight_decay": repr(float(self.weight_decay)),
-            "decay": self.decay, "mode": self.mode, "order": ",".join(order),
+            "decay": self.decay, "mode": self.mode, "order": ",".join(order), "last": ",".join(last),
             "estimator": f"sketch:{self.estimator}" if self.estimator else "exact",
             "shared": ",".join(f"{a}={b}" for a, b in self.shared.items()), "skipped": "; ".join(why_not)})
 

@@ -66,7 +66,7 @@ def capture(path, params, xs, ys, blocks=8):
     save(path, tensors, {
         "format": "nfa.capture/1", "framework": f"jax {jax.__version__}", "n": str(len(xs)), "outputs": str(ys[0].size),
         "loss": "half_mse", "weight_decay": "0.0", "decay": "none", "mode": "eval", "estimator": "exact",
-        "order": ",".join(str(i) for i in range(len(params)))})
+        "order": ",".join(str(i) for i in range(len(params))), "last": str(len(params) - 1)})
 
 
 def save(path, tensors, metadata):

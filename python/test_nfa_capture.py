@@ -452,6 +452,9 @@ def check_case(case, folder):
         w, k, count = (tensors[f"{site}.{key}"] for key in ("weight", "k", "count"))
         assert len(k) >= 8 and count.sum() == len(x) and k.shape[1:] == (len(w), len(w))
         worst = max(worst, relative(agop_of(tensors, site), agop))
+        mean = np.einsum("b,bij->ij", count / count.sum(), k.astype(np.float64))
+        identity = relative(mean, mean[0, 0] * np.eye(len(mean))) <= tolerance
+        assert identity == (site in metadata["last"].split(",")), (name, site)
         values = np.linalg.eigvalsh(agop)[::-1][:5]
         sites[site] = dict(
             k=w.shape[0],
@@ -537,7 +540,7 @@ def check_sketches(folder):
     for case in (mlp, cnn, vit, gpt):
         model, x, y, options = make(case)
         expect, options = SKIPS.get(case.__name__, ()), {}
-        exact, _ = capture(model, folder / "exact.safetensors", x, None, expect=expect, **options)
+        exact, about = capture(model, folder / "exact.safetensors", x, None, expect=expect, **options)
         runs = []
         for seed in range(60):
             tensors, metadata = capture(
@@ -551,7 +554,7 @@ def check_sketches(folder):
                 expect=expect,
                 **options,
             )
-            assert metadata["estimator"] == "sketch:2"
+            assert metadata["estimator"] == "sketch:2" and metadata["last"] == about["last"]
             runs.append({site: agop_of(tensors, site) for site in metadata["order"].split(",")})
         rng, worst = np.random.default_rng(0), 0.0
         for site in runs[0]:

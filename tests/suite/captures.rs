@@ -86,3 +86,44 @@ fn an_mlp_through_a_capture_is_the_mlp_through_its_weights() {
     }
     assert!(by_capture[0]["layers"][0]["laws"]["nfa"]["alpha_interval"].is_array(), "blocks give an interval");
 }
+
+#[test]
+fn two_captures_compare_and_one_may_be_the_start() {
+    let folder = Folder::new();
+    for file in ["mlp.safetensors", "twice.safetensors"] {
+        folder.write(file, bytes(file));
+    }
+    let twice = ["measure", "--capture", "mlp.safetensors", "mlp.safetensors", "--compare", "--json"];
+    let lines = folder.run(&twice).expect(0).lines();
+    assert_eq!((lines.len(), lines[2]["schema"].as_str()), (3, Some("nfa.compare/1")));
+    assert_eq!(lines[2]["layers"][0]["change"], 0.0);
+    let start = ["measure", "--capture", "mlp.safetensors", "--init", "mlp.safetensors", "--json"];
+    let lines = folder.run(&start).expect(0).lines();
+    for layer in lines[0]["layers"].as_array().unwrap() {
+        let law = &layer["laws"]["nfa"];
+        assert!(law["misfit"].is_number() && law["null"]["init"] == law["misfit"], "{law}");
+    }
+    let refused = |arguments: &[&str], words: &[&str]| {
+        let message = folder.run(&[&["measure", "--capture", "mlp.safetensors"], arguments].concat()).expect(2).stderr;
+        assert!(words.iter().all(|word| message.contains(word)), "{message}");
+    };
+    refused(&["twice.safetensors", "--compare"], &["mlp.safetensors and twice.safetensors", "different sites"]);
+    refused(&["--compare"], &["--compare", "two files", "not 1"]);
+    refused(&["--init", "twice.safetensors"], &["--init twice.safetensors", "no site `0`"]);
+}
+
+#[test]
+fn a_table_says_what_was_not_recorded_and_what_holds_by_definition() {
+    let folder = Folder::new();
+    folder.write("twice.safetensors", bytes("twice.safetensors"));
+    let text = folder.run(&["measure", "--capture", "twice.safetensors"]).expect(0).stdout;
+    let lines: Vec<&str> = text.lines().collect();
+    assert!(lines[0].ends_with("exact over 2 outputs"), "{text}");
+    assert!(lines.iter().any(|line| line.starts_with("out ") && line.contains("by definition")), "{text}");
+    assert!(!lines.iter().any(|line| line.starts_with("a ") && line.contains("by definition")), "{text}");
+    assert!(lines.iter().any(|line| line.starts_with("not recorded: idle: ")), "{text}");
+    let about = &folder.run(&["measure", "--capture", "twice.safetensors", "--json"]).expect(0).lines()[0]["capture"];
+    assert_eq!((about["mode"].as_str(), about["estimator"].as_str()), (Some("eval"), Some("exact")));
+    assert_eq!((&about["outputs"], &about["last"][0]), (&2.into(), &"out".into()));
+    assert!(about["skipped"][0].as_str().is_some_and(|skipped| skipped.starts_with("idle: ")), "{about}");
+}

@@ -13,6 +13,7 @@ mod datasets;
 mod determinism;
 mod faults;
 mod golden;
+mod hostile;
 mod intervals;
 mod layering;
 mod measure;

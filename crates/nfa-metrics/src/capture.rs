@@ -15,9 +15,10 @@
 //! | `s.bias` | `[k]` | optional |
 //!
 //! and metadata: `format`, `framework`, `n`, `outputs`, `loss`, `weight_decay`, `decay`, `mode`,
-//! `estimator`, `order`.
+//! `estimator`, `order`; optional `last` (the sites whose output is the network's) and `skipped`
+//! (what has weights and is no site, as `name: reason; name: reason`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -52,6 +53,11 @@ fn wrong(entry: &str, message: impl Into<String>) -> CaptureError {
     CaptureError { entry: entry.to_string(), message: message.into() }
 }
 
+/// Text of a note for a message: escaped, and its start alone.
+fn shown(text: &str) -> String {
+    format!("{:?}", text.chars().take(60).collect::<String>())
+}
+
 /// A capture file, checked.
 #[derive(Clone, Debug)]
 pub struct Capture {
@@ -84,6 +90,9 @@ pub struct CapturedSite {
     agops: Vec<Mat>,
 }
 
+/// As many samples as `f64` counts one by one.
+const MOST_SAMPLES: f64 = 9_007_199_254_740_992.0;
+
 /// What may follow a site's name.
 const PARTS: [&str; 8] = ["weight", "k", "count", "weight_init", "grad", "hh", "gg", "bias"];
 
@@ -100,7 +109,9 @@ impl Capture {
             header.metadata().iter().flatten().map(|(k, v)| (k.clone(), v.clone())).collect();
         match metadata.get("format").map(String::as_str) {
             Some("nfa.capture/1") => {}
-            Some(other) => return Err(wrong("", format!("the format is `{other}`; this reads nfa.capture/1"))),
+            Some(other) => {
+                return Err(wrong("", format!("the format is {}; this reads nfa.capture/1", shown(other))));
+            }
             None => {
                 return Err(wrong(
                     "",
@@ -109,29 +120,37 @@ impl Capture {
             }
         }
         let tensors = SafeTensors::deserialize(bytes).map_err(|e| wrong("", format!("damaged: {e}")))?;
-        let mut names: Vec<String> = Vec::new();
+        let mut known: BTreeSet<String> = BTreeSet::new();
         for key in tensors.names() {
             let (name, part) = key.rsplit_once('.').unwrap_or(("", key));
             if !PARTS.contains(&part) || name.is_empty() {
                 return Err(wrong(key, format!("unknown entry; a site has {}", PARTS.join(", "))));
             }
-            if !names.iter().any(|known| known == name) {
-                names.push(name.to_string());
-            }
+            known.insert(name.to_string());
         }
-        match metadata.get("order") {
+        let names: Vec<String> = match metadata.get("order") {
             Some(order) => {
-                let order: Vec<&str> = order.split(',').map(str::trim).filter(|name| !name.is_empty()).collect();
-                if let Some(name) = names.iter().find(|name| !order.contains(&name.as_str())) {
+                let mut names = Vec::new();
+                for name in order.split(',').map(str::trim).filter(|name| !name.is_empty()) {
+                    // Each once: a short note must not make a small file a large capture.
+                    if !known.remove(name) {
+                        let twice = names.iter().any(|before| before == name);
+                        let what = if twice { "twice" } else { "and there are no entries of it" };
+                        return Err(wrong("", format!("the metadata's order names {} {what}", shown(name))));
+                    }
+                    names.push(name.to_string());
+                }
+                if let Some(name) = known.first() {
                     return Err(wrong(name, "is not in the metadata's order"));
                 }
-                if let Some(name) = order.iter().find(|name| !names.iter().any(|known| known == *name)) {
-                    return Err(wrong(name, "is in the metadata's order and has no entries"));
-                }
-                names = order.into_iter().map(String::from).collect();
+                names
             }
-            None => names.sort_by_key(|name| natural(name)),
-        }
+            None => {
+                let mut names: Vec<String> = known.into_iter().collect();
+                names.sort_by_key(|name| natural(name));
+                names
+            }
+        };
         if names.is_empty() {
             return Err(wrong("", "holds no site"));
         }
@@ -168,9 +187,6 @@ impl CapturedSite {
             |part: &str| entry(tensors, &key(part))?.ok_or_else(|| wrong(&key(part), "is required and missing"));
         let weight = required("weight")?.matrix(&key("weight"))?;
         let (k, d) = (weight.nrows(), weight.ncols());
-        if k == 0 || d == 0 {
-            return Err(wrong(&key("weight"), "is empty"));
-        }
         let counts = required("count")?;
         let shape = || tensors.tensor(&key("k")).map(|view| view.shape().to_vec()).unwrap_or_default();
         let &[count, rows, cols] = &shape()[..] else {
@@ -186,6 +202,9 @@ impl CapturedSite {
         if counts.values.iter().any(|&c| c <= 0.0) {
             return Err(wrong(&key("count"), "every block holds at least one sample"));
         }
+        if counts.values.iter().sum::<f64>() > MOST_SAMPLES {
+            return Err(wrong(&key("count"), format!("adds up to more than {MOST_SAMPLES} samples")));
+        }
         let frame = frame(&weight);
         let map = frame.as_ref().map_or_else(|| weight.clone(), |q| &weight * &**q);
         let total: f64 = counts.values.iter().sum();
@@ -196,10 +215,15 @@ impl CapturedSite {
             eps = found.eps;
             // Symmetric, so that rows are as good as columns.
             let block = MatRef::from_column_major_slice(&found.values, k, k);
+            // In units of the largest: squares overflow where entries don't.
+            let unit = found.values.iter().fold(f64::MIN_POSITIVE, |most, v| most.max(v.abs()));
             let (mut skew, mut size) = (0.0, 0.0);
             for (j, column) in found.values.chunks_exact(k).enumerate() {
-                size += column.iter().map(|v| v * v).sum::<f64>();
-                skew += (0..j).map(|i| (column[i] - block[(j, i)]).powi(2)).sum::<f64>();
+                size += column.iter().map(|v| (v / unit).powi(2)).sum::<f64>();
+                skew += (0..j).map(|i| (column[i] / unit - block[(j, i)] / unit).powi(2)).sum::<f64>();
+            }
+            if !(unit * size.sqrt()).is_finite() {
+                return Err(wrong(&key("k"), format!("block {b} is too large: its norm overflows")));
             }
             // Sums of rounded products in any order: a few hundred roundings at the most.
             if (2.0 * skew).sqrt() > 1e3 * eps * size.sqrt() {
@@ -260,6 +284,10 @@ impl Found {
         let [rows, cols] = self.shape[..] else {
             return Err(wrong(key, format!("has shape {:?}, expected a matrix", self.shape)));
         };
+        // Before it is made: 10^18 rows of nothing are more than a matrix can have.
+        if self.values.is_empty() {
+            return Err(wrong(key, format!("has shape {:?} and is empty", self.shape)));
+        }
         Ok(Mat::from_fn(rows, cols, |i, j| self.values[i * cols + j]))
     }
 }

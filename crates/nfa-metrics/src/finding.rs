@@ -101,13 +101,19 @@ pub fn assess_with(
         return Finding::undetermined(predicted, init, "a matrix has entries that are not finite");
     }
     let Some(seen) = Seen::new(&pair.a, &pair.b) else {
-        return Finding::undetermined(predicted, init, "the decomposition of B did not converge");
+        let reason = if pair.b.trace().is_finite() {
+            "the decomposition of B did not converge"
+        } else {
+            "B is too large: its eigenvalues overflow"
+        };
+        return Finding::undetermined(predicted, init, reason);
     };
     let Some(fit) = Fit::new(&seen, family) else {
         let reason = match seen.norm {
             0.0 => "A is zero",
             norm if !(norm * norm).is_normal() => "A is too large or too small to be squared",
-            _ => "B is zero",
+            _ if seen.spectrum.rank == 0 => "B is zero",
+            _ => "B is so large beside A that their distance overflows",
         };
         return Finding::undetermined(predicted, init, reason);
     };
@@ -151,9 +157,9 @@ pub fn assess_with(
             }
         }),
         kappa: fit.alpha.map(|_| fit.kappa).filter(|kappa| kappa.is_finite()),
-        misfit: Some(fit.misfit).filter(|misfit| misfit.is_finite()),
+        misfit: Some(fit.misfit),
         misfit_interval,
-        parts: Some(fit.parts).filter(|_| fit.misfit.is_finite()),
+        parts: Some(fit.parts),
         certificates,
         null: Null { haar: Some(haar), init },
         verdict,

@@ -1,6 +1,6 @@
 //! Intervals, and the source of variation that they speak of.
 
-use crate::misfit::Fit;
+use crate::misfit::{ALPHA_RANGE, Fit};
 
 /// What varies inside an interval. Never mixed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
@@ -32,6 +32,14 @@ impl Interval {
     /// high - low.
     pub fn width(self) -> f64 {
         self.high - self.low
+    }
+
+    /// What lies in a range that holds the value in any case. Where nothing does, or an end is no
+    /// number, the samples say nothing, and it is the range itself.
+    fn within(self, [least, most]: [f64; 2]) -> Self {
+        // A maximum or minimum with NaN is the other number.
+        let clipped = Interval { low: self.low.max(least), high: self.high.min(most) };
+        if clipped.low <= clipped.high { clipped } else { Interval { low: least, high: most } }
     }
 
     /// Whether a value lies inside.
@@ -189,9 +197,11 @@ impl Jackknife {
 
     fn spread(&self, log_alpha: StandardError, misfit2: StandardError) -> Spread {
         let (centre, half) = self.log_alpha.around(log_alpha);
-        let alpha = Interval { low: (centre - half).exp(), high: (centre + half).exp() };
+        let alpha = Interval { low: (centre - half).exp(), high: (centre + half).exp() }.within(ALPHA_RANGE);
         let (centre, half) = self.misfit2.around(misfit2);
-        let misfit = Interval { low: (centre - half).max(0.0).sqrt(), high: (centre.max(0.0) + half).sqrt() };
+        // The misfit of a power law is a sine.
+        let misfit =
+            Interval { low: (centre - half).max(0.0).sqrt(), high: (centre.max(0.0) + half).sqrt() }.within([0.0, 1.0]);
         Spread { source: IntervalSource::Inputs, alpha, misfit }
     }
 }
@@ -275,5 +285,21 @@ mod tests {
         let mut some = same.clone();
         some[3] = none;
         assert!(Jackknife::new(&same[0], &some, &[10.0; 8]).is_none());
+    }
+
+    #[test]
+    fn an_interval_stays_where_the_value_can_be() {
+        // Blocks of which one moves the exponent by orders of magnitude: e^half overflows.
+        let mut wild = vec![fit(0.5, 0.1); 8];
+        wild[2] = fit(1e-3, 0.9);
+        let spread = Jackknife::new(&fit(0.5, 0.1), &wild, &[10.0; 8]).and_then(|j| j.over_blocks()).expect("eight");
+        assert_eq!(spread.alpha, Interval { low: ALPHA_RANGE[0], high: ALPHA_RANGE[1] });
+        assert_eq!(spread.misfit, Interval { low: 0.0, high: 1.0 });
+        let cut = |low: f64, high: f64| Interval { low, high }.within([1.0, 2.0]);
+        assert_eq!(cut(0.5, 1.5), Interval { low: 1.0, high: 1.5 });
+        assert_eq!(cut(1.2, 1.2), Interval { low: 1.2, high: 1.2 });
+        for (low, high) in [(3.0, f64::INFINITY), (f64::NAN, f64::NAN), (0.1, 0.2)] {
+            assert_eq!(cut(low, high), Interval { low: 1.0, high: 2.0 });
+        }
     }
 }

@@ -159,7 +159,7 @@ pub enum End {
 }
 
 impl Fit {
-    /// Fits a family; `None` where A is zero or B is, or where |A|² is no number.
+    /// Fits a family; `None` where A is zero or B is, or where |A|² or δ² is no number.
     pub fn new(seen: &Seen, family: Family) -> Option<Fit> {
         let top = seen.positive().next()?.g;
         let norm2 = seen.norm * seen.norm;
@@ -184,6 +184,10 @@ impl Fit {
             }
         };
         let left = seen.distance(|g| if g > 0.0 { unit * (g / top).powf(exponent) } else { 0.0 });
+        let misfit2 = (seen.outside + left) / norm2;
+        if !misfit2.is_finite() {
+            return None;
+        }
         let disorder = seen.disorder();
         let at_end = match (family, alpha) {
             (Family::Power, Some(a)) if a <= ALPHA_RANGE[0] => Some(End::Lower),
@@ -193,7 +197,7 @@ impl Fit {
         Some(Fit {
             alpha,
             kappa,
-            misfit: ((seen.outside + left) / norm2).sqrt(),
+            misfit: misfit2.sqrt(),
             parts: Parts {
                 directions: (seen.outside / norm2).sqrt(),
                 order: (disorder / norm2).sqrt(),

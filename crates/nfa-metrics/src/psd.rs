@@ -236,6 +236,15 @@ impl Psd {
         }
     }
 
+    /// The smallest eigenvalue of the matrix as it is: negative where it is no Gram matrix at all, which
+    /// [`Psd::spectrum`] does not show. `None` as there.
+    pub fn lowest(&self) -> Option<f64> {
+        if !self.is_finite() {
+            return None;
+        }
+        self.matrix().self_adjoint_eigenvalues(Side::Lower).ok()?.first().copied()
+    }
+
     /// Whether every entry is finite.
     pub fn is_finite(&self) -> bool {
         let entries = match &self.form {
@@ -247,10 +256,11 @@ impl Psd {
 
     /// Its eigenpairs, computed once.
     ///
-    /// `None` where an entry is not finite or the iteration fails to converge.
+    /// `None` where an entry is not finite, the largest eigenvalue overflows, or the iteration fails
+    /// to converge.
     pub fn spectrum(&self) -> Option<&Spectrum> {
         if self.spectrum.get().is_none() {
-            let spectrum = self.decompose()?;
+            let spectrum = self.decompose().filter(|s| s.values.first().is_none_or(|top| top.is_finite()))?;
             // A second thread may have been faster; both computed the same.
             let _ = self.spectrum.set(spectrum);
         }
@@ -342,5 +352,14 @@ mod tests {
     fn what_is_not_finite_has_no_spectrum() {
         assert!(Psd::gram(mat(&[[f64::NAN]])).spectrum().is_none());
         assert!(Psd::nfm(&mat(&[[f64::INFINITY, 1.0]])).spectrum().is_none());
+        assert!(Psd::nfm(&mat(&[[1e160, 0.0], [0.0, 1.0]])).spectrum().is_none(), "its square overflows");
+    }
+
+    #[test]
+    fn the_smallest_eigenvalue_may_be_negative() {
+        let lowest = |m: Mat| Psd::gram(m).lowest().expect("finite");
+        assert!((lowest(mat(&[[1.0, 2.0], [2.0, 1.0]])) + 1.0).abs() < 1e-14);
+        assert!((lowest(mat(&[[2.0, 1.0], [1.0, 2.0]])) - 1.0).abs() < 1e-14);
+        assert!(Psd::gram(mat(&[[f64::NAN]])).lowest().is_none());
     }
 }

@@ -148,9 +148,9 @@ pub struct MeasureArgs {
     /// Weights of an MLP (safetensors, PyTorch's layout); several files are a trajectory
     #[arg(long, value_name = "FILE", num_args = 1.., group = "source", help_heading = "Network")]
     pub weights: Vec<PathBuf>,
-    /// A capture of any network (nfa.capture/1, made by python/nfa_capture.py)
-    #[arg(long, value_name = "FILE", group = "source", help_heading = "Network")]
-    pub capture: Option<PathBuf>,
+    /// A capture of any network (nfa.capture/1, made by python/nfa_capture.py); several are a trajectory
+    #[arg(long, value_name = "FILE", num_args = 1.., group = "source", help_heading = "Network")]
+    pub capture: Vec<PathBuf>,
     /// A layer's W^T W computed elsewhere
     #[arg(long, value_name = "FILE", requires = "agop", group = "source", help_heading = "Network")]
     pub nfm: Option<String>,
@@ -183,11 +183,11 @@ pub struct MeasureArgs {
     /// With --pairs: attention heads of each block, where no config.json beside the weights says so
     #[arg(long, value_name = "N", requires = "pairs", help_heading = "Network")]
     pub heads: Option<usize>,
-    /// Weights at initialisation, for the misfit there
-    #[arg(long, value_name = "FILE", requires = "weights", help_heading = "Network")]
+    /// Weights (or the capture) at initialisation, for the misfit there
+    #[arg(long, value_name = "FILE", requires = "source", help_heading = "Network")]
     pub init: Option<PathBuf>,
-    /// Two --weights files side by side
-    #[arg(long, requires = "weights", help_heading = "Output")]
+    /// Two files of --weights or --capture side by side
+    #[arg(long, requires = "source", help_heading = "Output")]
     pub compare: bool,
     /// More exponents for the details
     #[arg(long, value_name = "A,...", value_delimiter = ',')]

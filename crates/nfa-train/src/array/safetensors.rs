@@ -16,6 +16,9 @@ use super::{Array, ArrayError, counted, entries, listing, pickle, quoted};
 /// The longest header the format allows.
 const MAX_HEADER: usize = 100_000_000;
 
+/// The longest name of a tensor, in bytes; frameworks' are paths of modules.
+const MAX_NAME: usize = 1000;
+
 /// A file's header; tensors are read on demand.
 #[derive(Clone, Debug)]
 pub struct Tensors<'a> {
@@ -79,6 +82,15 @@ impl<'a> Tensors<'a> {
             ArrayError::new(format!("byte {byte}"), format!("the header is damaged: {message}")).next(AGAIN)
         })?;
         for (name, info) in &tensors {
+            // Names are shown in tables and messages, and may not be orders to a terminal.
+            let problem = match name {
+                name if name.chars().any(char::is_control) => "the name has control characters".to_string(),
+                name if name.len() > MAX_NAME => format!("a name of {} bytes; at most {MAX_NAME}", name.len()),
+                _ => String::new(),
+            };
+            if !problem.is_empty() {
+                return Err(ArrayError::new(format!("key {}", quoted(name)), problem).next("rename the tensor"));
+            }
             check(info, body.len())
                 .map_err(|problem| ArrayError::new(format!("key {}", quoted(name)), problem).next(AGAIN))?;
         }

@@ -35,20 +35,20 @@ impl Call<'_> {
     /// Wrong input with its place and reason; files that can't be written.
     pub fn run(&self, json: bool, color: bool) -> Result<Vec<String>> {
         let settings = self.settings()?;
-        let measurements = match (&self.args.capture, &self.args.nfm, self.args.weights.as_slice()) {
-            (Some(capture), ..) => vec![self.capture(capture, &settings)?],
-            (None, Some(nfm), _) => vec![self.matrices(nfm, &settings)?],
-            (None, None, []) => {
+        let measurements = match (self.args.capture.as_slice(), &self.args.nfm, self.args.weights.as_slice()) {
+            ([], Some(nfm), _) => vec![self.matrices(nfm, &settings)?],
+            ([], None, []) => {
                 let message = "measure what? Give --weights FILE --inputs FILE --activation NAME, or --capture FILE, or --nfm FILE --agop FILE";
                 return Err(Error::input(message));
             }
-            (None, None, files) if self.args.pairs.is_some() => {
+            ([], None, files) if self.args.pairs.is_some() => {
                 files.iter().map(|path| self.pairs(path, &settings)).collect::<Result<_>>()?
             }
-            (None, None, files) => self.networks(files, &settings)?,
+            ([], None, files) => self.networks(files, &settings)?,
+            (files, ..) => self.captures(files, &settings)?,
         };
-        if self.args.compare && measurements.len() != 2 {
-            return Err(Error::input(format!("--compare takes two --weights files, not {}", measurements.len())));
+        if let Some(message) = self.args.compare.then(|| super::compare::refusal(&measurements)).flatten() {
+            return Err(Error::input(format!("--compare {message}")));
         }
         self.leave_files(&measurements)?;
         let mut lines: Vec<String> = measurements
@@ -63,6 +63,9 @@ impl Call<'_> {
 
     fn settings(&self) -> Result<Settings> {
         let args = self.args;
+        if args.weights.is_empty() {
+            self.refuse_options_of_weights()?;
+        }
         let mut verdict = toml::Table::new();
         for text in &args.set {
             let parsed = text.split_once('=').and_then(|(key, value)| Some((key.strip_prefix("verdict.")?, value)));
@@ -127,13 +130,41 @@ impl Call<'_> {
         })
     }
 
+    /// Options that would have no effect: clap lets them pass beside a source other than theirs.
+    fn refuse_options_of_weights(&self) -> Result<()> {
+        let args = self.args;
+        let matrices = args.nfm.is_some();
+        let given = [
+            ("--inputs", args.inputs.is_some()),
+            ("--targets", args.targets.is_some()),
+            ("--loss", args.loss.is_some()),
+            ("--activation", !args.activation.is_empty()),
+            ("--layers", !args.layers.is_empty()),
+            ("--centered", args.centered),
+            ("--estimator", args.estimator != "exact"),
+            ("--batch", args.batch.is_some()),
+            ("--scale", args.scale != 1.0),
+            ("--dtype", args.dtype != MeasureDtype::default()),
+            ("--device", args.device != "flex"),
+            ("--init", matrices && args.init.is_some()),
+            ("--compare", matrices && args.compare),
+        ];
+        match given.iter().find(|(_, given)| *given) {
+            None => Ok(()),
+            Some((option, _)) if matrices => Err(Error::input(format!("{option} does nothing for two matrices"))),
+            Some((option, _)) => Err(Error::input(format!(
+                "{option} goes with --weights: a capture holds what its own samples gave; record another for others"
+            ))),
+        }
+    }
+
     fn open(&self, path: &Path) -> Result<Vec<u8>> {
         self.store.read(path).map_err(|error| Error::input(format!("{}: {error}", path.display())))
     }
 
     fn array(&self, option: &str, spec: &str) -> Result<Array> {
         let found = array::read(spec, Path::new(""), &|path| self.store.read(path)).and_then(|found| {
-            array::check_finite(&found)?;
+            array::check_finite(&found).map_err(|error| error.in_file(array::split_spec(spec).0))?;
             Ok(found)
         });
         found.map_err(|error| Error::input(format!("{option} {error}")))
@@ -149,12 +180,32 @@ impl Call<'_> {
 
     fn capture(&self, path: &Path, settings: &Settings) -> Result<Measurement> {
         let bytes = self.open(path)?;
+        let wrong = |error: &dyn std::fmt::Display| Error::input(format!("{}: {error}", path.display()));
+        let bytes = array::gzip::unpack(&bytes).map_err(|error| wrong(&error))?;
         // Hostile offsets are refused here: the reader behind `Capture` adds them up unchecked.
-        array::safetensors::Tensors::open(&bytes)
-            .map_err(|error| Error::input(format!("{}: {error}", path.display())))?;
-        let capture =
-            Capture::from_bytes(&bytes).map_err(|error| Error::input(format!("{}: {error}", path.display())))?;
+        array::safetensors::Tensors::open(&bytes).map_err(|error| wrong(&error))?;
+        let capture = Capture::from_bytes(&bytes).map_err(|error| wrong(&error))?;
+        for site in &capture.sites {
+            let d = site.weight.ncols();
+            let what = format!("{}: the Gram matrix of `{}`'s inputs", path.display(), site.name);
+            super::check_size(&what, d, d, "record without it (`sites`, `max_size`)")?;
+        }
         from_capture(self.laws, &capture, &title_of(path), settings)
+    }
+
+    fn captures(&self, files: &[std::path::PathBuf], settings: &Settings) -> Result<Vec<Measurement>> {
+        let start = self.args.init.as_deref().map(|path| Ok::<_, Error>((path, self.capture(path, settings)?)));
+        let start = start.transpose()?;
+        let measure = |path: &std::path::PathBuf| {
+            let mut measurement = self.capture(path, settings)?;
+            if let Some((path, start)) = &start {
+                measurement
+                    .compare_with_start(start)
+                    .map_err(|error| Error::input(format!("--init {}: {error}", path.display())))?;
+            }
+            Ok(measurement)
+        };
+        files.iter().map(measure).collect()
     }
 
     fn matrices(&self, nfm: &str, settings: &Settings) -> Result<Measurement> {
@@ -213,7 +264,11 @@ impl Call<'_> {
         };
         let found = self.array("--inputs", inputs)?;
         let (count, dim) = found.matrix();
-        let scaled = found.values.iter().map(|v| v * args.scale).collect();
+        let scaled: Vec<f64> = found.values.iter().map(|v| v * args.scale).collect();
+        if let Some(at) = scaled.iter().position(|v| !v.is_finite()) {
+            let message = format!("--scale {}: row {}, column {} overflows (from 0)", args.scale, at / dim, at % dim);
+            return Err(Error::input(message));
+        }
         let rows = Rows { inputs: scaled, count, dim };
         let init = args.init.as_deref().map(|path| self.load(path)).transpose()?;
         let activations = self.activations()?;
@@ -265,6 +320,7 @@ impl Call<'_> {
                 "--targets row {row}: class {class} of a network with {outputs} outputs"
             )));
         }
+        super::check_size("--targets as one-hot rows", count, outputs, "give fewer rows")?;
         let hot = |class: f64| (0..outputs).map(move |k| if k as f64 == class { 1.0 } else { 0.0 });
         Ok(Targets { values: found.values.iter().flat_map(|&class| hot(class)).collect(), dim: outputs, classes: true })
     }

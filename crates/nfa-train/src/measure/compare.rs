@@ -4,6 +4,17 @@ use serde_json::{Value, json};
 
 use super::Measurement;
 
+/// Why measurements are no two checkpoints of one network, if so.
+pub fn refusal(measurements: &[Measurement]) -> Option<String> {
+    let [a, b] = measurements else {
+        return Some(format!("takes two files of --weights or --capture, not {}", measurements.len()));
+    };
+    // A file of weights has the layers it has; a capture's sites depend on how it was recorded.
+    let names = |m: &Measurement| m.layers.iter().map(|layer| layer.name.clone()).collect::<Vec<_>>();
+    let differ = a.source == "capture" && names(a) != names(b);
+    differ.then(|| format!("{} and {} have different sites", a.title, b.title))
+}
+
 /// |W_b - W_a| / |W_a| of each layer.
 fn change(a: &Measurement, b: &Measurement, layer: usize) -> Option<f64> {
     let (before, after) = (a.layers[layer].weight.as_ref()?, b.layers[layer].weight.as_ref()?);

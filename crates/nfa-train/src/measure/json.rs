@@ -15,6 +15,14 @@ pub fn measurement(measurement: &Measurement) -> Value {
         "dtype": measurement.dtype,
         "device": measurement.device,
         "source": measurement.source,
+        "capture": measurement.capture.as_ref().map(|about| json!({
+            "framework": about.framework,
+            "mode": about.mode,
+            "estimator": about.estimator,
+            "outputs": about.outputs,
+            "last": about.last,
+            "skipped": about.skipped,
+        })),
         "task": { "loss": measurement.task.loss, "error": measurement.task.error },
         "layers": measurement.layers.iter().map(layer).collect::<Vec<_>>(),
         "imbalance": measurement.imbalance.iter().map(|i| {
@@ -26,7 +34,7 @@ pub fn measurement(measurement: &Measurement) -> Value {
 
 /// A number of samples: whole, unless weights made it otherwise.
 fn count(samples: f64) -> Value {
-    if samples.fract() == 0.0 { (samples as u64).into() } else { samples.into() }
+    if samples.fract() == 0.0 && samples < 2f64.powi(53) { (samples as u64).into() } else { samples.into() }
 }
 
 fn layer(layer: &LayerMeasurement) -> Value {

@@ -24,9 +24,11 @@ pub mod compare;
 pub mod fan;
 pub mod json;
 pub mod pairs;
+pub mod recorded;
 pub mod table;
 pub mod weights;
 
+pub use recorded::Recorded;
 pub use weights::Weights;
 
 /// Everything that `measure` says of one network.
@@ -42,6 +44,8 @@ pub struct Measurement {
     pub device: String,
     /// `weights`, `capture` or `matrices`.
     pub source: &'static str,
+    /// How it was recorded, where it is a capture.
+    pub capture: Option<Recorded>,
     /// How well it does its job, where targets were given.
     pub task: Task,
     /// One per layer or site.
@@ -50,6 +54,26 @@ pub struct Measurement {
     pub imbalance: Vec<Imbalance>,
     /// Of the verdict.
     pub thresholds: Thresholds,
+}
+
+impl Measurement {
+    /// Sets what the misfits were at initialisation, from a measurement of the same sites.
+    ///
+    /// # Errors
+    /// A site that is not there, or of another size.
+    pub fn compare_with_start(&mut self, start: &Measurement) -> std::result::Result<(), String> {
+        for layer in &mut self.layers {
+            let size = (layer.d_out, layer.d_in);
+            let before = start.layers.iter().find(|before| before.name == layer.name);
+            let Some(before) = before.filter(|before| (before.d_out, before.d_in) == size) else {
+                return Err(format!("has no site `{}` of this size", layer.name));
+            };
+            for (law, found) in &mut layer.laws {
+                found.null.init = before.laws.iter().find(|(name, _)| name == law).and_then(|(_, start)| start.misfit);
+            }
+        }
+        Ok(())
+    }
 }
 
 /// How well a network does its job.
@@ -158,6 +182,22 @@ pub struct Job<'a> {
     pub loss: Option<&'a dyn Loss>,
 }
 
+/// Entries of the largest dense matrix that is made: 2 GiB, and hours of decomposing. Sizes come from
+/// files, where a few bytes can ask for any, and an allocation that fails ends the process.
+pub const MOST_ENTRIES: usize = 1 << 28;
+
+/// Refuses a matrix with more than [`MOST_ENTRIES`].
+///
+/// # Errors
+/// `what` it is, its size, and the next step.
+pub fn check_size(what: &str, rows: usize, cols: usize, next: &str) -> Result<()> {
+    if rows.checked_mul(cols).is_some_and(|entries| entries <= MOST_ENTRIES) {
+        return Ok(());
+    }
+    let gibibytes = rows as f64 * cols as f64 * 8.0 / f64::from(1 << 30);
+    Err(Error::input(format!("{what}: {rows} x {cols} numbers are {gibibytes:.0} GiB, more than is tried; {next}")))
+}
+
 /// The parts of a measurement that every source shares.
 fn measure_layer(
     laws: &Laws,
@@ -236,6 +276,18 @@ pub fn from_weights(
             rows.dim, weights.layers[0].name
         )));
     }
+    for (index, layer) in weights.layers.iter().enumerate() {
+        let (d_out, d_in) = layer.weight.shape();
+        let what = |side: &str| format!("{}: the Gram matrix of `{}`'s {side}", weights.title, layer.name);
+        check_size(&what("outputs"), d_out, d_out, "--layers NAME,NAME chooses among the weights")?;
+        if settings.wants(index) {
+            check_size(&what("inputs"), d_in, d_in, "--layer 1,2 leaves it out")?;
+        }
+    }
+    if job.is_some() {
+        let widest = weights.layers.iter().map(|layer| layer.weight.nrows()).max().unwrap_or(0);
+        check_size("--targets: all rows at the widest layer", rows.count, widest, "give fewer rows")?;
+    }
     let x = tensor(&rows.inputs, rows.count, rows.dim, settings.dtype, &device);
     let options = AgopOptions { layers: settings.layers.clone(), ..settings.agop.clone() };
     let observation = named(observe_network(&network, &x, None, &options), weights);
@@ -276,6 +328,7 @@ pub fn from_weights(
         dtype: settings.dtype.name().into(),
         device: settings.device.clone(),
         source: "weights",
+        capture: None,
         task,
         layers,
         imbalance: imbalance(&observation),
@@ -384,13 +437,15 @@ pub fn from_capture(laws: &Laws, capture: &Capture, title: &str, settings: &Sett
         measured
     };
     let layers = parallel::map(wanted.len(), |i| measure(wanted[i]));
+    let recorded = Recorded::new(&capture.metadata);
     let dtype = if capture.sites.iter().all(|site| site.eps == f64::EPSILON) { "f64" } else { "f32" };
     Ok(Measurement {
         title: title.into(),
         samples: Some(capture.samples()),
         dtype: dtype.into(),
-        device: capture.metadata.get("framework").cloned().unwrap_or_else(|| "unknown".into()),
+        device: if recorded.framework.is_empty() { "unknown".into() } else { recorded.framework.clone() },
         source: "capture",
+        capture: Some(recorded),
         task: Task::default(),
         layers,
         imbalance: Vec::new(),
@@ -414,7 +469,8 @@ fn over_blocks(site: &CapturedSite) -> Option<Spread> {
 /// Two matrices computed elsewhere.
 ///
 /// # Errors
-/// Matrices that are not square, not of one size, not symmetric, or not finite.
+/// Matrices that are not square, not of one size, not symmetric, not finite, or have negative
+/// eigenvalues.
 pub fn from_matrices(
     nfm: Mat,
     agop: Mat,
@@ -432,6 +488,14 @@ pub fn from_matrices(
         )));
     }
     let (m, g) = (Psd::gram(nfm), Psd::gram(agop));
+    for (name, psd) in [("--nfm", &m), ("--agop", &g)] {
+        let scale = psd.matrix().norm_l2();
+        // As for symmetry: what f32 arithmetic leaves.
+        if let Some(lowest) = psd.lowest().filter(|lowest| *lowest < -1e-4 * scale) {
+            let message = format!("{name} has the eigenvalue {lowest:.3e}; a Gram matrix has none below 0");
+            return Err(Error::input(message));
+        }
+    }
     let pair = Pair { a: m.clone(), b: g.clone(), predicted: depth.map(|depth| 1.0 / depth as f64) };
     let finding = assess(&pair, Family::Power, None, &settings.thresholds);
     let layer = LayerMeasurement {
@@ -451,6 +515,7 @@ pub fn from_matrices(
         dtype: "f64".into(),
         device: "host".into(),
         source: "matrices",
+        capture: None,
         task: Task::default(),
         layers: vec![layer],
         imbalance: Vec::new(),
@@ -465,7 +530,7 @@ fn check_symmetric(name: &str, matrix: &Mat) -> Result<()> {
     }
     let scale = matrix.norm_l2();
     if !scale.is_finite() {
-        return Err(Error::input(format!("{name} has entries that are not finite")));
+        return Err(Error::input(format!("{name} is too large, or not finite: its norm overflows")));
     }
     let skew = (matrix - matrix.transpose()).norm_l2();
     // What f32 arithmetic leaves; anything more is another matrix than was meant.

@@ -207,6 +207,7 @@ pub fn measure(laws: &Laws, pairs: Vec<ProductPair>, title: &str, dtype: &str, t
         dtype: dtype.into(),
         device: "host".into(),
         source: "weights",
+        capture: None,
         task: Task::default(),
         layers,
         imbalance,

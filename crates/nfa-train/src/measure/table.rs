@@ -42,7 +42,8 @@ pub fn text(measurement: &Measurement, color: bool) -> String {
                 found.verdict.name().to_string(),
             ];
             // Behind the last layer the AGOP is its own W^T W.
-            let last = *name == "nfa" && layer.depth_from_here == Some(1);
+            let named = measurement.capture.as_ref().is_some_and(|about| about.last.contains(&layer.name));
+            let last = *name == "nfa" && (layer.depth_from_here == Some(1) || named);
             let reason = if last {
                 "by definition: behind the last layer the AGOP is W^T W".into()
             } else {
@@ -81,8 +82,24 @@ pub fn text(measurement: &Measurement, color: bool) -> String {
         text.push_str(&line(cells, &paint));
         text.push_str(&format!("  {reason}\n"));
     }
+    text.push_str(&skipped(measurement));
     text.push_str(LEGEND);
     text
+}
+
+/// How many of the maps without a row are named.
+const SHOWN: usize = 8;
+
+/// What a capture left out, and why: a table without it would look complete.
+fn skipped(measurement: &Measurement) -> String {
+    let Some(about) = measurement.capture.as_ref().filter(|about| !about.skipped.is_empty()) else {
+        return String::new();
+    };
+    let mut parts: Vec<String> = about.skipped.iter().take(SHOWN).cloned().collect();
+    if about.skipped.len() > SHOWN {
+        parts.push(format!("{} more (--json)", about.skipped.len() - SHOWN));
+    }
+    format!("not recorded: {}\n", parts.join("; "))
 }
 
 const LEGEND: &str = "A is the law's left matrix (nfa, balance: W^T W), B its right one (nfa: the AGOP; balance: W W^T of the layer before). misfit^2 = directions^2 + order^2 + shape^2;\n\
@@ -94,11 +111,25 @@ fn headline(measurement: &Measurement) -> String {
         text.push_str(&format!("  n = {n}"));
     }
     text.push_str(&format!("  {} {}", measurement.dtype, measurement.device));
-    if let Some(loss) = measurement.task.loss {
-        text.push_str(&format!("  loss {loss:.4}"));
+    if let Some(about) = &measurement.capture {
+        if about.mode == "train" {
+            text.push_str("  in training mode");
+        }
+        match (about.estimator.as_str(), about.outputs) {
+            ("", _) => {}
+            (estimator, None) => text.push_str(&format!("  {estimator}")),
+            (estimator, Some(outputs)) => text.push_str(&format!("  {estimator} over {outputs} outputs")),
+        }
     }
-    if let Some(error) = measurement.task.error {
-        text.push_str(&format!("  error {:.2} %", 100.0 * error));
+    match measurement.task.loss {
+        None => {}
+        Some(loss) if loss.is_finite() => text.push_str(&format!("  loss {loss:.4}")),
+        Some(_) => text.push_str("  loss overflows"),
+    }
+    match measurement.task.error {
+        None => {}
+        Some(error) if error.is_finite() => text.push_str(&format!("  error {:.2} %", 100.0 * error)),
+        Some(_) => text.push_str("  error overflows"),
     }
     text.push('\n');
     text

@@ -1,5 +1,7 @@
 //! Weights of an MLP in a file: its 2-D tensors in natural order, with their biases.
 
+use std::collections::BTreeSet;
+
 use nfa_metrics::Mat;
 
 use crate::array::safetensors::Tensors;
@@ -98,18 +100,29 @@ fn bias_key(name: &str) -> Option<String> {
     }
 }
 
+/// How many tensors a message lists.
+const SHOWN: usize = 8;
+
 /// All 2-D tensors, if everything else is their biases.
 fn choose(tensors: &Tensors<'_>, title: &str, naming: &str) -> Result<Vec<String>> {
     let matrices: Vec<String> =
         tensors.list().filter(|tensor| tensor.shape.len() == 2).map(|tensor| tensor.name.to_string()).collect();
-    let biases: Vec<String> = matrices.iter().filter_map(|name| bias_key(name)).collect();
-    let others: Vec<String> = tensors
+    let biases: BTreeSet<String> = matrices.iter().filter_map(|name| bias_key(name)).collect();
+    let mut others: Vec<String> = tensors
         .list()
-        .filter(|tensor| tensor.shape.len() != 2 && !biases.iter().any(|bias| bias == tensor.name))
+        .filter(|tensor| tensor.shape.len() != 2 && !biases.contains(tensor.name))
         .map(|tensor| format!("{} {:?}", tensor.name, tensor.shape))
         .collect();
     if others.is_empty() {
         return Ok(matrices);
+    }
+    if tensors.notes().get("format").is_some_and(|format| format.starts_with("nfa.capture/")) {
+        return Err(Error::input(format!("{title}: is a capture; use --capture")));
+    }
+    let more = others.len().saturating_sub(SHOWN);
+    others.truncate(SHOWN);
+    if more > 0 {
+        others.push(format!("{more} more"));
     }
     Err(Error::input(format!(
         "{title}: not a plain MLP: it also holds {}. Name its dense layers with {naming} if the others don't matter, \

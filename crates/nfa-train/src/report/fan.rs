@@ -64,6 +64,8 @@ pub(crate) fn discs(directions: &[Direction], law: &str, layer: usize) -> Vec<Di
             share: d.m.max(0.0) / norm,
             leak: d.leak / norm,
         })
+        // Numbers at the ends of f64 have no ratio, or no square.
+        .filter(|disc| disc.y.is_finite() && disc.share.is_finite() && disc.leak.is_finite())
         .collect()
 }
 

@@ -41,7 +41,8 @@ impl Scale {
     /// A logarithmic scale over `lo` to `hi`, both positive; an empty domain is widened.
     pub(crate) fn log(lo: f64, hi: f64, range: (f64, f64)) -> Self {
         let lo = lo.max(f64::MIN_POSITIVE);
-        let hi = if hi > lo { hi } else { lo * 10.0 };
+        // Ticks go up to the end, so there has to be one.
+        let hi = if hi > lo { hi.min(f64::MAX) } else { lo * 10.0 };
         Scale { kind: Kind::Log, domain: (lo, hi), range }
     }
 
