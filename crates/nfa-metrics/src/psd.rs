@@ -328,7 +328,7 @@ mod tests {
     #[test]
     fn a_frame_changes_nothing_but_the_cost() {
         // 3 × 300 weights, and an AGOP within their rows.
-        let weight = Mat::from_fn(3, 300, |i, j| ((i * 300 + j) as f64 * 0.7).sin());
+        let weight = Mat::from_fn(3, 300, |i, j| ((i * 300 + j * j) as f64 * 0.7).sin());
         let inner = mat(&[[2.0, 0.5, 0.0], [0.5, 1.0, 0.2], [0.0, 0.2, 3.0]]);
         let q = frame(&weight);
         assert_eq!(q.as_ref().expect("worth it").ncols(), 3);

@@ -152,7 +152,8 @@ impl Expectation {
         let text_column = metric == "outcome"
             || metric.contains(".verdict")
             || metric.contains(".reason")
-            || metric.contains(".rank_rule");
+            || metric.contains(".rank_rule")
+            || metric.contains(".certificates.tie");
         let relation = match (key, value) {
             ("equals", Value::String(word)) if text_column => Relation::Is(word.clone()),
             ("equals", Value::Boolean(flag)) => Relation::Is(flag.to_string()),

@@ -112,6 +112,7 @@ const STARTS: &str = "# init = one of (widths allowing):\n\
     #   { kind = \"orthogonal\", gain = 1.0 }              orthonormal rows or columns, times gain\n\
     #   { kind = \"balanced\", spectrum = [0.9, 0.5] }     W'^T W' = W W^T, geometric singular values\n\
     #   { kind = \"lambda_balanced\", c = 0.1 }            W'^T W' = W W^T + cI; spectrum = [1.0, 0.5]\n\
+    #   { kind = \"values\", weights = [[[1, 0], [0, 1]], [[1, 1]]] }   these numbers, rows of each layer\n\
     #   { kind = \"file\", path = \"w.safetensors\" }        its 2-D tensors in natural order, biases too; or layers = [\"NAME\", ...]\n\
     # scale and gain: a number, or a list with one per layer, as in scale = [1.0, 0.1, 3.0]\n";
 

@@ -307,9 +307,10 @@ impl Resolved {
         }
 
         let given = section("data", true)?;
-        // `targets` is a file for npy and a form for all others.
-        let is_file = given.get("kind").and_then(Value::as_str) == Some("npy");
-        let keys: Vec<&str> = Preparation::KEYS.into_iter().filter(|key| !(is_file && *key == "targets")).collect();
+        // `targets` is a file for npy, rows for rows, and a form for all others.
+        let kind = given.get("kind").and_then(Value::as_str);
+        let is_own = kind == Some("npy") || given.get("targets").is_some_and(Value::is_array);
+        let keys: Vec<&str> = Preparation::KEYS.into_iter().filter(|key| !(is_own && *key == "targets")).collect();
         let (common, own) = peel(given, &keys);
         let mut data =
             registries.data.resolve(own).map_err(|error| error.or_known(&Preparation::KEYS).under("data"))?;

@@ -18,7 +18,7 @@ pub struct MultiIndex {
     pub index: usize,
     /// How inputs are drawn.
     #[serde(default = "gaussian")]
-    pub distribution: Distribution,
+    pub distribution: Entries,
     /// Standard deviation of what is added to the targets.
     #[serde(default)]
     pub noise: f64,
@@ -30,7 +30,7 @@ pub struct MultiIndex {
 /// How each input is drawn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Distribution {
+pub enum Entries {
     /// N(0, 1).
     Gaussian,
     /// ±1: y is a parity.
@@ -41,8 +41,8 @@ fn two() -> usize {
     2
 }
 
-fn gaussian() -> Distribution {
-    Distribution::Gaussian
+fn gaussian() -> Entries {
+    Entries::Gaussian
 }
 
 impl Source for MultiIndex {
@@ -52,8 +52,8 @@ impl Source for MultiIndex {
         let mut draws = context.stream.fork("inputs").draws();
         let mut noise = context.stream.fork("noise").draws();
         let mut draw = || match self.distribution {
-            Distribution::Gaussian => draws.normal(),
-            Distribution::Signs => draws.sign(),
+            Entries::Gaussian => draws.normal(),
+            Entries::Signs => draws.sign(),
         };
         let inputs: Vec<f64> = (0..rows * self.inputs).map(|_| draw()).collect();
         let value = |x: &[f64]| x[..self.index].iter().product::<f64>() + self.noise * noise.normal();
