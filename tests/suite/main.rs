@@ -16,6 +16,7 @@ mod intervals;
 mod layering;
 mod measure;
 mod pairs;
+mod plots;
 mod properties;
 mod readme;
 mod recurrence;

@@ -137,6 +137,20 @@ impl Solver {
         self.spans(step).map(|(steps, lr)| steps * lr).sum()
     }
 
+    /// The number of steps, not always whole, after which [`Solver::time`] is `time`.
+    pub(crate) fn step_at(&self, time: f64) -> Option<f64> {
+        let (mut left, mut step) = (time, 0.0);
+        for (i, (start, lr)) in self.pieces.iter().enumerate() {
+            let steps = self.pieces.get(i + 1).map_or(f64::INFINITY, |next| next.0) - start;
+            if left <= steps * lr {
+                return Some(step + left / lr);
+            }
+            left -= steps * lr;
+            step += steps;
+        }
+        None
+    }
+
     /// Theory's factor on the imbalance after `step` steps: Π (1 - lr·λ)².
     pub(crate) fn decay(&self, step: f64) -> f64 {
         self.spans(step).map(|(steps, lr)| (1.0 - lr * self.lambda).abs().powf(2.0 * steps)).product()
@@ -194,6 +208,8 @@ mod tests {
     fn decay_follows_a_schedule() {
         let solver = Solver { pieces: vec![(0.0, 0.1), (10.0, 0.01)], lambda: 0.5, plain: true };
         assert!((solver.time(15.0) - 1.05).abs() < 1e-12);
+        assert!((solver.step_at(1.05).unwrap() - 15.0).abs() < 1e-9);
+        assert!((solver.step_at(0.5).unwrap() - 5.0).abs() < 1e-12);
         let expected = 0.95_f64.powi(20) * 0.995_f64.powi(10);
         assert!((solver.decay(15.0) - expected).abs() < 1e-12);
         assert_eq!(solver.decay(0.0), 1.0);
