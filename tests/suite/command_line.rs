@@ -31,7 +31,7 @@ pub fn reduced_flagship() -> String {
 
 /// Asserts a refusal: exit 2, one message with all of the words, nothing created.
 #[track_caller]
-fn refused(spec: &str, arguments: &[&str], words: &[&str]) {
+pub fn refused(spec: &str, arguments: &[&str], words: &[&str]) {
     for command in ["run", "check"] {
         let folder = Folder::with(spec);
         let ended = folder.run(&[&[command, "spec.toml"], arguments].concat()).expect(2);
@@ -573,7 +573,7 @@ fn the_flagship_leaves_what_was_promised() {
 
 /// Every element is closed in order, attributes are quoted, `&` begins an entity.
 #[track_caller]
-fn well_formed(svg: &str, name: &str) {
+pub fn well_formed(svg: &str, name: &str) {
     assert!(svg.contains("<svg") && svg.contains("xmlns=\"http://www.w3.org/2000/svg\""), "{name} is no SVG file");
     let mut open: Vec<&str> = Vec::new();
     let mut rest = svg;

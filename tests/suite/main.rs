@@ -18,6 +18,7 @@ mod intervals;
 mod layering;
 mod measure;
 mod pairs;
+mod plots;
 mod properties;
 mod readme;
 mod recurrence;

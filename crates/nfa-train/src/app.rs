@@ -17,7 +17,6 @@ use toml::Value;
 use crate::cli::{Cli, Color, Command, Listed, Options, Voice};
 use crate::data::Source;
 use crate::error::{Error, Result};
-use crate::expect::selects;
 use crate::experiment::{Experiment, Grid};
 use crate::folder::{self, PlanFile, PlanLine};
 use crate::jobs;
@@ -626,7 +625,7 @@ fn chosen<'a>(experiment: &Experiment, plan: &'a [PlannedRun], options: &Options
         let scope = experiment.reduced.as_ref().ok_or_else(|| {
             Error::input(format!("{}: --reduced needs a [reduced] table that names some runs", experiment.origin))
         })?;
-        runs.retain(|run| selects(scope, run.arm(), &run.config.table()));
+        runs.retain(|run| scope.holds(run.arm(), &run.config.table()));
         if runs.is_empty() {
             return Err(Error::input(format!("{}: [reduced] names no run of the plan", experiment.origin)));
         }

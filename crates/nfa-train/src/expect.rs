@@ -3,27 +3,27 @@
 use std::fmt;
 
 use nfa_models::SpecError;
-use serde::Deserialize;
-use toml::{Table, Value};
+use toml::Value;
 
-use crate::formula::Formula;
+use crate::formula::{Formula, clock, setting};
 use crate::record::{Cell, decimal};
-use crate::resolved::depth_of;
-use crate::schedule::Rate;
+use crate::scope::{Mention, Need, Scope};
 use crate::study::{Checked, Study, StudyRun};
-use crate::toml_text::{get, number, same};
+use crate::toml_text::{get, number};
 
 /// One `[[expect]]`.
 #[derive(Clone, Debug)]
 pub struct Expectation {
     /// A column; `layer*` stands for each layer.
     pub metric: String,
-    /// Arm or dotted key to the values it speaks of.
-    pub scope: Table,
+    /// Which runs it speaks of.
+    pub scope: Scope,
     /// Which probes.
     pub at: At,
     /// What is expected there.
     pub relation: Relation,
+    /// The key that the relation stands at, for messages.
+    pub stands_at: String,
     /// How far off is still met.
     pub within: Tolerance,
 }
@@ -72,6 +72,22 @@ pub enum Tolerance {
     Relative(f64),
 }
 
+impl At {
+    /// Reads a word or a step.
+    pub fn parse(value: &Value) -> Option<Self> {
+        match value {
+            Value::String(word) => [At::Last, At::First, At::Every].into_iter().find(|at| at.to_string() == *word),
+            Value::Integer(step) if *step >= 0 => Some(At::Step(step.unsigned_abs())),
+            _ => None,
+        }
+    }
+
+    /// The complaint about a value that is none of what may stand there.
+    pub fn wrong(may: &str, value: &Value) -> SpecError {
+        SpecError::value("at", format!("must be {may}, not {value}"))
+    }
+}
+
 impl fmt::Display for At {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -117,24 +133,11 @@ impl Expectation {
             Some(other) => return Err(SpecError::value("metric", format!("must be a column's name, not {other}"))),
             None => return Err(SpecError::value("metric", "is required and missing".into())),
         };
-        let scope = match table.get("where") {
-            None => Table::new(),
-            Some(Value::Table(scope)) => scope.clone(),
-            Some(other) => {
-                return Err(SpecError::value("where", format!("must be a table of keys and values, not {other}")));
-            }
-        };
+        let scope = Scope::parse(table)?;
         let at = match table.get("at") {
             None => At::Last,
-            Some(Value::String(word)) if word == "last" => At::Last,
-            Some(Value::String(word)) if word == "first" => At::First,
-            Some(Value::String(word)) if word == "every" => At::Every,
-            Some(Value::Integer(step)) if *step >= 0 => At::Step(step.unsigned_abs()),
-            Some(other) => {
-                return Err(SpecError::value(
-                    "at",
-                    format!("must be \"last\", \"first\", \"every\" or a step, not {other}"),
-                ));
+            Some(value) => {
+                At::parse(value).ok_or_else(|| At::wrong("\"last\", \"first\", \"every\" or a step", value))?
             }
         };
         let numeric = |key: &str, value: &Value| {
@@ -189,11 +192,21 @@ impl Expectation {
             }
             Some(value) => Tolerance::Absolute(numeric("within", value)?),
         };
-        Ok(Expectation { metric, scope, at, relation, within })
+        Ok(Expectation { metric, scope, at, relation, stands_at: key.to_string(), within })
     }
 
-    fn speaks_of(&self, run: &StudyRun) -> bool {
-        selects(&self.scope, run.arm(), &run.config)
+    /// The keys that it names, to be held against the runs of the plan.
+    pub fn mentions(&self) -> Vec<Mention<'_>> {
+        let mut mentions = self.scope.mentions();
+        match &self.relation {
+            Relation::Equals(formula) => {
+                mentions
+                    .extend(formula.keys().into_iter().map(|key| Mention::new(&self.stands_at, key, Need::Numbers)));
+            }
+            Relation::Slope { over, .. } => mentions.push(Mention::new("over", over, Need::Numbers)),
+            Relation::Is(_) | Relation::Min(_) | Relation::Max(_) => {}
+        }
+        mentions
     }
 
     fn columns(&self, run: &StudyRun) -> Vec<String> {
@@ -227,26 +240,13 @@ impl Expectation {
     }
 }
 
-/// Whether a run is among those that `where` or `[reduced]` names: arm or dotted key, value or list.
-pub fn selects(scope: &Table, arm: Option<&str>, config: &Table) -> bool {
-    scope.iter().all(|(key, wanted)| {
-        let value = match key.as_str() {
-            "arm" => arm.map(|arm| Value::String(arm.into())),
-            key => get(config, key).cloned(),
-        };
-        value.is_some_and(|value| match wanted {
-            Value::Array(list) => list.iter().any(|item| same(item, &value)),
-            single => same(single, &value),
-        })
-    })
-}
-
 /// Every expectation against every run it speaks of; one that speaks of no run is not met.
 pub fn check(expectations: &[Expectation], study: &Study) -> Vec<Checked> {
     expectations
         .iter()
         .flat_map(|expectation| {
-            let runs: Vec<&StudyRun> = study.runs.iter().filter(|run| expectation.speaks_of(run)).collect();
+            let runs: Vec<&StudyRun> =
+                study.runs.iter().filter(|run| expectation.scope.holds(run.arm(), &run.config)).collect();
             if runs.is_empty() {
                 let expected = "at least one run that it speaks of".to_string();
                 return vec![expectation.checked(&expectation.metric, "", expected, serde_json::Value::Null, false)];
@@ -331,35 +331,25 @@ fn quantity(
 ) -> Standing {
     let layer = column.rsplit_once("layer").and_then(|(_, digits)| digits.parse::<f64>().ok());
     let variable = |name: &str| match name {
-        "L" => depth_of(&run.config),
         "l" => layer.map(|layer| layer + 1.0),
-        "lr" => get(&run.config, "solver.lr").and_then(number),
-        "lambda" => get(&run.config, "solver.weight_decay").and_then(number).or(Some(0.0)),
         "t" => step.and_then(|step| clock(&run.config, step)),
-        _ => None,
+        name => setting(&run.config, name),
     };
     let (expected, excess) = match &expectation.relation {
         Relation::Min(min) => (format!(">= {}", decimal(*min)), measured.map(|m| min - m)),
         Relation::Max(max) => (format!("<= {}", decimal(*max)), measured.map(|m| m - max)),
-        Relation::Equals(formula) => match formula.value(&variable) {
+        // A NaN would compare as no worse than any other probe.
+        Relation::Equals(formula) => match formula.value(&variable).filter(|value| value.is_finite()) {
             Some(value) => {
                 let constant = formula.to_string() == decimal(value);
                 let text = if constant { decimal(value) } else { format!("{formula} = {}", decimal(value)) };
                 (text, measured.map(|m| (m - value).abs() - expectation.within.allows(value)))
             }
-            None => (format!("{formula} (a variable has no value here)"), None),
+            None => (format!("{formula} (has no value here)"), None),
         },
         Relation::Is(_) | Relation::Slope { .. } => ("a word".into(), None),
     };
     Standing { column: column.into(), expected, measured: measured.into(), excess: excess.unwrap_or(f64::INFINITY) }
-}
-
-/// What t is in formulas: the step, or under gradient flow the time.
-fn clock(config: &Table, step: f64) -> Option<f64> {
-    if get(config, "solver.kind").and_then(Value::as_str) != Some("flow") {
-        return Some(step);
-    }
-    Rate::deserialize(get(config, "solver.lr")?.clone()).ok().map(|rate| rate.time(step))
 }
 
 /// Groups runs that differ in the key alone (and in how many steps that makes), one slope each.
@@ -409,6 +399,7 @@ fn fitted_slope(points: &[(f64, f64)]) -> Option<f64> {
 mod tests {
     use super::*;
     use crate::record::Record;
+    use toml::Table;
 
     fn study(rows: &[(f64, f64)], lr: f64) -> StudyRun {
         let mut record = Record::new(vec!["step".into(), "x.layer0".into(), "x.layer1".into()]);
@@ -439,6 +430,7 @@ mod tests {
             reference: None,
             experiment: String::new(),
             runs,
+            plots: Vec::new(),
             expectations: Vec::new(),
         };
         check(&[expectation], &study)
@@ -495,5 +487,17 @@ mod tests {
             verdicts("metric = \"x.layer*\"\nequals = \"1/(L-l+1)\"\nwithin = 1e-9", vec![study(&[(0.0, 0.5)], 0.1)]);
         assert!(!checked[0].met, "layer 1 should be 1, not 0.5");
         assert_eq!(checked[0].metric, "x.layer1");
+    }
+
+    #[test]
+    fn formulas_know_the_grid_s_keys_and_need_a_value() {
+        let expect = |law: &str| {
+            let text = format!("metric = \"x.layer0\"\nat = \"every\"\nequals = \"{law}\"\nwithin = 1e-9");
+            verdicts(&text, vec![study(&[(0.0, 0.1), (1.0, 0.1)], 0.1)]).remove(0)
+        };
+        assert!(expect("solver.weight_decay * model.depth / 10").met);
+        // Undefined at the second probe only.
+        assert!(!expect("0.1 + 0*log(1/2 - t)").met);
+        assert!(!expect("solver.momentum").met);
     }
 }

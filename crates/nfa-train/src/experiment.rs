@@ -2,14 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
-use nfa_metrics::columns::{describes, law_columns};
 use nfa_models::SpecError;
 use toml::{Table, Value};
 
 use crate::error::{Error, Result};
 use crate::expect::Expectation;
+use crate::plot::Plot;
 use crate::registries::Registries;
 use crate::resolved::RUN_KEYS;
+use crate::scope::Scope;
 use crate::toml_text::{line_column, override_with, position};
 
 /// A parsed experiment file with the command line's overrides applied.
@@ -40,9 +41,11 @@ pub struct Experiment {
     /// `[[expect]]`.
     pub expectations: Vec<Expectation>,
     /// `[reduced]`: which runs are enough for a quick look (arm or dotted key, value or list).
-    pub reduced: Option<Table>,
+    pub reduced: Option<Scope>,
     /// How long the whole takes, and where that was measured, in words.
     pub takes: Option<String>,
+    /// `[[plot]]`.
+    pub plots: Vec<Plot>,
 }
 
 /// Axes of a grid: dotted key, values.
@@ -61,7 +64,7 @@ pub struct Arm {
     pub grid: Grid,
 }
 
-const TOP_KEYS: [&str; 9] = ["name", "id", "claim", "reference", "takes", "grid", "arm", "expect", "reduced"];
+const TOP_KEYS: [&str; 10] = ["name", "id", "claim", "reference", "takes", "grid", "arm", "expect", "plot", "reduced"];
 
 impl Experiment {
     /// Reads an experiment and applies overrides (`--set`, `--seed`, ...: dotted key, value).
@@ -84,7 +87,7 @@ impl Experiment {
         for (key, value) in overrides {
             override_with(&mut table, key, value.clone()).map_err(|error| Error::input(format!("--set {error}")))?;
         }
-        let mut experiment = Experiment::from_table(&table, source.clone(), origin, base)
+        let mut experiment = Experiment::from_table(&table, source.clone(), origin, base, registries)
             .map_err(|error| locate(error, &source, origin, overrides))?;
         experiment.grid.extend(grid.iter().cloned());
         if !overrides.is_empty() || !grid.is_empty() {
@@ -94,15 +97,16 @@ impl Experiment {
             }
             experiment.as_run = toml::to_string(&table).unwrap_or_default();
         }
-        // A typo must be refused before anything starts, in every arm.
-        for (metric, index) in experiment.expectations.iter().map(|e| &e.metric).zip(0..) {
-            check_metric(metric, registries)
-                .map_err(|error| locate(error.under(&format!("expect.{index}")), &source, origin, overrides))?;
-        }
         Ok(experiment)
     }
 
-    fn from_table(table: &Table, source: String, origin: &str, base: &Path) -> std::result::Result<Self, SpecError> {
+    fn from_table(
+        table: &Table,
+        source: String,
+        origin: &str,
+        base: &Path,
+        registries: &Registries,
+    ) -> std::result::Result<Self, SpecError> {
         for key in table.keys() {
             if !TOP_KEYS.contains(&key.as_str()) && !RUN_KEYS.contains(&key.as_str()) {
                 return Err(SpecError::unknown(key, "key", key, TOP_KEYS.into_iter().chain(RUN_KEYS)));
@@ -122,33 +126,19 @@ impl Experiment {
             Some(Value::Table(grid)) => axes(grid).map_err(|error| error.under("grid"))?,
             Some(other) => return Err(SpecError::value("grid", format!("must be a table, not {other}"))),
         };
-        let arms = match table.get("arm") {
-            None => vec![Arm::default()],
-            Some(Value::Array(list)) => list
-                .iter()
-                .enumerate()
-                .map(|(index, arm)| Arm::parse(index, arm).map_err(|error| error.under(&format!("arm.{index}"))))
-                .collect::<std::result::Result<Vec<_>, _>>()?,
-            Some(other) => return Err(SpecError::value("arm", format!("is written [[arm]], not {other}"))),
-        };
-        let expectations = match table.get("expect") {
-            None => Vec::new(),
-            Some(Value::Array(list)) => list
-                .iter()
-                .enumerate()
-                .map(|(index, expect)| {
-                    Expectation::parse(expect).map_err(|error| error.under(&format!("expect.{index}")))
-                })
-                .collect::<std::result::Result<Vec<_>, _>>()?,
-            Some(other) => return Err(SpecError::value("expect", format!("is written [[expect]], not {other}"))),
-        };
-        let reduced = match table.get("reduced") {
-            None => None,
-            Some(Value::Table(scope)) => Some(scope.clone()),
-            Some(other) => {
-                return Err(SpecError::value("reduced", format!("must be a table of keys and values, not {other}")));
-            }
-        };
+        let mut arms = blocks(table, "arm", Arm::parse)?;
+        if !table.contains_key("arm") {
+            arms.push(Arm::default());
+        }
+        let expectations = blocks(table, "expect", |_, block| {
+            let expectation = Expectation::parse(block)?;
+            // A typo must be refused before anything starts, in every arm.
+            registries.unit("metric", &expectation.metric)?;
+            Ok(expectation)
+        })?;
+        let mut plots = blocks(table, "plot", |index, block| Plot::parse(block, index, registries))?;
+        crate::plot::tell_apart(&mut plots);
+        let reduced = Scope::at(table, "reduced")?;
         let run = table.iter().filter(|(key, _)| RUN_KEYS.contains(&key.as_str())).map(|(k, v)| (k.clone(), v.clone()));
         Ok(Experiment {
             name,
@@ -165,7 +155,25 @@ impl Experiment {
             arms,
             grid,
             expectations,
+            plots,
         })
+    }
+}
+
+/// The blocks of a `[[key]]`, each read with its index.
+fn blocks<T>(
+    table: &Table,
+    key: &str,
+    read: impl Fn(usize, &Value) -> std::result::Result<T, SpecError>,
+) -> std::result::Result<Vec<T>, SpecError> {
+    match table.get(key) {
+        None => Ok(Vec::new()),
+        Some(Value::Array(list)) => list
+            .iter()
+            .enumerate()
+            .map(|(index, block)| read(index, block).map_err(|error| error.under(&format!("{key}.{index}"))))
+            .collect(),
+        Some(other) => Err(SpecError::value(key, format!("is written [[{key}]], not {other}"))),
     }
 }
 
@@ -211,25 +219,6 @@ impl Arm {
         }
         Ok(parsed)
     }
-}
-
-/// A column must be one that a law or a metric brings, `step` or `outcome`.
-fn check_metric(metric: &str, registries: &Registries) -> std::result::Result<(), SpecError> {
-    let metrics = registries.metrics.rows().iter().flat_map(|row| (row.info)());
-    let laws = registries.laws.rows().iter().flat_map(law_columns);
-    let mut known: Vec<String> = metrics.chain(laws).map(|info| info.name).collect();
-    known.extend(["outcome".to_string(), "step".to_string()]);
-    let column = metric.replace("layer*", "layer0");
-    if known.iter().any(|pattern| describes(pattern, &column)) {
-        return Ok(());
-    }
-    let layer = metric.rsplit_once(".layer").map_or("0", |(_, layer)| layer);
-    let known: Vec<String> = known.into_iter().map(|pattern| pattern.replace("<i>", layer)).collect();
-    let mut error = SpecError::unknown("metric", "column", metric, known.iter().map(String::as_str));
-    // There are too many to name here.
-    error.known.clear();
-    error.message.push_str("; the command `list metrics` names all");
-    Err(error)
 }
 
 /// Adds file and line to a complaint about a key, or says that the command line set it.

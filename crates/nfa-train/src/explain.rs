@@ -92,6 +92,9 @@ pub fn explain(kind: &str, registries: &Registries) -> Result<String> {
             ));
         }
     }
+    if kind == "plot" {
+        text.push_str(PLOT);
+    }
     if !text.is_empty() {
         return Ok(text);
     }
@@ -100,6 +103,7 @@ pub fn explain(kind: &str, registries: &Registries) -> Result<String> {
         .map(|page| page.kind.clone())
         .chain(registries.laws.rows().iter().map(|law| law.name.to_string()))
         .chain(registries.metrics.rows().iter().map(|metric| metric.name.to_string()))
+        .chain(["plot".to_string()])
         .collect();
     let error = nfa_models::SpecError::unknown("", "kind", kind, known.iter().map(String::as_str));
     Err(Error::input(format!("explain: {error}")))
@@ -124,6 +128,27 @@ const COMMON_SOLVER: &str = "# and, as for every solver:\n\
     # steps = (required; or time = lr * steps)\n\
     # batch = \"full\" (or rows per step, reshuffled every epoch; not gd, flow, lbfgs)\n\
     # diverged_above = 1e6\n";
+
+const PLOT: &str = "plot (experiment file)\n\n  \
+    A figure of the experiment's own, on its page and in plots/: theory as grey lines, measurement in colour.\n\n\
+    [[plot]]\n\
+    kind = \"curve\"\n\
+    x = \"lambda_t\"                   # or step, time (lr * step), alpha (of a cosine), a numeric key, another column\n\
+    y = \"imbalance_ratio.layer0\"     # a column; layer* draws a line per layer\n\
+    lines = \"model.depth\"            # a key or arm: a colour per value, at most 5\n\
+    theory = \"exp(-2*x)\"             # a formula, also of x and of one fitted factor c: \"c*lr^2\"\n\
+    log = \"y\"                        # x, y or xy\n\
+    # and, as for every plot: at = \"last\" | \"first\" | step (where x isn't time), panels = \"arm\" (at most 6),\n\
+    # where = { arm or key = value or list }, title, caption (one sentence; by default what was measured)\n\n\
+    [[plot]]\n\
+    kind = \"map\"\n\
+    x = \"data.share\"                 # two numeric keys\n\
+    y = \"data.ratio\"\n\
+    value = \"nfa.parts.order.layer0\" # a column, or \"verdict\"\n\
+    boundary = [1, \"sqrt((1-x)/x)\"]  # y as formulas of x; a string: one formula that is 0 there\n\
+    log = \"y\"                        # x, y, v (the colours)\n\n\
+    Formulas, also of [[expect]]: L (depth), l (layer, from 1), lr, lambda, t (step), keys like data.ratio, pi,\n\
+    exp, log, sqrt, abs, min(a, b), max(a, b), + - * / ^.\n";
 
 /// A commented experiment file that runs as printed.
 ///
@@ -159,6 +184,7 @@ pub fn starter(model: &str, solver: &str, data: &str, registries: &Registries) -
          metrics = [\"loss\", \"accuracy\", \"nfa\", \"balance\"]\n\n\
          # [grid]                  # every combination runs\n\
          # seed = [0, 1, 2]\n\n\
+         # [[plot]]                # a figure of its own: the command `explain plot`\n\n\
          [[expect]]                # the command `check` holds the records against these\n\
          metric = \"outcome\"\n\
          equals = \"completed\"\n"

@@ -82,6 +82,7 @@ pub fn read(store: &dyn Store, folder: &Path, registries: &Registries) -> Result
         reference: experiment.reference,
         experiment: experiment.source,
         runs,
+        plots: experiment.plots,
         expectations: Vec::new(),
     };
     study.expectations = crate::expect::check(&experiment.expectations, &study);

@@ -1,6 +1,15 @@
-//! Formulas of expectations: numbers, + - * / ^, parentheses, exp, sqrt, and named variables.
+//! Formulas of expectations and plots: numbers, + - * / ^, parentheses, functions, variables, keys.
 
+use std::f64::consts::PI;
 use std::fmt;
+
+use nfa_models::spec::closest;
+use serde::Deserialize;
+use toml::{Table, Value};
+
+use crate::resolved::{RUN_KEYS, depth_of};
+use crate::schedule::Rate;
+use crate::toml_text::{get, number};
 
 /// A parsed formula.
 #[derive(Clone, Debug, PartialEq)]
@@ -14,27 +23,49 @@ enum Node {
     Number(f64),
     Variable(String),
     Negative(Box<Node>),
-    Function(Function, Box<Node>),
+    Call(Function, Vec<Node>),
     Binary(char, Box<Node>, Box<Node>),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Function {
     Exp,
+    Log,
     Sqrt,
+    Abs,
+    Min,
+    Max,
 }
 
-/// The variables that a formula may name: depth, layer from 1, learning rate, weight decay, and the
-/// step (under gradient flow the time).
+/// Name, function, number of arguments.
+const FUNCTIONS: [(&str, Function, usize); 6] = [
+    ("exp", Function::Exp, 1),
+    ("log", Function::Log, 1),
+    ("sqrt", Function::Sqrt, 1),
+    ("abs", Function::Abs, 1),
+    ("min", Function::Min, 2),
+    ("max", Function::Max, 2),
+];
+
+/// The variables that a formula may name, beside the keys of a run: depth, layer from 1, learning
+/// rate, weight decay, and the step (under gradient flow the time).
 pub const VARIABLES: [&str; 5] = ["L", "l", "lr", "lambda", "t"];
 
 impl Formula {
-    /// Reads a formula.
+    /// Reads a formula of [`VARIABLES`] and keys.
     ///
     /// # Errors
     /// What is wrong and at which character.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let mut parser = Parser { chars: text.chars().collect(), at: 0 };
+        Formula::parse_with(text, &[])
+    }
+
+    /// The same with more variables, such as a plot's `x`.
+    ///
+    /// # Errors
+    /// As [`Formula::parse`].
+    pub fn parse_with(text: &str, more: &[&str]) -> Result<Self, String> {
+        let mut parser = Parser { chars: text.chars().collect(), at: 0, more };
         let root = parser.sum()?;
         parser.space();
         match parser.peek() {
@@ -47,6 +78,52 @@ impl Formula {
     pub fn value(&self, variable: &dyn Fn(&str) -> Option<f64>) -> Option<f64> {
         self.root.value(variable)
     }
+
+    /// Every variable and key that it names, each once.
+    pub fn names(&self) -> Vec<&str> {
+        let mut names = Vec::new();
+        self.root.names(&mut names);
+        names
+    }
+
+    /// The keys of a run among its names.
+    pub fn keys(&self) -> Vec<&str> {
+        self.names().into_iter().filter(|name| is_key(name)).collect()
+    }
+}
+
+/// Whether a name is a key of a run's configuration, as far as its form tells.
+fn is_key(name: &str) -> bool {
+    let section = name.split('.').next().unwrap_or(name);
+    name == "seed" || (name.contains('.') && RUN_KEYS.contains(&section))
+}
+
+/// The key that a variable is short for; another name as it is.
+pub fn key_of(name: &str) -> &str {
+    match name {
+        "L" => "model.depth",
+        "lr" => "solver.lr",
+        "lambda" => "solver.weight_decay",
+        name => name,
+    }
+}
+
+/// What a run's resolved configuration says of a variable or key; `None` of `l` and `t`, which
+/// differ within a run.
+pub fn setting(config: &Table, name: &str) -> Option<f64> {
+    match name {
+        "L" => depth_of(config),
+        "lambda" => get(config, key_of(name)).and_then(number).or(Some(0.0)),
+        name => get(config, key_of(name)).and_then(number),
+    }
+}
+
+/// What t is in formulas: the step, or under gradient flow the time.
+pub fn clock(config: &Table, step: f64) -> Option<f64> {
+    if get(config, "solver.kind").and_then(Value::as_str) != Some("flow") {
+        return Some(step);
+    }
+    Rate::deserialize(get(config, "solver.lr")?.clone()).ok().map(|rate| rate.time(step))
 }
 
 impl fmt::Display for Formula {
@@ -61,8 +138,10 @@ impl Node {
             Node::Number(value) => *value,
             Node::Variable(name) => variable(name)?,
             Node::Negative(node) => -node.value(variable)?,
-            Node::Function(Function::Exp, node) => node.value(variable)?.exp(),
-            Node::Function(Function::Sqrt, node) => node.value(variable)?.sqrt(),
+            Node::Call(function, arguments) => {
+                let values: Vec<f64> = arguments.iter().map(|node| node.value(variable)).collect::<Option<_>>()?;
+                function.of(&values)
+            }
             Node::Binary(operator, left, right) => {
                 let (a, b) = (left.value(variable)?, right.value(variable)?);
                 match operator {
@@ -75,14 +154,48 @@ impl Node {
             }
         })
     }
+
+    fn names<'a>(&'a self, names: &mut Vec<&'a str>) {
+        match self {
+            Node::Number(_) => {}
+            Node::Variable(name) if names.contains(&name.as_str()) => {}
+            Node::Variable(name) => names.push(name),
+            Node::Negative(node) => node.names(names),
+            Node::Call(_, arguments) => arguments.iter().for_each(|node| node.names(names)),
+            Node::Binary(_, left, right) => {
+                left.names(names);
+                right.names(names);
+            }
+        }
+    }
 }
 
-struct Parser {
+impl Function {
+    fn of(self, values: &[f64]) -> f64 {
+        // What is undefined stays so: f64::min would drop a NaN.
+        let pick = |choose: fn(f64, f64) -> f64| match values {
+            [a, b] if !a.is_nan() && !b.is_nan() => choose(*a, *b),
+            _ => f64::NAN,
+        };
+        let only = values.first().copied().unwrap_or(f64::NAN);
+        match self {
+            Function::Exp => only.exp(),
+            Function::Log => only.ln(),
+            Function::Sqrt => only.sqrt(),
+            Function::Abs => only.abs(),
+            Function::Min => pick(f64::min),
+            Function::Max => pick(f64::max),
+        }
+    }
+}
+
+struct Parser<'a> {
     chars: Vec<char>,
     at: usize,
+    more: &'a [&'a str],
 }
 
-impl Parser {
+impl Parser<'_> {
     fn peek(&self) -> Option<char> {
         self.chars.get(self.at).copied()
     }
@@ -164,17 +277,47 @@ impl Parser {
         {
             return Ok(Node::Number(value));
         }
-        let function = match word.as_str() {
-            "exp" => Function::Exp,
-            "sqrt" => Function::Sqrt,
-            name if VARIABLES.contains(&name) => return Ok(Node::Variable(word)),
-            _ => return Err(format!("unknown name `{word}`; known: {}, exp, sqrt", VARIABLES.join(", "))),
-        };
-        if self.take(&['(']).is_none() {
-            return Err(format!("`{word}` takes its argument in parentheses"));
+        if word == "pi" {
+            return Ok(Node::Number(PI));
         }
-        self.at -= 1;
-        Ok(Node::Function(function, Box::new(self.atom()?)))
+        if VARIABLES.contains(&word.as_str()) || self.more.contains(&word.as_str()) || is_key(&word) {
+            return Ok(Node::Variable(word));
+        }
+        match FUNCTIONS.iter().find(|(name, ..)| *name == word) {
+            Some((_, function, arity)) => self.call(&word, *function, *arity),
+            None => Err(self.unknown(&word)),
+        }
+    }
+
+    fn call(&mut self, name: &str, function: Function, arity: usize) -> Result<Node, String> {
+        let s = if arity == 1 { "" } else { "s" };
+        if self.take(&['(']).is_none() {
+            return Err(format!("`{name}` takes its argument{s} in parentheses"));
+        }
+        let mut arguments = vec![self.sum()?];
+        while self.take(&[',']).is_some() {
+            arguments.push(self.sum()?);
+        }
+        if self.take(&[')']).is_none() {
+            return Err(format!("`{}`: a parenthesis is not closed", self.chars.iter().collect::<String>()));
+        }
+        if arguments.len() != arity {
+            return Err(format!("`{name}` takes {arity} argument{s}, not {}", arguments.len()));
+        }
+        Ok(Node::Call(function, arguments))
+    }
+
+    fn unknown(&self, word: &str) -> String {
+        if let Some((section, rest)) = word.split_once('.') {
+            let meant = closest(section, RUN_KEYS).map(|section| format!("; did you mean `{section}.{rest}`?"));
+            return format!("unknown key `{word}`: no section `{section}`{}", meant.unwrap_or_default());
+        }
+        let functions = FUNCTIONS.iter().map(|(name, ..)| *name);
+        let known: Vec<&str> =
+            VARIABLES.into_iter().chain(self.more.iter().copied()).chain(["pi"]).chain(functions).collect();
+        let meant = closest(word, known.iter().copied()).map(|name| format!("; did you mean `{name}`?"));
+        let known = known.join(", ");
+        format!("unknown name `{word}`; known: {known}, and keys like model.width{}", meant.unwrap_or_default())
     }
 }
 
@@ -188,6 +331,7 @@ mod tests {
             "lr" => Some(0.02),
             "lambda" => Some(0.5),
             "t" => Some(3.0),
+            "data.ratio" => Some(2.0),
             _ => None,
         };
         Formula::parse(text).expect("a formula").value(&variables).expect("every variable has a value")
@@ -202,6 +346,20 @@ mod tests {
         assert_eq!(value("(1-lr*lambda)^(2*t)"), 0.99f64.powf(6.0));
         assert_eq!(value("exp(-2*lambda*t) * sqrt(4)"), (-3f64).exp() * 2.0);
         assert_eq!(value("1e-3 + 2E+1"), 20.001);
+        assert_eq!(value("abs(1 - 3) + log(exp(2)) + min(1, 2) * max(L, 1/L)"), 8.0);
+        assert_eq!(value("2*pi*data.ratio"), 4.0 * PI);
+        assert!(value("min(log(-1), 1)").is_nan());
+    }
+
+    #[test]
+    fn names_are_told_and_found_in_a_configuration() {
+        let formula = Formula::parse_with("x*data.ratio^L/seed + x", &["x"]).expect("a formula");
+        assert_eq!(formula.names(), ["x", "data.ratio", "L", "seed"]);
+        assert_eq!(formula.keys(), ["data.ratio", "seed"]);
+        let config: Table = "seed = 3\n[data]\nratio = 2\n[model]\nwidths = [5]".parse().expect("valid");
+        let x = |name: &str| if name == "x" { Some(1.0) } else { setting(&config, name) };
+        assert_eq!(formula.value(&x), Some(4.0 / 3.0 + 1.0));
+        assert_eq!((setting(&config, "lambda"), setting(&config, "lr")), (Some(0.0), None));
     }
 
     #[test]
@@ -212,6 +370,11 @@ mod tests {
             ("1 2", "unexpected `2`"),
             ("", "missing"),
             ("exp 2", "parentheses"),
+            ("min(1)", "takes 2 arguments, not 1"),
+            ("max(1, 2", "not closed"),
+            ("lambdaa", "did you mean `lambda`?"),
+            ("dta.ratio", "did you mean `data.ratio`?"),
+            ("x", "unknown name `x`"),
         ] {
             let error = Formula::parse(text).expect_err("must be refused");
             assert!(error.contains(part), "{text}: {error}");

@@ -23,7 +23,8 @@
 //! | [`data`], [`loss`], [`solver`] | datasets, losses, solvers: one file and one line each |
 //! | [`start`], [`objective`] | starting weights in a file; the loss that solvers see |
 //! | [`run`], [`probe`], [`checkpoint`], [`outcome`] | the loop, what it measures, saves, ends in |
-//! | [`record`], [`folder`], [`study`], [`expect`], [`report`] | rows; a folder read back; claims; pictures |
+//! | [`record`], [`folder`], [`study`], [`expect`], [`plot`], [`report`] | rows; a folder read back; claims; pictures |
+//! | [`formula`], [`scope`] | what claims and pictures are written in; which runs they speak of |
 //! | [`store`] | the only door to the file system |
 //! | [`measure`], [`mod@array`] | networks trained elsewhere; the files that arrays come in |
 //! | [`device`] | from a name to a Burn device |
@@ -49,6 +50,7 @@ pub mod measure;
 pub mod objective;
 pub mod outcome;
 pub mod plan;
+pub mod plot;
 pub mod probe;
 mod progress;
 pub mod record;
@@ -57,6 +59,7 @@ pub mod report;
 pub mod resolved;
 pub mod run;
 pub mod schedule;
+pub mod scope;
 pub mod seeds;
 pub mod solver;
 pub mod start;

@@ -78,7 +78,31 @@ pub fn plan(
             }
         }
     }
+    check_keys(experiment, overrides, &runs)?;
     Ok(runs)
+}
+
+/// The keys that expectations and plots name are those of the runs that they speak of.
+fn check_keys(experiment: &Experiment, overrides: &[(String, Value)], runs: &[PlannedRun]) -> Result<()> {
+    let expectations =
+        experiment.expectations.iter().enumerate().map(|(i, e)| (format!("expect.{i}"), &e.scope, e.mentions()));
+    let plots = experiment.plots.iter().enumerate().map(|(i, p)| (format!("plot.{i}"), &p.scope, p.mentions()));
+    let blocks: Vec<_> = expectations.chain(plots).filter(|(_, _, mentions)| !mentions.is_empty()).collect();
+    if blocks.is_empty() {
+        return Ok(());
+    }
+    let tables: Vec<(Option<&str>, Table)> = runs.iter().map(|run| (run.arm(), run.config.table())).collect();
+    let all: Vec<&Table> = tables.iter().map(|(_, table)| table).collect();
+    for (block, scope, mentions) in blocks {
+        let here: Vec<&Table> =
+            tables.iter().filter(|(arm, table)| scope.holds(*arm, table)).map(|(_, table)| table).collect();
+        for mention in mentions {
+            mention
+                .check(&all, &here)
+                .map_err(|error| locate(error.under(&block), &experiment.source, &experiment.origin, overrides))?;
+        }
+    }
+    Ok(())
 }
 
 fn planned(

@@ -261,6 +261,7 @@ impl Runner<'_> {
             let folder = files.path(name);
             self.store.create_dir(&folder).map_err(|error| Error::io("cannot create", &folder, &error))?;
         }
+        let untrained = 0.5 * scalar(data.train.targets.clone().square().sum()) / data.train.rows() as f64;
         let mut at = self.resume(files, &fingerprint, network.as_mut(), solver.as_mut())?;
         files.write("config.toml", self.config_file(run).as_bytes())?;
         let rows = objective.compressed_rows();
@@ -330,9 +331,12 @@ impl Runner<'_> {
             let first = *at.first_loss.get_or_insert(value);
             at.step += 1;
             at.recorded = false;
-            if !value.is_finite() || value > config.course.diverged_above * first {
+            // A start without any loss is no measure of what is much.
+            let usual = first.max(untrained);
+            if !value.is_finite() || value > config.course.diverged_above * usual {
                 let what = if value.is_finite() {
-                    format!("the loss rose to {value:.3e}, {:.1e} times its first value", value / first)
+                    let of = if first < untrained { "that of no output at all" } else { "its first value" };
+                    format!("the loss rose to {value:.3e}, {:.1e} times {of}", value / usual)
                 } else {
                     "the loss is not finite".to_string()
                 };

@@ -2,6 +2,7 @@
 
 use toml::Table;
 
+use crate::plot::Plot;
 use crate::record::{Cell, Record, csv_line, decimal};
 
 /// One experiment folder, read back from its records.
@@ -19,6 +20,8 @@ pub struct Study {
     pub experiment: String,
     /// Its runs, in the plan's order.
     pub runs: Vec<StudyRun>,
+    /// The figures that the experiment asks for.
+    pub plots: Vec<Plot>,
     /// Each expectation held against each run that it speaks of.
     pub expectations: Vec<Checked>,
 }

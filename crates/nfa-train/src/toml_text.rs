@@ -49,6 +49,16 @@ pub fn get<'a>(table: &'a Table, path: &str) -> Option<&'a Value> {
     keys.try_fold(first, |value, key| value.get(key))
 }
 
+/// The dotted keys of a table's values, or of its numbers alone.
+pub fn keys(table: &Table, numbers: bool) -> Vec<String> {
+    let each = table.iter().flat_map(|(key, value)| match value {
+        Value::Table(inner) => keys(inner, numbers).into_iter().map(|rest| format!("{key}.{rest}")).collect(),
+        value if numbers && number(value).is_none() => Vec::new(),
+        _ => vec![key.clone()],
+    });
+    each.collect()
+}
+
 /// A value as a person types it after `key=`: TOML, or a bare word as a string.
 pub fn parse_value(text: &str) -> Value {
     match format!("v = {text}").parse::<Table>() {

@@ -57,6 +57,7 @@ pub fn svg(measurement: &Measurement) -> Option<String> {
         reference: None,
         experiment: String::new(),
         runs,
+        plots: Vec::new(),
         expectations: Vec::new(),
     };
     crate::report::figures(&study).into_iter().find(|(name, _)| name == "fan.svg").map(|(_, svg)| svg)

@@ -149,6 +149,19 @@ impl Solver {
         self.rate.time(step)
     }
 
+    /// The number of steps, not always whole, after which [`Solver::time`] is `time`.
+    pub(crate) fn step_at(&self, time: f64) -> Option<f64> {
+        let (mut left, mut step) = (time, 0.0);
+        for (steps, lr) in self.rate.spans(f64::INFINITY) {
+            if left <= steps * lr {
+                return Some(step + left / lr);
+            }
+            left -= steps * lr;
+            step += steps;
+        }
+        None
+    }
+
     /// Theory's factor on the imbalance after `step` steps: Π (1 - lr·λ)², or e^(-2λt) under flow.
     pub(crate) fn decay(&self, step: f64) -> f64 {
         match self.law {
@@ -213,6 +226,8 @@ mod tests {
         let rate = Rate::Pieces(vec![(0.0, 0.1), (10.0, 0.01)]);
         let mut solver = Solver { rate, lambda: 0.5, law: Some(DecayLaw::Discrete) };
         assert!((solver.time(15.0) - 1.05).abs() < 1e-12);
+        assert!((solver.step_at(1.05).unwrap() - 15.0).abs() < 1e-9);
+        assert!((solver.step_at(0.5).unwrap() - 5.0).abs() < 1e-12);
         let expected = 0.95_f64.powi(20) * 0.995_f64.powi(10);
         assert!((solver.decay(15.0) - expected).abs() < 1e-12);
         assert_eq!(solver.decay(0.0), 1.0);

@@ -363,7 +363,7 @@ fn ray_end(frame: &Frame, inverse: usize) -> ((f64, f64), (f64, f64), &'static s
 }
 
 /// Takes the place of a label, if no other is there.
-fn free(taken: &mut Vec<(f64, f64)>, at: (f64, f64)) -> bool {
+pub(crate) fn free(taken: &mut Vec<(f64, f64)>, at: (f64, f64)) -> bool {
     let free = taken.iter().all(|(x, y)| (at.0 - x).abs() > 32.0 || (at.1 - y).abs() > 9.5);
     if free {
         taken.push(at);

@@ -36,6 +36,15 @@ impl Key {
     }
 }
 
+impl Key {
+    /// Its width in pixels, with the gap after it.
+    fn length(&self) -> f64 {
+        #[allow(clippy::cast_precision_loss)]
+        let text = self.text.chars().count() as f64;
+        34.0 + 6.4 * text
+    }
+}
+
 /// A figure of the page, also written as a file of its own.
 #[derive(Clone, Debug)]
 pub(crate) struct Figure {
@@ -97,7 +106,8 @@ impl Figure {
         let height_of = |row: &[Drawing]| row.iter().map(|drawing| drawing.height).fold(0.0, f64::max);
         #[allow(clippy::cast_precision_loss)]
         let step = |i: usize| i as f64 * (MODULE + GAP);
-        let width = (step(columns) - GAP + 2.0 * GAP).max(520.0);
+        let longest = self.keys.iter().map(|key| key.length() - 22.0).fold(0.0, f64::max);
+        let width = (step(columns) + GAP).max(longest + 2.0 * GAP);
         let keys = self.key_rows(width - 2.0 * GAP);
         #[allow(clippy::cast_precision_loss)]
         let top = TOP + keys.len() as f64 * 20.0;
@@ -138,8 +148,7 @@ impl Figure {
         let mut rows: Vec<Vec<(f64, &Key)>> = Vec::new();
         let mut x = f64::INFINITY;
         for key in &self.keys {
-            #[allow(clippy::cast_precision_loss)]
-            let length = 34.0 + 6.4 * key.text.chars().count() as f64;
+            let length = key.length();
             if x + length > width {
                 rows.push(Vec::new());
                 x = 0.0;

@@ -5,11 +5,14 @@
 
 mod answer;
 mod checks;
+mod curve;
 mod facts;
 mod fan;
 mod figure;
 mod format;
+mod map;
 mod misfit;
+mod plots;
 mod reproduce;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
@@ -29,11 +32,15 @@ use figure::Figure;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use view::View;
 
+/// Figures that stand open on the page; the others are folded.
+const OPEN: usize = 4;
+
 /// The study as one HTML page.
 pub fn html(study: &Study) -> String {
     let view = View::of(study);
     let law = view.law.as_deref();
     let mut number = 0;
+    let (open, folded) = open_and_folded(study, &view);
     let page = html! {
         (DOCTYPE)
         html lang="en" {
@@ -49,15 +56,13 @@ pub fn html(study: &Study) -> String {
                 (answer::html(study, law))
                 (contents())
                 main {
-                    section id="figures" {
-                        (open(fan::figure(&view, 0), "The fan", "No directions were recorded, so there is no fan.", &mut number))
+                    @for (i, slot) in open.iter().enumerate() {
+                        section id=[(i == 0).then_some("figures")] { (slot.html(&mut number)) }
                     }
-                    section { (open(misfit::figure(&view), "How far from the law, and why", "No law was measured, so there is no misfit.", &mut number)) }
-                    section { (open(strip::figure(&view), "Over time", "Nothing was recorded over time.", &mut number)) }
                     section id="runs" { (runs(study, law)) }
                     section id="checks" { h2 { "What was expected" } (checks::html(study)) }
                     section id="reproduce" { h2 { "How to reproduce this" } (reproduce::html(study)) }
-                    section id="more" { (more(study, &view, &mut number)) }
+                    section id="more" { (more(study, &view, &folded, &mut number)) }
                 }
             }
         }
@@ -65,16 +70,59 @@ pub fn html(study: &Study) -> String {
     page.into_string()
 }
 
+/// A place for a figure: what is there, or why nothing is.
+struct Slot {
+    heading: String,
+    figure: Result<Figure, String>,
+}
+
+impl Slot {
+    fn new(heading: &str, figure: Option<Figure>, otherwise: &str) -> Self {
+        Slot { heading: heading.to_string(), figure: figure.ok_or_else(|| otherwise.to_string()) }
+    }
+
+    /// The figure under its heading, or the sentence.
+    fn html(&self, number: &mut usize) -> Markup {
+        match &self.figure {
+            Ok(figure) => {
+                *number += 1;
+                html! { h2 { "Figure " (number) ". " (figure.heading) } (figure.html()) }
+            }
+            Err(why) => html! { h2 { (self.heading) } p { (why) } },
+        }
+    }
+}
+
+/// The page's figures in order: the fan, which one learns to read once; what the experiment asks
+/// for; misfit and strip, as far as there is room.
+fn open_and_folded(study: &Study, view: &View<'_>) -> (Vec<Slot>, Vec<Slot>) {
+    let mut slots =
+        vec![Slot::new("The fan", fan::figure(view, 0), "No directions were recorded, so there is no fan.")];
+    slots.extend(study.plots.iter().map(|plot| {
+        let figure = plots::figure(plot, study).map_err(|why| format!("Nothing to draw: {why}"));
+        Slot { heading: plot.title.clone(), figure }
+    }));
+    slots.extend([
+        Slot::new("How far from the law, and why", misfit::figure(view), "No law was measured, so there is no misfit."),
+        Slot::new("Over time", strip::figure(view), "Nothing was recorded over time."),
+    ]);
+    let mut figures = 0;
+    slots.into_iter().partition(|slot| {
+        figures += usize::from(slot.figure.is_ok());
+        slot.figure.is_err() || figures <= OPEN
+    })
+}
+
 /// The figures as files of their own: (file name, SVG).
 pub fn figures(study: &Study) -> Vec<(String, String)> {
     let view = View::of(study);
-    all(&view).into_iter().map(|figure| (format!("{}.svg", figure.id), figure.standalone())).collect()
+    all(study, &view).into_iter().map(|figure| (format!("{}.svg", figure.id), figure.standalone())).collect()
 }
 
 /// Every figure: the open ones, then the folded ones.
-fn all(view: &View<'_>) -> Vec<Figure> {
-    let open = [fan::figure(view, 0), misfit::figure(view), strip::figure(view)];
-    let mut figures: Vec<Figure> = open.into_iter().flatten().collect();
+fn all(study: &Study, view: &View<'_>) -> Vec<Figure> {
+    let (open, folded) = open_and_folded(study, view);
+    let mut figures: Vec<Figure> = open.into_iter().chain(folded).filter_map(|slot| slot.figure.ok()).collect();
     figures.extend(deeper(view));
     figures.extend(strip::each(view));
     figures
@@ -99,17 +147,6 @@ fn contents() -> Markup {
             a href="#reproduce" { "Reproduce" }
             a href="#more" { "Definitions and more figures" }
         }
-    }
-}
-
-/// A figure that stands open, under its heading; a sentence where there is none.
-fn open(figure: Option<Figure>, heading: &str, otherwise: &str, number: &mut usize) -> Markup {
-    match figure {
-        Some(figure) => {
-            *number += 1;
-            html! { h2 { "Figure " (number) ". " (figure.heading) } (figure.html()) }
-        }
-        None => html! { h2 { (heading) } p { (otherwise) } },
     }
 }
 
@@ -158,13 +195,16 @@ fn verdicts(study: &Study, law: &str) -> String {
 }
 
 /// Definitions, the figures that aren't open, and the other laws' tables.
-fn more(study: &Study, view: &View<'_>, number: &mut usize) -> Markup {
+fn more(study: &Study, view: &View<'_>, others: &[Slot], number: &mut usize) -> Markup {
     let fans = deeper(view);
     let strips = strip::each(view);
     let laws: Vec<String> = facts::laws(study).into_iter().filter(|law| view.law.as_ref() != Some(law)).collect();
     html! {
         h2 { "Definitions and more figures" }
         details { summary { "What the words mean" } (definitions()) }
+        @for slot in others {
+            details { summary { (slot.heading) } section { (slot.html(number)) } }
+        }
         @if !fans.is_empty() {
             details { summary { "The fan of the other layers" } @for figure in &fans { (folded(figure, number)) } }
         }
@@ -306,6 +346,31 @@ mod tests {
         assert_eq!(names, ["fan.svg", "misfit.svg", "strip.svg", "fan-layer1.svg", "strip-0.svg", "strip-1.svg"]);
         for (name, svg) in &files {
             assert!(svg.starts_with("<svg xmlns="), "{name}");
+            assert_eq!(tags(svg), Vec::<String>::new(), "{name}: tags left open");
+            assert!(!svg.contains("NaN") && !svg.contains("var("), "{name}");
+        }
+    }
+
+    #[test]
+    fn plots_come_after_the_fan_and_the_rest_is_folded() {
+        let mut study = sample::study();
+        let curve = |y: &str, title: &str| {
+            sample::plot(&format!("kind = \"curve\"\nx = \"step\"\ny = \"{y}\"\ntitle = \"{title}\""))
+        };
+        let layer = |i: usize| format!("nfa.alpha.layer{i}");
+        study.plots = vec![curve("loss.test", "One"), curve("nfa.kappa.layer0", "None <b>"), curve(&layer(1), "Two")];
+        let page = html(&study);
+        let (open, folded) = page.split_once("id=\"more\"").unwrap();
+        let order = ["Figure 1. The fan", "Figure 2. One", "None &lt;b&gt;", "Figure 3. Two", "Figure 4. How far"];
+        let places: Vec<usize> = order.iter().map(|heading| open.find(heading).unwrap()).collect();
+        assert!(places.is_sorted(), "{places:?}");
+        assert!(open.contains("Nothing to draw: No run recorded nfa.kappa.layer0"));
+        assert_eq!(open.matches("<figure").count(), 4);
+        assert!(folded.contains("Over time") && folded.contains("id=\"strip\""));
+        let files = figures(&study);
+        let names: Vec<&str> = files.iter().map(|(name, _)| name.as_str()).take(5).collect();
+        assert_eq!(names, ["fan.svg", "one.svg", "two.svg", "misfit.svg", "strip.svg"]);
+        for (name, svg) in &files {
             assert_eq!(tags(svg), Vec::<String>::new(), "{name}: tags left open");
             assert!(!svg.contains("NaN") && !svg.contains("var("), "{name}");
         }

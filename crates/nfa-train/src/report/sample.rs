@@ -99,6 +99,7 @@ pub(crate) fn study() -> Study {
         reference: Some("arXiv:2510.15563".to_string()),
         experiment: "name = \"sample\"".to_string(),
         runs,
+        plots: Vec::new(),
         expectations,
     }
 }
@@ -115,4 +116,10 @@ pub(crate) fn checked(run: &str, met: bool) -> Checked {
         tolerance: Some("0.005".to_string()),
         met,
     }
+}
+
+/// A plot as it stands in a file.
+pub(crate) fn plot(text: &str) -> crate::plot::Plot {
+    let block = toml::Value::Table(text.parse().unwrap());
+    crate::plot::Plot::parse(&block, 0, &crate::registries::Registries::standard()).unwrap()
 }

@@ -7,7 +7,7 @@
 use super::facts::{self, Solver};
 use super::figure::{Drawing, Figure, Key, MODULE};
 use super::format::{count, list, sig};
-use super::svg::{Frame, Scale, Shape, label, line, polyline};
+use super::svg::{Frame, Points, Scale, Shape, label, line, polyline};
 use super::view::{Network, Panel, View};
 use maud::{Markup, html};
 
@@ -34,9 +34,6 @@ struct Track<'a> {
     turn: (usize, usize),
     solver: Option<Solver>,
 }
-
-/// A series in pixels.
-type Points = Vec<(f64, f64)>;
 
 /// The strip that the page opens with: the groups with weight decay where there are some, else the
 /// first group.
@@ -397,17 +394,22 @@ fn turns(points: &[(f64, f64)], (i, n): (usize, usize)) -> Points {
 
 /// The points nearest to places [`SPACING`] apart, each series with its own offset, so that dots of
 /// curves that coincide stand beside each other.
-fn thin(points: &[(f64, f64)], (from, to): (f64, f64), i: usize, n: usize) -> Points {
+fn thin(points: &[(f64, f64)], range: (f64, f64), i: usize, n: usize) -> Points {
+    thinned(points, range, i, n).into_iter().map(|index| points[index]).collect()
+}
+
+/// Their indices.
+pub(crate) fn thinned(points: &[(f64, f64)], (from, to): (f64, f64), i: usize, n: usize) -> Vec<usize> {
     #[allow(clippy::cast_precision_loss)]
     let mut place = from + SPACING * i as f64 / n.max(1) as f64;
-    let mut kept: Points = Vec::new();
+    let mut kept: Vec<usize> = Vec::new();
     while place <= to + 0.5 {
-        let near = |a: &&(f64, f64)| (a.0 - place).abs();
-        if let Some(point) = points.iter().min_by(|a, b| near(a).total_cmp(&near(b)))
+        let near = |a: &(usize, &(f64, f64))| (a.1.0 - place).abs();
+        if let Some((index, point)) = points.iter().enumerate().min_by(|a, b| near(a).total_cmp(&near(b)))
             && (point.0 - place).abs() <= SPACING / 2.0
-            && kept.last() != Some(point)
+            && kept.last() != Some(&index)
         {
-            kept.push(*point);
+            kept.push(index);
         }
         place += SPACING;
     }

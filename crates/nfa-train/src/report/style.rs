@@ -4,7 +4,7 @@
 //! Ito, which people with any colour vision tell apart; vermilion is kept for misfit.
 
 /// Colours by name: in light, in dark.
-const COLOURS: [(&str, &str, &str); 20] = [
+const COLOURS: [(&str, &str, &str); 38] = [
     ("paper", "#ffffff", "#14171c"),
     ("wash", "#f4f6f8", "#1d2229"),
     ("ink", "#1a1f26", "#e8ebef"),
@@ -25,6 +25,25 @@ const COLOURS: [(&str, &str, &str); 20] = [
     ("fair", "#7a5800", "#e8bd52"),
     ("poor", "#a83e00", "#ff9a5c"),
     ("link", "#005a8d", "#7cc4f0"),
+    // The colours of maps: equal steps of lightness (OKLab L); warm is for misfit and its parts.
+    ("warm0", "#fdf2e7", "#2a1d15"),
+    ("warm1", "#f9d1b0", "#532913"),
+    ("warm2", "#f3af7d", "#803306"),
+    ("warm3", "#ea8b50", "#a54607"),
+    ("warm4", "#dc681a", "#c95c14"),
+    ("warm5", "#bb530f", "#e57a38"),
+    ("warm6", "#9b4004", "#f0a36d"),
+    ("warm7", "#7b2e00", "#f8c9a2"),
+    ("warm8", "#5a2000", "#fdeedf"),
+    ("cool0", "#edf5fa", "#152430"),
+    ("cool1", "#c2dff2", "#143b57"),
+    ("cool2", "#97c9e9", "#085381"),
+    ("cool3", "#6eb2de", "#006daa"),
+    ("cool4", "#409bd2", "#2788c4"),
+    ("cool5", "#2183bf", "#46a4dc"),
+    ("cool6", "#006ba7", "#73c0ed"),
+    ("cool7", "#005486", "#abd9f5"),
+    ("cool8", "#003f66", "#dff1fc"),
 ];
 
 /// The style of figures, in the names of [`COLOURS`].
@@ -55,6 +74,17 @@ text { font: 11px system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue'
 .part-directions { fill: var(--directions); }
 .part-order { fill: var(--order); }
 .part-shape { fill: var(--shape); }
+.seed { fill-opacity: 0.4; }
+.open { fill: var(--paper); fill-opacity: 0.85; stroke-width: 1.5; }
+.halo { fill: none; stroke: var(--paper); stroke-width: 5; stroke-opacity: 0.75; stroke-linejoin: round; }
+.border { fill: none; stroke: var(--theory); stroke-width: 2.2; stroke-linejoin: round; }
+.none { fill: var(--wash); }
+.pale { fill-opacity: 0.22; }
+.value { font-size: 9.5px; text-anchor: middle; stroke: var(--paper); stroke-width: 2px; stroke-opacity: 0.7; stroke-linejoin: round; paint-order: stroke; }
+.value.light { fill: var(--paper); stroke: var(--ink); }
+.holds { fill: var(--good); } .approximate { fill: var(--fair); } .fails { fill: var(--poor); } .undetermined { fill: var(--soft); }
+.warm0 { fill: var(--warm0); } .warm1 { fill: var(--warm1); } .warm2 { fill: var(--warm2); } .warm3 { fill: var(--warm3); } .warm4 { fill: var(--warm4); } .warm5 { fill: var(--warm5); } .warm6 { fill: var(--warm6); } .warm7 { fill: var(--warm7); } .warm8 { fill: var(--warm8); }
+.cool0 { fill: var(--cool0); } .cool1 { fill: var(--cool1); } .cool2 { fill: var(--cool2); } .cool3 { fill: var(--cool3); } .cool4 { fill: var(--cool4); } .cool5 { fill: var(--cool5); } .cool6 { fill: var(--cool6); } .cool7 { fill: var(--cool7); } .cool8 { fill: var(--cool8); }
 .f0 { fill: var(--hue0); } .s0 { stroke: var(--hue0); }
 .f1 { fill: var(--hue1); } .s1 { stroke: var(--hue1); }
 .f2 { fill: var(--hue2); } .s2 { stroke: var(--hue2); }

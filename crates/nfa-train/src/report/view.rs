@@ -5,9 +5,9 @@ use super::format::{count, list, short};
 use crate::study::{Study, StudyRun};
 
 /// Networks in one panel; there are as many colours.
-const HUES: usize = 5;
+pub(crate) const HUES: usize = 5;
 /// Panels of one figure.
-const PANELS: usize = 6;
+pub(crate) const PANELS: usize = 6;
 
 /// The networks that figures show.
 #[derive(Clone, Debug)]
@@ -124,7 +124,7 @@ fn panel_key(varying: &Varying, hue: Option<&str>) -> Option<String> {
 }
 
 /// At most `most` items, evenly spread, ends included.
-fn spread(items: Vec<String>, most: usize) -> Vec<String> {
+pub(crate) fn spread<T: Clone>(items: Vec<T>, most: usize) -> Vec<T> {
     let n = items.len();
     if n <= most || most < 2 {
         return items;
@@ -165,13 +165,18 @@ fn networks<'a>(
 /// `L = 3`, `lr = 0.1`, a word (`relu`, an arm), or the run's id.
 fn label(run: &StudyRun, hue: Option<&str>, value: &str) -> String {
     match hue {
-        Some("model.depth") => format!("L = {value}"),
-        Some("solver.weight_decay") => format!("λ = {value}"),
-        Some(key) if key != "arm" && value.parse::<f64>().is_ok() => {
-            format!("{} = {value}", short(key))
-        }
-        Some(_) => value.to_string(),
+        Some(key) => named(key, value),
         None => facts::depth(run).map_or_else(|| run.id.clone(), |depth| format!("L = {depth}")),
+    }
+}
+
+/// A key's value as a label: `L = 3`, `lr = 0.1`, a word.
+pub(crate) fn named(key: &str, value: &str) -> String {
+    match key {
+        "model.depth" => format!("L = {value}"),
+        "solver.weight_decay" => format!("λ = {value}"),
+        key if key != "arm" && value.parse::<f64>().is_ok() => format!("{} = {value}", short(key)),
+        _ => value.to_string(),
     }
 }
 
