@@ -293,7 +293,10 @@ impl File<'_, '_> {
             return Err(self.shape(block, &format!("{} query outputs are no {heads} heads", query.nrows())));
         }
         let h = query.nrows() / heads;
-        if key.nrows() != value.nrows() || key.nrows() % h != 0 || heads % (key.nrows() / h).max(1) != 0 {
+        if key.nrows() != value.nrows()
+            || !key.nrows().is_multiple_of(h)
+            || !heads.is_multiple_of((key.nrows() / h).max(1))
+        {
             let (k, v) = (key.nrows(), value.nrows());
             return Err(
                 self.shape(block, &format!("keys [{k}] and values [{v}] are no heads of {h} that {heads} share"))
