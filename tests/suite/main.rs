@@ -12,6 +12,7 @@ mod crash;
 mod datasets;
 mod determinism;
 mod faults;
+mod forecast;
 mod golden;
 mod hostile;
 mod intervals;

@@ -19,6 +19,7 @@ use crate::data::Source;
 use crate::error::{Error, Result};
 use crate::experiment::{Experiment, Grid};
 use crate::folder::{self, PlanFile, PlanLine};
+use crate::forecast::{Forecast, REACHED};
 use crate::jobs;
 use crate::loss::Loss;
 use crate::manifest::Provenance;
@@ -258,7 +259,7 @@ impl App {
         let runs = plan(&experiment, &[overrides.clone(), typed].concat(), &self.registries)?;
         let chosen = chosen(&experiment, &runs, options)?;
         if options.dry_run {
-            dry_run(&experiment, &chosen, voice);
+            self.dry_run(&experiment, &chosen, voice)?;
             return Ok(Some(None));
         }
         let folder = self.folder(&options.out, &experiment.name, options.fresh);
@@ -307,6 +308,67 @@ impl App {
         (2u64..).map(|k| out.join(format!("{name}-{k}"))).find(|folder| !taken(folder)).unwrap_or(first)
     }
 
+    /// The plan, and for linear networks when they will have come to the ansatz.
+    fn dry_run(&self, experiment: &Experiment, runs: &[&PlannedRun], voice: Voice) -> Result<()> {
+        if !voice.json {
+            let steps: u64 = runs.iter().map(|run| run.config.course.steps()).sum();
+            let takes = experiment.takes.as_ref().map_or(String::new(), |takes| format!(" (the whole takes {takes})"));
+            out(&format!("{}: {} runs, {steps} steps{takes}", experiment.name, runs.len()));
+        }
+        let provenance = Provenance::collect();
+        let runner = self.runner(experiment, Path::new(""), &provenance, &|_| ());
+        for run in runs {
+            let steps = run.config.course.steps();
+            let forecast = runner.forecast(run).map_err(|error| error.context(&experiment.origin))?;
+            if voice.json {
+                let step = match forecast {
+                    Some(Forecast::Always) => Some(0.0),
+                    Some(Forecast::Step(step)) => Some(step.round()),
+                    Some(Forecast::Never) | None => None,
+                };
+                let config = run.config.table();
+                line("nfa.plan/1", &json!({ "run": run.id, "steps": steps, "forecast": step, "config": config }));
+                continue;
+            }
+            let outlook = match forecast {
+                None => String::new(),
+                Some(Forecast::Always) => "; balanced from the start".into(),
+                Some(Forecast::Never) => "; unbalanced, and nothing changes that".into(),
+                Some(Forecast::Step(step)) => format!(
+                    "; cosine beyond {} at about step {step:.0}{}",
+                    1.0 - REACHED,
+                    if step > steps as f64 { ", after the end" } else { "" }
+                ),
+            };
+            let probes = run.config.probe.at.steps(steps).len();
+            out(&format!("  {}  {steps} steps, {probes} probes{outlook}", run.id));
+            if voice.verbose {
+                out(&toml::to_string(&run.config.table()).unwrap_or_default());
+            }
+        }
+        Ok(())
+    }
+
+    fn runner<'a>(
+        &'a self,
+        experiment: &'a Experiment,
+        folder: &'a Path,
+        provenance: &'a Provenance,
+        warn: &'a (dyn Fn(&str) + Sync),
+    ) -> Runner<'a> {
+        Runner {
+            registries: &self.registries,
+            store: self.store.as_ref(),
+            folder,
+            experiment: &experiment.name,
+            base: &experiment.base,
+            interrupt: &INTERRUPT,
+            provenance,
+            progress: &|_, _| (),
+            warn,
+        }
+    }
+
     /// Runs what is `chosen` of a plan, several at a time; statuses in order.
     fn execute(
         &self,
@@ -320,17 +382,7 @@ impl App {
         let progress = Progress::new(chosen.iter().map(|run| run.config.course.steps()).sum(), voice.quiet);
         let provenance = Provenance::collect();
         let warn = |line: &str| progress.warn(line);
-        let runner = Runner {
-            registries: &self.registries,
-            store: self.store.as_ref(),
-            folder,
-            experiment: &experiment.name,
-            base: &experiment.base,
-            interrupt: &INTERRUPT,
-            provenance: &provenance,
-            progress: &|_, _| (),
-            warn: &warn,
-        };
+        let runner = self.runner(experiment, folder, &provenance, &warn);
         // Whatever the data can refuse is refused before anything is written.
         runner.preflight(chosen).map_err(|error| error.context(&experiment.origin))?;
         self.write_plan(experiment, plan, folder)?;
@@ -634,32 +686,6 @@ fn chosen<'a>(experiment: &Experiment, plan: &'a [PlannedRun], options: &Options
         Some((index, of)) => jobs::shard(runs.len(), index, of).map(|i| runs[i]).collect(),
         None => runs,
     })
-}
-
-fn dry_run(experiment: &Experiment, runs: &[&PlannedRun], voice: Voice) {
-    if !voice.json {
-        let steps: u64 = runs.iter().map(|run| run.config.course.steps()).sum();
-        let takes = experiment.takes.as_ref().map_or(String::new(), |takes| format!(" (the whole takes {takes})"));
-        out(&format!("{}: {} runs, {steps} steps{takes}", experiment.name, runs.len()));
-    }
-    for run in runs {
-        if voice.json {
-            line(
-                "nfa.plan/1",
-                &json!({ "run": run.id, "steps": run.config.course.steps(), "config": run.config.table() }),
-            );
-        } else {
-            out(&format!(
-                "  {}  {} steps, {} probes",
-                run.id,
-                run.config.course.steps(),
-                run.config.probe.at.steps(run.config.course.steps()).len()
-            ));
-            if voice.verbose {
-                out(&toml::to_string(&run.config.table()).unwrap_or_default());
-            }
-        }
-    }
 }
 
 fn colored(color: Color) -> bool {

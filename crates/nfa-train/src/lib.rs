@@ -42,6 +42,7 @@ pub mod expect;
 pub mod experiment;
 pub mod explain;
 pub mod folder;
+pub mod forecast;
 pub mod formula;
 pub mod jobs;
 pub mod loss;

@@ -13,6 +13,7 @@ use nfa_models::{AnyNetwork, Context, Parameters, Stream};
 use crate::checkpoint::{Checkpoint, Progress, newest_first, serialize};
 use crate::data::{Data, LoadContext, prepare};
 use crate::error::{Error, Result};
+use crate::forecast::{Forecast, forecast};
 use crate::loss::Loss;
 use crate::manifest::Provenance;
 use crate::objective::{Training, scalar};
@@ -181,6 +182,27 @@ impl Runner<'_> {
             self.network(run, dims, &device)?;
         }
         Ok(())
+    }
+
+    /// When a linear network under gd, sgd or flow will have come to the ansatz.
+    ///
+    /// # Errors
+    /// As [`Runner::run`] would, before anything is written.
+    pub fn forecast(&self, run: &PlannedRun) -> Result<Option<Forecast>> {
+        let Built { network, solver, data, .. } = self.build(run)?;
+        let word = |table: &toml::Table| table.get("kind").and_then(toml::Value::as_str).map(String::from);
+        let (kind, loss) = (word(&run.config.solver), word(&run.config.loss));
+        let squared = matches!(loss.as_deref(), Some("half_mse" | "mse"));
+        let plain = network.chain().filter(|chain| chain.is_linear() && chain.biases.iter().all(Option::is_none));
+        let (Some(lr), Some(_), true) = (run.config.course.lr.constant(), plain, squared) else { return Ok(None) };
+        let decay = lr * solver.weight_decay();
+        let factor = match kind.as_deref() {
+            Some("gd" | "sgd") => (1.0 - decay).powi(2),
+            Some("flow") => (-2.0 * decay).exp(),
+            _ => return Ok(None),
+        };
+        let host = |tensor: &burn::tensor::Tensor<2>| nfa_metrics::jacobian::to_host(tensor.clone());
+        Ok(forecast(&weights_of(network.as_ref()), &host(&data.train.inputs), &host(&data.train.targets), factor))
     }
 
     /// The status of a run that has nothing left to do.
