@@ -402,7 +402,8 @@ impl App {
             let tell = |step: u64, loss: f64| {
                 let before = reached.swap(step, Ordering::Relaxed);
                 let all = done.fetch_add(step.saturating_sub(before), Ordering::Relaxed) + step.saturating_sub(before);
-                progress.at(all, &format!("{name}  step {step}  loss {loss:.3e}"));
+                let loss = if loss.is_finite() { format!("  loss {loss:.3e}") } else { String::new() };
+                progress.at(all, &format!("{name}  step {step}{loss}"));
             };
             let status = self
                 .one(&Runner { progress: &tell, ..runner }, run, &progress)
@@ -674,9 +675,8 @@ fn overrides(options: &Options) -> Result<(Vec<(String, Value)>, Grid)> {
 fn chosen<'a>(experiment: &Experiment, plan: &'a [PlannedRun], options: &Options) -> Result<Vec<&'a PlannedRun>> {
     let mut runs: Vec<&PlannedRun> = plan.iter().collect();
     if options.reduced {
-        let scope = experiment.reduced.as_ref().ok_or_else(|| {
-            Error::input(format!("{}: --reduced needs a [reduced] table that names some runs", experiment.origin))
-        })?;
+        // A file that names none is short as it is.
+        let scope = experiment.reduced.clone().unwrap_or_default();
         runs.retain(|run| scope.holds(run.arm(), &run.config.table()));
         if runs.is_empty() {
             return Err(Error::input(format!("{}: [reduced] names no run of the plan", experiment.origin)));

@@ -125,7 +125,7 @@ pub struct Options {
     /// Only the I-th of N equal parts of the plan, as in --shard 1/4; `report` shows all that share a folder
     #[arg(long, value_name = "I/N", value_parser = shard)]
     pub shard: Option<(usize, usize)>,
-    /// Only the runs that the file's [reduced] names, for a quick look
+    /// Only the runs that the file's [reduced] names, for a quick look; all where there is no such table
     #[arg(long)]
     pub reduced: bool,
     /// Start beside the old results instead of continuing them

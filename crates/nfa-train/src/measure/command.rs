@@ -229,6 +229,11 @@ impl Call<'_> {
         let config = self.store.read(&path.with_file_name("config.json")).ok();
         let config = config.and_then(|bytes| serde_json::from_slice(&bytes).ok());
         let mut found = pairs::find(&tensors, &title, &Heads { given: self.args.heads, config })?;
+        if !found.is_empty() && !self.args.activation.is_empty() {
+            return Err(Error::input(format!(
+                "{title}: --activation pairs the layers of a plain MLP, and this file has attention or adapters; leave it out"
+            )));
+        }
         if found.is_empty() {
             let activations = self.activations()?;
             if activations.is_empty() {

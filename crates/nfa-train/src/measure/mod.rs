@@ -83,6 +83,8 @@ pub struct Task {
     pub loss: Option<f64>,
     /// Share of rows classified wrong; for other targets the share of their variance left over.
     pub error: Option<f64>,
+    /// Whether the targets are classes.
+    pub classes: bool,
 }
 
 /// One layer's laws and details.
@@ -405,7 +407,7 @@ fn task(
             (variance > 0.0).then(|| 2.0 * squared.loss / variance)
         }
     };
-    Ok(Task { loss: value, error })
+    Ok(Task { loss: value, error, classes: targets.classes })
 }
 
 fn imbalance(observation: &Observation) -> Vec<Imbalance> {

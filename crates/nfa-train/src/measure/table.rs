@@ -44,6 +44,7 @@ pub fn text(measurement: &Measurement, color: bool) -> String {
             // Behind the last layer the AGOP is its own W^T W.
             let named = measurement.capture.as_ref().is_some_and(|about| about.last.contains(&layer.name));
             let last = *name == "nfa" && (layer.depth_from_here == Some(1) || named);
+            let last = last && found.verdict != Verdict::Undetermined;
             let reason = if last {
                 "by definition: behind the last layer the AGOP is W^T W".into()
             } else {
@@ -126,10 +127,11 @@ fn headline(measurement: &Measurement) -> String {
         Some(loss) if loss.is_finite() => text.push_str(&format!("  loss {loss:.4}")),
         Some(_) => text.push_str("  loss overflows"),
     }
+    let what = if measurement.task.classes { "wrong" } else { "unexplained" };
     match measurement.task.error {
         None => {}
-        Some(error) if error.is_finite() => text.push_str(&format!("  error {:.2} %", 100.0 * error)),
-        Some(_) => text.push_str("  error overflows"),
+        Some(error) if error.is_finite() => text.push_str(&format!("  {what} {:.2} %", 100.0 * error)),
+        Some(_) => text.push_str(&format!("  {what} overflows")),
     }
     text.push('\n');
     text
