@@ -741,6 +741,11 @@ def check_small_things(folder):
         18,
         18,
     )
+    # A convolution is a dense map of its patches: also to what single precision leaves.
+    single, _ = capture(model, path, x, None, dtype=torch.float32)
+    for site in ("conv1", "conv2.group0", "conv2.group1", "conv3"):
+        assert single[f"{site}.k"].dtype == np.float32
+        assert relative(agop_of(single, site), brute(model, x, site)[0]) < 1e-6
     half = nn.Sequential(nn.Linear(4, 2)).bfloat16()
     tensors, _ = capture(half, path, torch.randn(16, 4).bfloat16(), None)
     assert tensors["0.weight"].dtype == np.float32 and tensors["0.k"].dtype == np.float64

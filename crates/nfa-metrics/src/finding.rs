@@ -119,7 +119,7 @@ pub fn assess_with(
     };
     let certificates = certificates(&seen, &fit);
     let exponent = fit.alpha.unwrap_or(1.0);
-    let haar = haar_misfit(&seen, family, exponent);
+    let haar = haar_misfit(&seen, exponent);
     let d = seen.dim() as f64;
     let z = traceless_cosine(&seen, exponent).map(|cos| cos * ((d - 1.0) * (d + 2.0) / 2.0).sqrt());
     let alpha_interval = spread.filter(|_| family == Family::Power && fit.alpha.is_some()).map(|spread| spread.alpha);
@@ -168,15 +168,7 @@ pub fn assess_with(
     }
 }
 
-/// √(1 - haar²) with haar = tr A tr B^α / (d |A| |B^α|), the mean cosine under random rotation. Where
-/// no factor is free, the root mean square of |A - RBRᵀ| / |A| over rotations R.
-fn haar_misfit(seen: &Seen, family: Family, alpha: f64) -> f64 {
-    let haar = crate::details::haar(seen, alpha);
-    match family {
-        Family::Power | Family::Proportional => (1.0 - haar.powi(2)).max(0.0).sqrt(),
-        Family::Equal => {
-            let size = seen.pools.iter().map(|pool| pool.dim as f64 * pool.g.powi(2)).sum::<f64>().sqrt() / seen.norm;
-            (1.0 + size * size - 2.0 * haar * size).max(0.0).sqrt()
-        }
-    }
+/// √(1 - haar²) with haar = tr A tr B^α / (d |A| |B^α|), the mean cosine under random rotation.
+fn haar_misfit(seen: &Seen, alpha: f64) -> f64 {
+    (1.0 - crate::details::haar(seen, alpha).powi(2)).max(0.0).sqrt()
 }

@@ -37,7 +37,8 @@ pub fn text(measurement: &Measurement, color: bool) -> String {
                 number(parts.map(|p| p.directions)),
                 number(parts.map(|p| p.order)),
                 number(parts.map(|p| p.shape)),
-                number(found.null.haar),
+                // A cosine's, with a factor free: no misfit where none is.
+                number(found.null.haar.filter(|_| !fixed)),
                 number(found.null.init),
                 found.verdict.name().to_string(),
             ];
