@@ -29,7 +29,7 @@ fn reduced_runs_meet_every_expectation() {
         let ended = folder.run(&["check", file, "--reduced", "--jobs", "2", "--json", "-q"]).expect(0);
         let checked: Vec<_> = ended.lines().into_iter().filter(|line| line["schema"] == "nfa.expectation/1").collect();
         assert!(checked.iter().all(|line| line["met"] == true), "{file}");
-        // Every expectation of the file is held against some reduced run.
+        // The reduced runs are no token: at least a quarter of the expectations speak of them.
         let held: BTreeSet<String> = checked
             .iter()
             .map(|line| {
