@@ -114,4 +114,6 @@ fn several_at_a_time_and_in_shards() {
     assert!(reference.read("out/shared/summary.csv") == shards.read("out/shared/summary.csv"));
     let refused = shards.run(&["run", "spec.toml", "--shard", "5/4"]).expect(2);
     assert!(refused.stderr.contains("I from 1 to N"), "{}", refused.stderr);
+    let refused = shards.run(&["run", "spec.toml", "--jobs", "0"]).expect(2);
+    assert!(refused.stderr.contains("from 1 on"), "{}", refused.stderr);
 }

@@ -120,7 +120,7 @@ pub struct Options {
     #[arg(long, value_name = "DIR", default_value = "out")]
     pub out: PathBuf,
     /// Runs at a time, one core each; results are the same for any number
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = at_least_one)]
     pub jobs: usize,
     /// Only the I-th of N equal parts of the plan, as in --shard 1/4; `report` shows all that share a folder
     #[arg(long, value_name = "I/N", value_parser = shard)]
@@ -134,6 +134,10 @@ pub struct Options {
     /// Print the plan and stop
     #[arg(long)]
     pub dry_run: bool,
+}
+
+fn at_least_one(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|&n| n > 0).ok_or_else(|| "write a number from 1 on".to_string())
 }
 
 /// `I/N` with 1 <= I <= N.
