@@ -341,6 +341,12 @@ pub fn placement(network: &dyn AnyNetwork) -> Option<(Device, DType)> {
     Some((weight.device(), weight.dtype()))
 }
 
+/// Whether a device computes on the host's own cores, in its memory.
+pub fn is_on_host(device: &Device) -> bool {
+    let name = format!("{device:?}");
+    name.contains("Flex") || name.contains("NdArray")
+}
+
 #[derive(Default)]
 struct Collect {
     path: Vec<String>,

@@ -656,6 +656,9 @@ fn overrides(options: &Options) -> Result<(Vec<(String, Value)>, Grid)> {
     if let Some(dtype) = options.dtype {
         set.push(("dtype".into(), Value::String(dtype.name().into())));
     }
+    if let Some(engine) = options.engine {
+        set.push(("engine".into(), Value::String(engine.name().into())));
+    }
     let mut grid = Grid::new();
     for text in &options.grid {
         let axis = text.split_once('=').filter(|(key, values)| !key.is_empty() && !values.is_empty());

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::device::Dtype;
+use crate::resolved::Engine;
 
 /// Does a network's first layer follow its gradients, with which exponent, and how do we know?
 ///
@@ -116,6 +117,9 @@ pub struct Options {
     /// What to train in (metrics are f64 on the host)
     #[arg(long)]
     pub dtype: Option<Dtype>,
+    /// What gradients come from: the host engine where it can (auto), or Burn's autodiff
+    #[arg(long)]
+    pub engine: Option<Engine>,
     /// Where results go
     #[arg(long, value_name = "DIR", default_value = "out")]
     pub out: PathBuf,

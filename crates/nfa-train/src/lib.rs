@@ -44,6 +44,7 @@ pub mod explain;
 pub mod folder;
 pub mod forecast;
 pub mod formula;
+pub mod host;
 pub mod jobs;
 pub mod loss;
 pub mod manifest;

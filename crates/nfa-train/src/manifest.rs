@@ -40,6 +40,7 @@ impl Provenance {
         data_sha256: &str,
         start_sha256: Option<&str>,
         step_rows: Option<usize>,
+        engine: &str,
     ) -> Value {
         json!({
             "schema": "nfa.manifest/1",
@@ -49,6 +50,7 @@ impl Provenance {
             "arguments": self.arguments,
             "device": run.config.device,
             "dtype": run.config.dtype.name(),
+            "engine": engine,
             "threads": std::env::var("RAYON_NUM_THREADS").ok().and_then(|n| n.parse().ok()).unwrap_or(self.threads),
             "os": std::env::consts::OS,
             "arch": std::env::consts::ARCH,

@@ -24,7 +24,55 @@ pub struct Training<'a> {
 
 enum Rows {
     Full { inputs: Tensor<2>, targets: Tensor<2>, weights: Option<Tensor<2>> },
-    Batches { split: Split, size: usize, stream: Stream, epoch: RefCell<(u64, Vec<usize>)> },
+    Batches { split: Split, batches: RefCell<Batches> },
+}
+
+/// Which rows a step reads: every epoch in another order.
+#[derive(Clone, Debug)]
+pub struct Batches {
+    size: usize,
+    count: usize,
+    stream: Stream,
+    epoch: Option<u64>,
+    order: Vec<usize>,
+}
+
+impl Batches {
+    /// `size` of `count` rows at a time.
+    pub fn new(size: usize, count: usize, stream: Stream) -> Self {
+        Batches { size, count, stream, epoch: None, order: Vec::new() }
+    }
+
+    /// Rows of a batch, at most.
+    pub fn size(&self) -> usize {
+        self.size
+    }
+
+    /// The rows of a step; the last batch of an epoch may have fewer.
+    pub fn rows(&mut self, step: u64) -> &[usize] {
+        let per_epoch = self.count.div_ceil(self.size) as u64;
+        let (epoch, slot) = (step / per_epoch, (step % per_epoch) as usize);
+        if self.epoch != Some(epoch) {
+            self.order = self.stream.fork_index(epoch).permutation(self.count);
+            self.epoch = Some(epoch);
+        }
+        &self.order[slot * self.size..((slot + 1) * self.size).min(self.count)]
+    }
+}
+
+/// The rows of an objective on the host, for the host engine.
+#[derive(Debug)]
+pub struct HostRows {
+    /// `[n, d]`, row-major.
+    pub inputs: Vec<f64>,
+    /// `[n, c]`, row-major.
+    pub targets: Vec<f64>,
+    /// `[n]`
+    pub weights: Option<Vec<f64>>,
+    /// The n of the mean over all rows: these may stand for more than there are.
+    pub count: usize,
+    /// The batches, if not all rows are read at once.
+    pub batches: Option<Batches>,
 }
 
 impl<'a> Training<'a> {
@@ -44,9 +92,7 @@ impl<'a> Training<'a> {
         let rows = match batch.filter(|&size| size < count) {
             Some(size) => Rows::Batches {
                 split: split.clone(),
-                size,
-                stream: stream.fork("batches"),
-                epoch: RefCell::new((u64::MAX, Vec::new())),
+                batches: RefCell::new(Batches::new(size, count, stream.fork("batches"))),
             },
             None if loss.is_squared() && reads_moments(network) => compress(split),
             None => Rows::Full {
@@ -56,6 +102,33 @@ impl<'a> Training<'a> {
             },
         };
         Training { loss, rows, count }
+    }
+
+    /// On all rows as they are, whatever could stand for them: for measuring what a step costs.
+    pub fn whole(split: &Split, loss: &'a dyn Loss) -> Self {
+        let (inputs, targets) = (split.inputs.clone(), split.targets.clone());
+        Training { loss, rows: Rows::Full { inputs, targets, weights: split.weight_column() }, count: split.rows() }
+    }
+
+    /// What is minimised.
+    pub fn loss(&self) -> &dyn Loss {
+        self.loss
+    }
+
+    /// The rows on the host; `None` where the device does not hand them out.
+    pub fn host_rows(&self) -> Option<HostRows> {
+        let read = |tensor: &Tensor<2>| tensor.clone().inner().try_into_vec_as::<f64>().ok();
+        let (inputs, targets, weights, batches) = match &self.rows {
+            Rows::Full { inputs, targets, weights } => (inputs, targets, weights.clone(), None),
+            Rows::Batches { split, batches } => {
+                (&split.inputs, &split.targets, split.weight_column(), Some(batches.borrow().clone()))
+            }
+        };
+        let weights = match weights {
+            Some(weights) => Some(read(&weights)?),
+            None => None,
+        };
+        Some(HostRows { inputs: read(inputs)?, targets: read(targets)?, weights, count: self.count, batches })
     }
 
     /// How many rows a full-batch step reads, where they were compressed.
@@ -97,14 +170,9 @@ impl Objective for Training<'_> {
         match &self.rows {
             Rows::Full { inputs, targets, weights } => network
                 .gradient(&|net| self.loss.value(net.forward(inputs.clone()), targets, weights.as_ref(), self.count)),
-            Rows::Batches { split, size, stream, epoch } => {
-                let per_epoch = self.count.div_ceil(*size) as u64;
-                let (this, slot) = (step / per_epoch, (step % per_epoch) as usize);
-                let mut cached = epoch.borrow_mut();
-                if cached.0 != this {
-                    *cached = (this, stream.fork_index(this).permutation(self.count));
-                }
-                let rows = &cached.1[slot * size..((slot + 1) * size).min(self.count)];
+            Rows::Batches { split, batches } => {
+                let mut batches = batches.borrow_mut();
+                let rows = batches.rows(step);
                 let device = split.inputs.device();
                 let indices: Vec<i64> = rows.iter().map(|&i| i as i64).collect();
                 let indices = Tensor::<1, Int>::from_data(TensorData::new(indices, [rows.len()]), &device);

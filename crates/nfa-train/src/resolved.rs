@@ -218,6 +218,8 @@ pub struct Resolved {
     pub dtype: Dtype,
     /// Where.
     pub device: String,
+    /// What the gradients come from.
+    pub engine: Engine,
     /// For [`Registries::models`].
     pub model: Table,
     /// For [`Registries::data`].
@@ -239,8 +241,8 @@ pub struct Resolved {
 }
 
 /// The tables and keys that describe a run, as opposed to an experiment around it.
-pub const RUN_KEYS: [&str; 10] =
-    ["seed", "dtype", "device", "model", "data", "loss", "solver", "probe", "checkpoint", "verdict"];
+pub const RUN_KEYS: [&str; 11] =
+    ["seed", "dtype", "device", "engine", "model", "data", "loss", "solver", "probe", "checkpoint", "verdict"];
 
 #[derive(Deserialize)]
 struct Top {
@@ -250,6 +252,32 @@ struct Top {
     dtype: Dtype,
     #[serde(default = "flex")]
     device: String,
+    #[serde(default)]
+    engine: Engine,
+}
+
+/// What the gradients of training come from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub enum Engine {
+    /// The host engine where it can, else Burn.
+    #[default]
+    Auto,
+    /// [`crate::host`]: chains of dense layers on a CPU under first-order solvers.
+    Host,
+    /// Burn's autodiff, on any device.
+    Autodiff,
+}
+
+impl Engine {
+    /// Its word in files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Engine::Auto => "auto",
+            Engine::Host => "host",
+            Engine::Autodiff => "autodiff",
+        }
+    }
 }
 
 fn double() -> Dtype {
@@ -295,7 +323,7 @@ impl Resolved {
             None if required => Err(SpecError::value(key, "is required and missing".into())),
             None => Ok(Table::new()),
         };
-        let (top, _) = peel(table.clone(), &["seed", "dtype", "device"]);
+        let (top, _) = peel(table.clone(), &["seed", "dtype", "device", "engine"]);
         let top: Top = read(top)?;
         crate::device::check(&top.device, top.dtype).map_err(|error| {
             let message = error.to_string();
@@ -366,6 +394,7 @@ impl Resolved {
             seed: top.seed,
             dtype: top.dtype,
             device: top.device,
+            engine: top.engine,
             model,
             data,
             preparation,
@@ -390,6 +419,10 @@ impl Resolved {
         table.insert("seed".into(), Value::Integer(self.seed.cast_signed()));
         table.insert("dtype".into(), self.dtype.name().into());
         table.insert("device".into(), self.device.clone().into());
+        // The automatic choice follows from the rest.
+        if self.engine != Engine::Auto {
+            table.insert("engine".into(), self.engine.name().into());
+        }
         for (key, section) in [
             ("model", self.model.clone()),
             ("data", data),

@@ -14,6 +14,7 @@ use crate::checkpoint::{Checkpoint, Progress, newest_first, serialize};
 use crate::data::{Data, LoadContext, prepare};
 use crate::error::{Error, Result};
 use crate::forecast::{Forecast, forecast};
+use crate::host;
 use crate::loss::Loss;
 use crate::manifest::Provenance;
 use crate::objective::{Training, scalar};
@@ -22,7 +23,8 @@ use crate::plan::PlannedRun;
 use crate::probe::{Baseline, Measured, Probe};
 use crate::record::{Cell, csv_line};
 use crate::registries::Registries;
-use crate::solver::{Solver, Step, StepError};
+use crate::resolved::Engine;
+use crate::solver::{Solver, StepError, Stretch};
 use crate::store::Store;
 use crate::study::DIRECTION_COLUMNS;
 
@@ -284,10 +286,16 @@ impl Runner<'_> {
             self.store.create_dir(&folder).map_err(|error| Error::io("cannot create", &folder, &error))?;
         }
         let untrained = 0.5 * scalar(data.train.targets.clone().square().sum()) / data.train.rows() as f64;
+        let problem = (config.engine != Engine::Autodiff).then(|| host::Problem::new(network.as_ref(), &objective));
+        match problem.flatten().and_then(|problem| solver.fused(problem)) {
+            Some(fused) => solver = fused,
+            None if config.engine == Engine::Host => return Err(Error::input(format!("engine: {}", host::REFUSAL))),
+            None => {}
+        }
         let mut at = self.resume(files, &fingerprint, network.as_mut(), solver.as_mut())?;
         files.write("config.toml", self.config_file(run).as_bytes())?;
         let rows = objective.compressed_rows();
-        let manifest = self.provenance.manifest(run, &data.sha256, start.as_deref(), rows);
+        let manifest = self.provenance.manifest(run, &data.sha256, start.as_deref(), rows, solver.engine());
         files.write("manifest.json", format!("{manifest:#}\n").as_bytes())?;
         files.status(&Status::new(Outcome::Running, at.step, None))?;
 
@@ -337,37 +345,46 @@ impl Runner<'_> {
                 self.save(files, &fingerprint, network.as_ref(), solver.as_ref(), &at)?;
                 saved = Instant::now();
             }
-            let wanted = solver.is_plain() && probes.binary_search(&(at.step + 1)).is_ok();
-            let before = wanted.then(|| (network.parameters(), weights_of(network.as_ref())));
-            let step = match solver.step(network.as_mut(), &objective, at.step) {
-                Ok(step) => step,
-                Err(StepError::Diverged(what)) => return self.diverged(files, network.as_ref(), at.step, what),
-                Err(error) => return Err(Error::environment(format!("{}: {error}", run.id))),
+            // The next step that something happens at: a probe, one that is watched, a checkpoint.
+            let probe = probes.get(probes.partition_point(|&probe| probe <= at.step)).copied().unwrap_or(total);
+            let before = (solver.is_plain() && probe == at.step + 1)
+                .then(|| (network.parameters(), weights_of(network.as_ref())));
+            let checkpoint = config.checkpoint.every.map_or(u64::MAX, |every| (at.step / every + 1) * every);
+            let stop = match solver.is_plain() && probe > at.step + 1 {
+                true => (probe - 1).min(checkpoint),
+                false => probe.min(checkpoint),
             };
-            let value = scalar(step.loss.clone());
-            at.evaluations += step.evaluations;
-            note = step.note.clone();
-            if let Some((parameters, weights)) = before {
-                update = update_of(&parameters, weights, &step, solver.weight_decay());
+            let first_loss = &mut at.first_loss;
+            let mut wrong = None;
+            let watch = &mut |step: u64, loss: f64| {
+                // A start without any loss is no measure of what is much.
+                let first = *first_loss.get_or_insert(loss);
+                let usual = first.max(untrained);
+                if !loss.is_finite() || loss > config.course.diverged_above * usual {
+                    wrong = Some((step, rise(loss, usual, first < untrained)));
+                    return false;
+                }
+                if reported.elapsed() >= PROGRESS_INTERVAL {
+                    (self.progress)(step + 1, loss);
+                    reported = Instant::now();
+                }
+                let due = config.checkpoint.every.is_none() && saved.elapsed() >= CHECKPOINT_INTERVAL;
+                !due && !self.interrupt.load(Ordering::Relaxed)
+            };
+            let stretch = match solver.advance(network.as_mut(), &objective, at.step..stop, watch) {
+                Ok(stretch) => stretch,
+                Err((step, StepError::Diverged(what))) => return self.diverged(files, network.as_ref(), step, what),
+                Err((_, error)) => return Err(Error::environment(format!("{}: {error}", run.id))),
+            };
+            if let Some((step, what)) = wrong {
+                return self.diverged(files, network.as_ref(), step, what);
             }
-            let first = *at.first_loss.get_or_insert(value);
-            at.step += 1;
+            at.step = stretch.next;
+            at.evaluations += stretch.evaluations;
             at.recorded = false;
-            // A start without any loss is no measure of what is much.
-            let usual = first.max(untrained);
-            if !value.is_finite() || value > config.course.diverged_above * usual {
-                let what = if value.is_finite() {
-                    let of = if first < untrained { "that of no output at all" } else { "its first value" };
-                    format!("the loss rose to {value:.3e}, {:.1e} times {of}", value / usual)
-                } else {
-                    "the loss is not finite".to_string()
-                };
-                return self.diverged(files, network.as_ref(), at.step - 1, what);
-            }
-            if reported.elapsed() >= PROGRESS_INTERVAL {
-                (self.progress)(at.step, value);
-                reported = Instant::now();
-            }
+            update = before
+                .and_then(|(parameters, weights)| update_of(&parameters, weights, &stretch, solver.weight_decay()));
+            note = stretch.note;
         }
         self.model(files, network.as_ref())?;
         let status = Status { evaluations: Some(at.evaluations), ..Status::new(Outcome::Completed, total, note) };
@@ -554,17 +571,27 @@ fn not_finite(measured: &Measured) -> Option<String> {
     Some(format!("the weights of layer {layer} are not finite"))
 }
 
+/// Why a run with this loss has diverged.
+fn rise(loss: f64, usual: f64, untrained: bool) -> String {
+    if loss.is_finite() {
+        let of = if untrained { "that of no output at all" } else { "its first value" };
+        format!("the loss rose to {loss:.3e}, {:.1e} times {of}", loss / usual)
+    } else {
+        "the loss is not finite".to_string()
+    }
+}
+
 /// Weights before the step and their gradients, as the recurrence needs them: where every site's
 /// weights are one parameter, in order. A site that several parameters read has no such gradient.
-fn update_of(before: &Parameters, weights: Vec<Mat>, step: &Step, decay: f64) -> Option<Update> {
+fn update_of(before: &Parameters, weights: Vec<Mat>, stretch: &Stretch, decay: f64) -> Option<Update> {
     let matrices = |parameters: &Parameters| -> Vec<Mat> {
         let matrices = parameters.iter().filter(|p| p.shape.len() == 2);
         matrices.map(|p: &Parameter| nfa_metrics::jacobian::to_host(p.matrix())).collect()
     };
     (matrices(before) == weights).then(|| Update {
         before: weights,
-        gradients: matrices(&step.gradient),
-        lr: step.lr,
+        gradients: matrices(&stretch.gradient),
+        lr: stretch.lr,
         decay,
     })
 }
@@ -609,13 +636,9 @@ mod tests {
         let mlp = Mlp::new(vec![w.clone(), v.clone()], vec![None; 2], vec![Activation::Tanh]).expect("chains");
         let gated = Gated { w: Param::from_tensor(w), u: Param::from_tensor(u), v: Param::from_tensor(v) };
         let update = |network: &dyn AnyNetwork| {
-            let (loss, gradient) = network.gradient(&|net| net.forward(tensor("x", 5, 3)).sum());
-            update_of(
-                &network.parameters(),
-                weights_of(network),
-                &Step { loss, gradient, lr: 0.1, evaluations: 1, note: None },
-                0.0,
-            )
+            let (_, gradient) = network.gradient(&|net| net.forward(tensor("x", 5, 3)).sum());
+            let stretch = Stretch { next: 1, gradient, lr: 0.1, evaluations: 1, note: None };
+            update_of(&network.parameters(), weights_of(network), &stretch, 0.0)
         };
         let told = update(&mlp).expect("each site is one parameter");
         assert_eq!(told.before, weights_of(&mlp));

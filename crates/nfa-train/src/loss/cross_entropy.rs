@@ -5,6 +5,7 @@ use nfa_models::{Spec, SpecError};
 use serde::{Deserialize, Serialize};
 
 use super::Loss;
+use crate::host::Criterion;
 
 /// -(1/n) Σ_i w_i Σ_k y_ik log softmax(f(x_i))_k, with one-hot targets.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
@@ -19,6 +20,10 @@ impl Loss for CrossEntropy {
             None => surprise,
         };
         surprise.sum().mul_scalar(-1.0 / rows as f64)
+    }
+
+    fn criterion(&self) -> Option<Criterion> {
+        Some(Criterion::CrossEntropy)
     }
 }
 

@@ -5,6 +5,7 @@ use nfa_models::{Spec, SpecError};
 use serde::{Deserialize, Serialize};
 
 use super::Loss;
+use crate::host::Criterion;
 
 /// 1/(2n) Σ_i w_i |f(x_i) - y_i|²: its gradient in the outputs is (f - y)/n.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
@@ -25,6 +26,10 @@ impl Loss for HalfMse {
 
     fn is_squared(&self) -> bool {
         true
+    }
+
+    fn criterion(&self) -> Option<Criterion> {
+        Some(Criterion::HalfMse)
     }
 }
 

@@ -4,6 +4,8 @@ use burn::tensor::Tensor;
 use nfa_models::Registry;
 use nfa_models::spec::Component;
 
+use crate::host::Criterion;
+
 pub mod cross_entropy;
 pub mod half_mse;
 pub mod mse;
@@ -22,6 +24,11 @@ pub trait Loss: Send + Sync {
     /// through its second moments alone.
     fn is_squared(&self) -> bool {
         false
+    }
+
+    /// The same loss for the host engine, where it knows it.
+    fn criterion(&self) -> Option<Criterion> {
+        None
     }
 
     /// Whether class labels are wanted as one-hot rows.

@@ -5,6 +5,7 @@ use nfa_models::{Spec, SpecError};
 use serde::{Deserialize, Serialize};
 
 use super::{Loss, half_mse::HalfMse};
+use crate::host::Criterion;
 
 /// 1/(nc) Σ_i w_i |f(x_i) - y_i|², PyTorch's `MSELoss`; [`HalfMse`] times 2/c.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
@@ -19,6 +20,10 @@ impl Loss for Mse {
 
     fn is_squared(&self) -> bool {
         true
+    }
+
+    fn criterion(&self) -> Option<Criterion> {
+        Some(Criterion::Mse)
     }
 }
 

@@ -1,10 +1,12 @@
 //! Adam with coupled decay.
 
 use burn::tensor::Tensor;
+use nfa_models::host::Real;
 use nfa_models::{Spec, SpecError};
 use serde::{Deserialize, Serialize};
 
 use super::{Decay, FirstOrder, Rule, Solver, Turn, at_least, below_one};
+use crate::host::Slices;
 use crate::schedule::Rate;
 
 /// u = g + λW; m ← β₁m + (1-β₁)u; v ← β₂v + (1-β₂)u²; W ← W - lr m̂ / (√v̂ + eps).
@@ -55,6 +57,25 @@ pub(super) fn adaptive(
     value - first.div(root).mul_scalar(lr / (1.0 - b1.powi(t)))
 }
 
+/// [`adaptive`], in place, after a decay by `keep` and with `coupled` times the value in the push.
+#[inline(always)]
+pub(super) fn adaptive_on_host<T: Real>(turn: Slices<'_, T>, keep: f64, coupled: f64, betas: [f64; 2], eps: f64) {
+    let [b1, b2] = betas;
+    let t = i32::try_from(turn.t).unwrap_or(i32::MAX);
+    let root = T::from_f64(1.0 / (1.0 - b2.powi(t)).sqrt());
+    let lr = T::from_f64(turn.lr / (1.0 - b1.powi(t)));
+    let [keep, coupled, eps] = [keep, coupled, eps].map(T::from_f64);
+    let [b1, c1, b2, c2] = [b1, 1.0 - b1, b2, 1.0 - b2].map(T::from_f64);
+    let [first, second] = turn.memory;
+    let moments = first.iter_mut().zip(second);
+    for ((value, &gradient), (first, second)) in turn.value.iter_mut().zip(turn.gradient).zip(moments) {
+        let push = gradient + *value * coupled;
+        *first = *first * b1 + push * c1;
+        *second = *second * b2 + push * push * c2;
+        *value = *value * keep - *first / (second.sqrt() * root + eps) * lr;
+    }
+}
+
 /// Checks β and eps.
 pub(super) fn check(betas: [f64; 2], eps: f64) -> Result<(), SpecError> {
     below_one("betas", betas[0])?;
@@ -72,6 +93,12 @@ impl Rule for Adam {
     fn update(&self, turn: Turn<'_>) -> Tensor<1> {
         let push = turn.gradient + turn.value.clone().mul_scalar(turn.decay);
         adaptive(turn.value, push, self.betas, self.eps, turn.lr, turn.t, turn.memory)
+    }
+
+    #[inline(always)]
+    fn advance<T: Real>(&self, turn: Slices<'_, T>) {
+        let decay = turn.decay;
+        adaptive_on_host(turn, 1.0, decay, self.betas, self.eps);
     }
 }
 

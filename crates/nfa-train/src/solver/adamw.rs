@@ -1,10 +1,12 @@
 //! Adam with decoupled decay.
 
 use burn::tensor::Tensor;
+use nfa_models::host::Real;
 use nfa_models::{Spec, SpecError};
 use serde::{Deserialize, Serialize};
 
 use super::{Decay, FirstOrder, Rule, Solver, Turn, adam};
+use crate::host::Slices;
 use crate::schedule::Rate;
 
 /// W ← (1 - lr λ) W, then Adam's step on g alone.
@@ -37,6 +39,12 @@ impl Rule for AdamW {
     fn update(&self, turn: Turn<'_>) -> Tensor<1> {
         let shrunk = turn.value.mul_scalar(1.0 - turn.lr * turn.decay);
         adam::adaptive(shrunk, turn.gradient, self.betas, self.eps, turn.lr, turn.t, turn.memory)
+    }
+
+    #[inline(always)]
+    fn advance<T: Real>(&self, turn: Slices<'_, T>) {
+        let keep = 1.0 - turn.lr * turn.decay;
+        adam::adaptive_on_host(turn, keep, 0.0, self.betas, self.eps);
     }
 }
 

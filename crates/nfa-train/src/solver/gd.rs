@@ -1,10 +1,12 @@
 //! Gradient descent on all rows.
 
 use burn::tensor::Tensor;
+use nfa_models::host::Real;
 use nfa_models::{Spec, SpecError};
 use serde::{Deserialize, Serialize};
 
 use super::{Decay, FirstOrder, Rule, Solver, Turn};
+use crate::host::Slices;
 use crate::schedule::Rate;
 
 /// W ← (1 - lr λ) W - lr g, full batch.
@@ -22,6 +24,15 @@ pub(super) fn descend(turn: Turn<'_>) -> Tensor<1> {
     turn.value.mul_scalar(1.0 - turn.lr * turn.decay) - turn.gradient.mul_scalar(turn.lr)
 }
 
+/// [`descend`], in place.
+#[inline(always)]
+pub(super) fn descend_on_host<T: Real>(turn: Slices<'_, T>) {
+    let (keep, lr) = (T::from_f64(1.0 - turn.lr * turn.decay), T::from_f64(turn.lr));
+    for (value, &gradient) in turn.value.iter_mut().zip(turn.gradient) {
+        *value = *value * keep - gradient * lr;
+    }
+}
+
 impl Rule for Gd {
     const SLOTS: &'static [&'static str] = &[];
     const PLAIN: bool = true;
@@ -33,6 +44,11 @@ impl Rule for Gd {
 
     fn update(&self, turn: Turn<'_>) -> Tensor<1> {
         descend(turn)
+    }
+
+    #[inline(always)]
+    fn advance<T: Real>(&self, turn: Slices<'_, T>) {
+        descend_on_host(turn);
     }
 }
 

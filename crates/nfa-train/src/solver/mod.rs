@@ -6,13 +6,17 @@
 //! (Burn's own optimisers hold them in `f32`).
 
 use std::fmt;
+use std::ops::Range;
 
 use burn::tensor::Tensor;
-use nfa_models::network::{Parameter, ParameterError};
+use nfa_models::host::Real;
+use nfa_models::network::{Parameter, ParameterError, is_on_host, placement};
 use nfa_models::spec::Component;
 use nfa_models::{AnyNetwork, Parameters, Registry, SpecError};
 use serde::{Deserialize, Serialize};
 
+use crate::host::{self, Slices};
+use crate::objective::scalar;
 use crate::schedule::Rate;
 
 pub mod adam;
@@ -64,6 +68,28 @@ pub struct Step {
     pub note: Option<String>,
 }
 
+/// What some steps did.
+#[derive(Debug)]
+pub struct Stretch {
+    /// The first step that was not done.
+    pub next: u64,
+    /// The gradient of the last one, without decay.
+    pub gradient: Parameters,
+    /// Its learning rate.
+    pub lr: f64,
+    /// How many gradients they took.
+    pub evaluations: u64,
+    /// What a person should know of the last one.
+    pub note: Option<String>,
+}
+
+/// Told each step and the loss before it; `false` asks to stop there.
+pub type Watch<'a> = dyn FnMut(u64, f64) -> bool + Send + 'a;
+
+/// Steps whose losses wait on a device until they are read together: reading one makes host and
+/// device wait for each other.
+const UNREAD: usize = 32;
+
 /// Why there is no next step.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StepError {
@@ -100,6 +126,50 @@ pub trait Solver: Send {
     /// # Errors
     /// Where there is no next step: the run has diverged, or cannot go on.
     fn step(&mut self, network: &mut dyn AnyNetwork, objective: &dyn Objective, step: u64) -> Result<Step, StepError>;
+
+    /// Does `steps`, or fewer where `watch` asks to stop. On a device of its own some more may be done
+    /// by then.
+    ///
+    /// # Errors
+    /// As [`Solver::step`], with the number of the step.
+    fn advance(
+        &mut self,
+        network: &mut dyn AnyNetwork,
+        objective: &dyn Objective,
+        steps: Range<u64>,
+        watch: &mut Watch<'_>,
+    ) -> Result<Stretch, (u64, StepError)> {
+        let wait = if placement(network).is_none_or(|(device, _)| is_on_host(&device)) { 1 } else { UNREAD };
+        let mut unread = Vec::with_capacity(wait);
+        let (mut evaluations, mut last) = (0, None);
+        let mut next = steps.start;
+        for step in steps.clone() {
+            let done = self.step(network, objective, step).map_err(|error| (step, error))?;
+            next = step + 1;
+            evaluations += done.evaluations;
+            unread.push((step, done.loss.clone()));
+            last = Some(done);
+            if unread.len() == wait || next == steps.end {
+                // Not all(): every loss is told, in order, up to the one that ends it.
+                let mut goes_on = unread.drain(..).map(|(step, loss)| watch(step, scalar(loss)));
+                if goes_on.any(|on| !on) {
+                    break;
+                }
+            }
+        }
+        let (gradient, lr, note) = last.map_or_else(Default::default, |step| (step.gradient, step.lr, step.note));
+        Ok(Stretch { next, gradient, lr, evaluations, note })
+    }
+
+    /// The same solver on the host engine, where it has one.
+    fn fused(&self, _problem: host::Problem) -> Option<Box<dyn Solver>> {
+        None
+    }
+
+    /// What its gradients come from.
+    fn engine(&self) -> &'static str {
+        "autodiff"
+    }
 
     /// Everything beside the parameters that the next step depends on.
     fn state(&self) -> State;
@@ -206,20 +276,26 @@ pub struct Turn<'a> {
     pub memory: &'a mut [Option<Tensor<1>>],
 }
 
-/// A first-order update rule, one tensor at a time.
-pub trait Rule: Send + 'static {
+/// A first-order update rule, one tensor at a time; written twice, for tensors and for the host
+/// engine, and held equal by a test.
+pub trait Rule: Clone + Send + Sync + 'static {
     /// Names of its memories.
     const SLOTS: &'static [&'static str];
     /// See [`Solver::is_plain`].
     const PLAIN: bool = false;
     /// See [`Solver::takes_batches`].
     const BATCHES: bool = true;
+    /// Whether a weight matrix is updated as a whole, not entry by entry.
+    const WHOLE: bool = false;
 
     /// Its decay.
     fn decay(&self) -> Decay;
 
     /// The parameter's next value.
     fn update(&self, turn: Turn<'_>) -> Tensor<1>;
+
+    /// [`Rule::update`], in place.
+    fn advance<T: Real>(&self, turn: Slices<'_, T>);
 }
 
 /// A [`Rule`] as a [`Solver`].
@@ -239,6 +315,25 @@ impl<R: Rule> FirstOrder<R> {
     pub fn new(rule: R, rate: Rate) -> Self {
         FirstOrder { rule, rate, steps: 0, like: Parameters::default(), memory: Vec::new() }
     }
+}
+
+/// The values of every slot of a state, in order.
+///
+/// # Errors
+/// A missing or unexpected entry, in words.
+pub(crate) fn check_entries<'a>(state: &'a State, slots: &[&str]) -> Result<Vec<&'a Parameters>, String> {
+    let find = |name: &&str| {
+        let entry = state.slots.iter().find(|(slot, _)| slot == name);
+        entry.map(|(_, values)| values).ok_or(format!("no entry for {name}"))
+    };
+    let values = slots.iter().map(find).collect::<Result<_, _>>()?;
+    if let Some((extra, _)) = state.slots.iter().find(|(slot, _)| !slots.contains(&slot.as_str())) {
+        return Err(format!("an unexpected entry {extra}"));
+    }
+    if let Some((extra, _)) = state.numbers.first() {
+        return Err(format!("an unexpected number {extra}"));
+    }
+    Ok(values)
 }
 
 impl<R: Rule> Solver for FirstOrder<R> {
@@ -271,6 +366,10 @@ impl<R: Rule> Solver for FirstOrder<R> {
         Ok(Step { loss, gradient, lr, evaluations: 1, note: None })
     }
 
+    fn fused(&self, problem: host::Problem) -> Option<Box<dyn Solver>> {
+        Some(host::fused(self.rule.clone(), self.rate.clone(), problem))
+    }
+
     fn state(&self) -> State {
         let slots = R::SLOTS.iter().enumerate().map(|(slot, name)| {
             let mut memories = self.memory.iter();
@@ -289,18 +388,7 @@ impl<R: Rule> Solver for FirstOrder<R> {
         if state.steps == 0 {
             return Ok(());
         }
-        let mut slots = Vec::new();
-        for name in R::SLOTS {
-            let (_, values) =
-                state.slots.iter().find(|(slot, _)| slot == name).ok_or(format!("no entry for {name}"))?;
-            slots.push(values);
-        }
-        if let Some((extra, _)) = state.slots.iter().find(|(slot, _)| !R::SLOTS.contains(&slot.as_str())) {
-            return Err(format!("an unexpected entry {extra}"));
-        }
-        if let Some((extra, _)) = state.numbers.first() {
-            return Err(format!("an unexpected number {extra}"));
-        }
+        let slots = check_entries(&state, R::SLOTS)?;
         if let Some(first) = slots.first() {
             self.like = (*first).clone();
             self.memory = (0..first.len())

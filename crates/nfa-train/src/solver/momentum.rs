@@ -1,10 +1,12 @@
 //! Heavy-ball momentum.
 
 use burn::tensor::Tensor;
+use nfa_models::host::Real;
 use nfa_models::{Spec, SpecError};
 use serde::{Deserialize, Serialize};
 
 use super::{Decay, FirstOrder, Rule, Solver, Turn, below_one};
+use crate::host::Slices;
 use crate::schedule::Rate;
 
 /// u = g + λW; b ← u at first, then μ b + (1 - dampening) u; W ← W - lr b.
@@ -42,6 +44,18 @@ impl Rule for Momentum {
         };
         turn.memory[0] = Some(buffer.clone());
         turn.value - buffer.mul_scalar(turn.lr)
+    }
+
+    #[inline(always)]
+    fn advance<T: Real>(&self, turn: Slices<'_, T>) {
+        let (decay, lr, keep) = (T::from_f64(turn.decay), T::from_f64(turn.lr), T::from_f64(self.momentum));
+        // The first push fills the buffer undamped.
+        let fresh = T::from_f64(if turn.t == 1 { 1.0 } else { 1.0 - self.dampening });
+        let [buffer, _] = turn.memory;
+        for ((value, &gradient), buffer) in turn.value.iter_mut().zip(turn.gradient).zip(buffer) {
+            *buffer = *buffer * keep + (gradient + *value * decay) * fresh;
+            *value -= *buffer * lr;
+        }
     }
 }
 

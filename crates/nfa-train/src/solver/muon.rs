@@ -4,10 +4,12 @@ use burn::tensor::{Tensor, TensorData};
 use nfa_metrics::Mat;
 use nfa_metrics::jacobian::{epsilon, to_host};
 use nfa_metrics::tolerance::rank_of_stack;
+use nfa_models::host::Real;
 use nfa_models::{Spec, SpecError};
 use serde::{Deserialize, Serialize};
 
 use super::{Decay, FirstOrder, Rule, Solver, Turn, below_one};
+use crate::host::Slices;
 use crate::schedule::Rate;
 
 /// B ← μB + g; P = g + μB with `nesterov`, else B; W ← (1 - lr λ)W - lr c·orth(P), decay decoupled,
@@ -69,6 +71,7 @@ impl Default for Muon {
 
 impl Rule for Muon {
     const SLOTS: &'static [&'static str] = &["momentum"];
+    const WHOLE: bool = true;
 
     fn decay(&self) -> Decay {
         Decay { weight_decay: self.weight_decay, decay_bias: self.decay_bias }
@@ -85,25 +88,55 @@ impl Rule for Muon {
             [rows, rest @ ..] if !rest.is_empty() => {
                 // The kernels of a convolution count as rows, as in the reference implementation.
                 let cols: usize = rest.iter().product();
-                let factor = match self.scale {
-                    Scale::Spectral => (*rows as f64 / cols as f64).max(1.0).sqrt(),
-                    Scale::None => 1.0,
-                };
-                orthogonal(push, [*rows, cols], self.orthogonalize).mul_scalar(factor)
+                orthogonal(push, [*rows, cols], self.orthogonalize).mul_scalar(self.scale.of(*rows, cols))
             }
             _ => push,
         };
         turn.value.mul_scalar(1.0 - turn.lr * turn.decay) - push.mul_scalar(turn.lr)
+    }
+
+    fn advance<T: Real>(&self, turn: Slices<'_, T>) {
+        let (keep, lr) = (T::from_f64(1.0 - turn.lr * turn.decay), T::from_f64(turn.lr));
+        let [buffer, _] = turn.memory;
+        let memory = T::from_f64(self.momentum);
+        buffer.iter_mut().zip(turn.gradient).for_each(|(buffer, &gradient)| *buffer = *buffer * memory + gradient);
+        let push = |k: usize| if self.nesterov { turn.gradient[k] + buffer[k] * memory } else { buffer[k] };
+        let Some([rows, cols]) = turn.matrix else {
+            turn.value.iter_mut().enumerate().for_each(|(k, value)| *value = *value * keep - push(k) * lr);
+            return;
+        };
+        let matrix = Mat::from_fn(rows, cols, |i, j| push(i * cols + j).to_f64());
+        let factor = self.orthogonalize.apply(&matrix, T::EPS.to_f64());
+        let scale = T::from_f64(self.scale.of(rows, cols));
+        for (k, value) in turn.value.iter_mut().enumerate() {
+            *value = *value * keep - T::from_f64(factor[(k / cols, k % cols)]) * scale * lr;
+        }
+    }
+}
+
+impl Orthogonalize {
+    /// The orthogonal factor of a matrix whose numbers are known to `eps`.
+    fn apply(self, matrix: &Mat, eps: f64) -> Mat {
+        match self {
+            Orthogonalize::Polar => polar(matrix, rank_of_stack(matrix.nrows(), matrix.ncols(), eps)),
+            Orthogonalize::NewtonSchulz => newton_schulz(matrix),
+        }
+    }
+}
+
+impl Scale {
+    fn of(self, rows: usize, cols: usize) -> f64 {
+        match self {
+            Scale::Spectral => (rows as f64 / cols as f64).max(1.0).sqrt(),
+            Scale::None => 1.0,
+        }
     }
 }
 
 fn orthogonal(push: Tensor<1>, [rows, cols]: [usize; 2], how: Orthogonalize) -> Tensor<1> {
     let (device, dtype) = (push.device(), push.dtype());
     let matrix = to_host(push.reshape([rows, cols]));
-    let factor = match how {
-        Orthogonalize::Polar => polar(&matrix, rank_of_stack(rows, cols, epsilon(dtype))),
-        Orthogonalize::NewtonSchulz => newton_schulz(&matrix),
-    };
+    let factor = how.apply(&matrix, epsilon(dtype));
     let data: Vec<f64> = (0..rows * cols).map(|k| factor[(k / cols, k % cols)]).collect();
     Tensor::from_data(TensorData::new(data, [rows * cols]), (&device, dtype))
 }

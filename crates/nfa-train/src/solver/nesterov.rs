@@ -1,10 +1,12 @@
 //! Nesterov's momentum.
 
 use burn::tensor::Tensor;
+use nfa_models::host::Real;
 use nfa_models::{Spec, SpecError};
 use serde::{Deserialize, Serialize};
 
 use super::{Decay, FirstOrder, Rule, Solver, Turn, below_one};
+use crate::host::Slices;
 use crate::schedule::Rate;
 
 /// u = g + λW; b ← u at first, then μ b + u; W ← W - lr (u + μ b).
@@ -40,6 +42,17 @@ impl Rule for Nesterov {
         };
         turn.memory[0] = Some(buffer.clone());
         turn.value - (push + buffer.mul_scalar(self.momentum)).mul_scalar(turn.lr)
+    }
+
+    #[inline(always)]
+    fn advance<T: Real>(&self, turn: Slices<'_, T>) {
+        let (decay, lr, keep) = (T::from_f64(turn.decay), T::from_f64(turn.lr), T::from_f64(self.momentum));
+        let [buffer, _] = turn.memory;
+        for ((value, &gradient), buffer) in turn.value.iter_mut().zip(turn.gradient).zip(buffer) {
+            let push = gradient + *value * decay;
+            *buffer = *buffer * keep + push;
+            *value -= (push + *buffer * keep) * lr;
+        }
     }
 }
 

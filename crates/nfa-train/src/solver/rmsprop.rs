@@ -1,10 +1,12 @@
 //! RMSprop.
 
 use burn::tensor::Tensor;
+use nfa_models::host::Real;
 use nfa_models::{Spec, SpecError};
 use serde::{Deserialize, Serialize};
 
 use super::{Decay, FirstOrder, Rule, Solver, Turn, at_least, below_one};
+use crate::host::Slices;
 use crate::schedule::Rate;
 
 /// u = g + λW; v ← α v + (1-α) u²; W ← W - lr u / (√v + eps).
@@ -43,6 +45,18 @@ impl Rule for RmsProp {
         };
         turn.memory[0] = Some(second.clone());
         turn.value - push.div(second.sqrt().add_scalar(self.eps)).mul_scalar(turn.lr)
+    }
+
+    #[inline(always)]
+    fn advance<T: Real>(&self, turn: Slices<'_, T>) {
+        let (decay, lr, eps) = (T::from_f64(turn.decay), T::from_f64(turn.lr), T::from_f64(self.eps));
+        let (keep, fresh) = (T::from_f64(self.alpha), T::from_f64(1.0 - self.alpha));
+        let [second, _] = turn.memory;
+        for ((value, &gradient), second) in turn.value.iter_mut().zip(turn.gradient).zip(second) {
+            let push = gradient + *value * decay;
+            *second = *second * keep + push * push * fresh;
+            *value -= push / (second.sqrt() + eps) * lr;
+        }
     }
 }
 

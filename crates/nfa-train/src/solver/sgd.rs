@@ -1,10 +1,12 @@
 //! Stochastic gradient descent.
 
 use burn::tensor::Tensor;
+use nfa_models::host::Real;
 use nfa_models::{Spec, SpecError};
 use serde::{Deserialize, Serialize};
 
 use super::{Decay, FirstOrder, Rule, Solver, Turn};
+use crate::host::Slices;
 use crate::schedule::Rate;
 
 /// W ← (1 - lr λ) W - lr g on batches that are reshuffled every epoch.
@@ -27,6 +29,11 @@ impl Rule for Sgd {
 
     fn update(&self, turn: Turn<'_>) -> Tensor<1> {
         super::gd::descend(turn)
+    }
+
+    #[inline(always)]
+    fn advance<T: Real>(&self, turn: Slices<'_, T>) {
+        super::gd::descend_on_host(turn);
     }
 }
 

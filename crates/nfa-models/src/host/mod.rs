@@ -1,0 +1,18 @@
+//! What a CPU computes without a tensor library: kernels over slices.
+//!
+//! Vectorised by run-time detection (AVX-512, AVX2, NEON), and every operation is one of IEEE 754,
+//! so the same numbers come out with any instruction set and any number of threads.
+
+pub mod gemm;
+mod lane;
+pub mod real;
+pub mod vector;
+
+pub use real::Real;
+
+/// Runs a function whose loops the compiler turns into the vector instructions of this machine, as far
+/// as everything in it is inlined.
+#[inline(always)]
+pub fn vectorised<R>(f: impl FnOnce() -> R) -> R {
+    pulp::Arch::new().dispatch(f)
+}
