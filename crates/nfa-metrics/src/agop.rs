@@ -9,7 +9,7 @@
 //!   is small, and AGOP_l = W_lᵀ K_l W_l (f reads its input through W_l alone). Where everything
 //!   behind a layer is linear its Jacobian is a product of weights and no data is touched.
 //!
-//! In `f64` the rows are kept as a factor ([`Stack`]) as long as that is affordable, so that
+//! In `f64` the rows are kept as a factor ([`Accumulator`]) as long as that is affordable, so that
 //! small eigenvalues, and with them powers, keep their digits.
 
 use std::borrow::Cow;
@@ -20,7 +20,7 @@ use burn::tensor::{DType, Tensor, TensorData};
 use nfa_models::{AnyNetwork, Chain, Site, Stream};
 
 use crate::Mat;
-use crate::factor::Stack;
+use crate::accumulator::Accumulator;
 use crate::jacobian::{beside, epsilon, jacobian, to_host};
 use crate::observation::{Layer, Observation};
 use crate::psd::{Psd, RankRule, frame};
@@ -210,47 +210,6 @@ pub fn weights_of(network: &dyn AnyNetwork) -> Vec<Mat> {
     (0..network.sites()).filter_map(|site| network.weight(Site(site))).map(to_host).collect()
 }
 
-/// Rows with their Gram matrix, kept as a factor while that is affordable.
-pub(crate) enum Rows {
-    Factor(Stack),
-    Gram { sum: Mat, eps: f64 },
-}
-
-impl Rows {
-    /// For about `rows` rows of length `dim`.
-    pub(crate) fn new(dim: usize, rows: usize, dtype: DType, options: &AgopOptions) -> Self {
-        let work = 2.0 * rows as f64 * (dim * dim) as f64;
-        if dtype == DType::F64 && work <= options.factor_work {
-            Rows::Factor(Stack::new(dim))
-        } else {
-            Rows::Gram { sum: Mat::zeros(dim, dim), eps: epsilon(dtype) }
-        }
-    }
-
-    /// # Shapes
-    /// block: `[rows, dim]`
-    pub(crate) fn push(&mut self, block: Tensor<2>) {
-        match self {
-            Rows::Factor(stack) => stack.push(&to_host(block)),
-            Rows::Gram { sum, .. } => *sum += to_host(block.clone().transpose().matmul(block)),
-        }
-    }
-
-    /// (1/n) Mᵀ (Σ rᵀr) M.
-    pub(crate) fn finish(self, n: usize, map: Option<&Mat>) -> Psd {
-        match self {
-            Rows::Factor(stack) => stack.finish(n as f64, map),
-            Rows::Gram { sum, eps } => {
-                let gram = match map {
-                    Some(map) => map.transpose() * sum * map,
-                    None => sum,
-                };
-                Psd::gram_of(gram * (1.0 / n as f64), eps)
-            }
-        }
-    }
-}
-
 /// Rows of so many numbers each that a few temporaries of them fit into `memory`.
 fn rows_within(memory: usize, numbers: usize) -> usize {
     (memory / (8 * numbers.max(1))).max(1)
@@ -321,13 +280,14 @@ impl AutodiffSite<'_> {
 fn accumulate(site: &AutodiffSite<'_>, options: &AgopOptions, dtype: DType) -> Psd {
     let [n, _, d] = site.h.dims();
     let mean = options.centered.then(|| mean_rows(n, site.weights, |sink| site.visit(sink))).flatten();
-    let mut rows: Option<Rows> = None;
+    let mut rows: Option<Accumulator> = None;
     site.visit(&mut |samples, block| {
         let each = block.dims()[0] / samples.len();
         let block = centered(block, mean.as_ref(), site.weights, &samples);
-        rows.get_or_insert_with(|| Rows::new(d, n * each, dtype, options)).push(block);
+        let new = || Accumulator::new(d, n * each, epsilon(dtype), options.factor_work);
+        rows.get_or_insert_with(new).push_tensor(block);
     });
-    rows.unwrap_or_else(|| Rows::new(d, 0, dtype, options)).finish(n, None)
+    rows.unwrap_or_else(|| Accumulator::factor(d)).finish(n, None)
 }
 
 /// (1/n) Σ_i w_i J_i from rows √w_i J_i, `[rows per sample, dim]`; `None` without samples.
@@ -459,16 +419,17 @@ impl<'a> ChainPlan<'a> {
                 (self.options.centered && self.options.wants(l)).then(|| mean_rows(n, self.weights, only)).flatten()
             })
             .collect();
-        let mut rows: Vec<Option<Rows>> = (0..last)
+        let mut rows: Vec<Option<Accumulator>> = (0..last)
             .map(|l| {
                 let dim = self.host[l].nrows().min(self.host[l].ncols());
                 let count = n * self.rows_per_sample();
-                self.options.wants(l).then(|| Rows::new(dim, count, self.x.dtype(), self.options))
+                let new = || Accumulator::new(dim, count, epsilon(self.x.dtype()), self.options.factor_work);
+                self.options.wants(l).then(new)
             })
             .collect();
         self.sweep(&mut |layer, samples, block| {
             if let Some(rows) = &mut rows[layer] {
-                rows.push(centered(block, means[layer].as_ref(), self.weights, &samples));
+                rows.push_tensor(centered(block, means[layer].as_ref(), self.weights, &samples));
             }
         });
         rows.into_iter()

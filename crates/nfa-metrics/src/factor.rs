@@ -50,6 +50,11 @@ impl Stack {
         self.compressed |= other.compressed;
     }
 
+    /// Rows with the Gram matrix of all that came.
+    pub(crate) fn kept(&self) -> &Mat {
+        &self.kept
+    }
+
     /// (Σ rᵀr) / count mapped by a last linear map: (1/count) MᵀRᵀRM.
     ///
     /// # Shapes

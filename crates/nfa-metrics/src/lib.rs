@@ -30,6 +30,7 @@
 //! | [`observation`] | what the laws look at: weights and AGOPs of one network, on the host |
 //! | [`metric`], [`mod@metrics`] | what is no law: loss, accuracy, imbalance, recurrence residual |
 //! | [`factor`] | stacked Jacobians compressed on the fly to a triangle |
+//! | [`accumulator`] | what an AGOP is summed in, block by block and shard by shard |
 //! | `jacobian`, `agop`, `tap` | Jacobians and AGOP of any model through Burn (feature `burn`) |
 //!
 //! Without the default feature `burn` this crate depends on `faer`, `safetensors` and `serde` alone.
@@ -38,6 +39,7 @@
 //!
 //! No files, no command line, no training. Everything is `f64` on the host, whatever computed it.
 
+pub mod accumulator;
 pub mod capture;
 pub mod certificate;
 pub mod columns;
@@ -68,6 +70,7 @@ pub mod jacobian;
 #[cfg(feature = "burn")]
 pub mod tap;
 
+pub use accumulator::Accumulator;
 pub use capture::{Capture, CaptureError, CapturedSite};
 pub use certificate::{Certificate, CertificateKind};
 pub use details::{AlphaDetails, Details};

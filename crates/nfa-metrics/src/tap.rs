@@ -6,10 +6,11 @@
 use std::cell::RefCell;
 use std::fmt;
 
-use burn::tensor::{DType, Tensor};
+use burn::tensor::Tensor;
 
-use crate::agop::{AgopOptions, Rows};
-use crate::jacobian::to_host;
+use crate::accumulator::Accumulator;
+use crate::agop::AgopOptions;
+use crate::jacobian::{epsilon, to_host};
 use crate::psd::Psd;
 
 /// Names values inside a forward pass.
@@ -103,7 +104,7 @@ pub fn observe(x: &Tensor<2>, f: impl Fn(Tensor<2>, &Tap) -> Tensor<2>) -> Resul
     let n = x.dims()[0];
     rows_are_independent(&x, &f)?;
     let options = AgopOptions::default();
-    let mut sites: Vec<(String, Rows)> = Vec::new();
+    let mut sites: Vec<(String, Accumulator)> = Vec::new();
     let mut output = 0;
     loop {
         let tap = Tap { leaves: Some(RefCell::default()) };
@@ -122,13 +123,13 @@ pub fn observe(x: &Tensor<2>, f: impl Fn(Tensor<2>, &Tap) -> Tensor<2>) -> Resul
                 if sites.iter().any(|(name, _)| *name == leaf.name) {
                     return Err(TapError::Repeated(leaf.name.clone()));
                 }
-                let dtype: DType = leaf.zero.dtype();
-                sites.push((leaf.name.clone(), Rows::new(dim, count / dim.max(1) * outputs, dtype, &options)));
+                let (rows, eps) = (count / dim.max(1) * outputs, epsilon(leaf.zero.dtype()));
+                sites.push((leaf.name.clone(), Accumulator::new(dim, rows, eps, options.factor_work)));
             }
             // A tap that the outputs don't depend on has Jacobian 0.
             let gradient = gradients.as_mut().and_then(|gradients| leaf.zero.grad_remove(gradients));
             if let (Some(gradient), Some((_, rows))) = (gradient, sites.get_mut(index)) {
-                rows.push(gradient.reshape([count / dim.max(1), dim]));
+                rows.push_tensor(gradient.reshape([count / dim.max(1), dim]));
             }
         }
         output += 1;
@@ -157,7 +158,7 @@ fn rows_are_independent(x: &Tensor<2>, f: &impl Fn(Tensor<2>, &Tap) -> Tensor<2>
 mod tests {
     use super::*;
     use crate::agop::observe_network;
-    use burn::tensor::{Device, TensorData, activation};
+    use burn::tensor::{DType, Device, TensorData, activation};
     use nfa_models::{Activation, AnyNetwork, Mlp, Site, Stream};
 
     fn tensor(name: &str, rows: usize, cols: usize) -> Tensor<2> {

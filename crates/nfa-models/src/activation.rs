@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use burn::tensor::{Tensor, activation};
+use burn::tensor::{DType, Tensor, activation};
 use serde::{Deserialize, Serialize};
 
 use crate::spec::SpecError;
@@ -78,8 +78,8 @@ impl Activation {
             Activation::LeakyRelu(slope) => activation::relu(z.clone()).mul_scalar(1.0 - slope) + z.mul_scalar(slope),
             Activation::Tanh => activation::tanh(z),
             Activation::Gelu => z.clone() * normal_cdf(z),
-            Activation::Silu => z.clone() * activation::sigmoid(z),
-            Activation::Sigmoid => activation::sigmoid(z),
+            Activation::Silu => z.clone() * sigmoid(z),
+            Activation::Sigmoid => sigmoid(z),
             // exp(-|z|) written so that the derivative at 0 comes out as 1/2.
             Activation::Softplus => {
                 let positive = activation::relu(z.clone());
@@ -106,11 +106,11 @@ impl Activation {
             }
             // σ + z σ (1 - σ) = σ + a (1 - σ)
             Activation::Silu => {
-                let s = activation::sigmoid(z);
+                let s = sigmoid(z);
                 Some(s.clone() + a.clone() * s.neg().add_scalar(1.0))
             }
             Activation::Sigmoid => Some(a.clone() * a.clone().neg().add_scalar(1.0)),
-            Activation::Softplus => Some(activation::sigmoid(z)),
+            Activation::Softplus => Some(sigmoid(z)),
             Activation::Quadratic => Some(z.mul_scalar(2.0)),
         }
     }
@@ -134,6 +134,16 @@ impl Activation {
 fn gate<const D: usize>(z: Tensor<D>, low: f64) -> Tensor<D> {
     let open = z.clone().greater_elem(0.0);
     z.zeros_like().add_scalar(low).mask_fill(open, 1.0)
+}
+
+/// σ(z) = 1 / (1 + e^(-z)), in full precision: on every backend but flex Burn 0.22's own goes through
+/// `f32`, whatever the dtype.
+fn sigmoid<const D: usize>(z: Tensor<D>) -> Tensor<D> {
+    match z.dtype() {
+        // Below, e^(-z) overflows and its derivative is no number; σ and σ' are 1e-304 there, and 0.
+        DType::F64 => z.clamp_min(-700.0).neg().exp().add_scalar(1.0).recip(),
+        _ => activation::sigmoid(z),
+    }
 }
 
 /// Φ(z) = (1 + erf(z/√2)) / 2.
@@ -192,7 +202,7 @@ const NAMES: [&str; 9] = ["linear", "relu", "leaky_relu", "tanh", "gelu", "silu"
 #[cfg(test)]
 mod tests {
     use super::*;
-    use burn::tensor::{DType, Device, TensorData};
+    use burn::tensor::{Device, TensorData};
 
     /// φ and φ' from the standard library and libm.
     fn oracle(activation: Activation, z: f64) -> (f64, f64) {

@@ -125,8 +125,8 @@ impl LimitedMemory {
         };
         surface.go(&end.x)?;
         let change = |a: &[f64], b: &[f64]| -> Vec<f64> { a.iter().zip(b).map(|(a, b)| a - b).collect() };
-        let s = surface.rounded(&change(&end.x, &start.x))?;
-        let y = surface.rounded(&change(&end.slope, &start.slope))?;
+        let s = surface.rounded(&change(&end.x, &start.x));
+        let y = surface.rounded(&change(&end.slope, &start.slope));
         // Positive by the curvature condition, but for rounding.
         if dot(&s, &y) > f64::EPSILON * norm(&s) * norm(&y) {
             self.pairs.push_back(Pair { s, y });

@@ -5,16 +5,22 @@ use burn::tensor::{DType, Tensor, TensorData};
 use nfa_models::{AnyNetwork, Parameters};
 
 use super::{Decay, Objective, StepError};
-use crate::objective::scalar;
 
 /// All parameters behind each other, in `f64`.
 pub(super) fn flatten(parameters: &Parameters) -> Result<Vec<f64>, StepError> {
-    let mut all = Vec::new();
-    for parameter in parameters.iter() {
-        let values = parameter.value.clone().try_into_vec_as::<f64>();
-        all.extend(values.map_err(|error| StepError::Device(error.to_string()))?);
+    read(values(parameters))
+}
+
+fn values(parameters: &Parameters) -> Vec<Tensor<1>> {
+    parameters.iter().map(|parameter| parameter.value.clone().inner()).collect()
+}
+
+/// Tensors behind each other, waiting for the device once.
+fn read(tensors: Vec<Tensor<1>>) -> Result<Vec<f64>, StepError> {
+    if tensors.is_empty() {
+        return Ok(Vec::new());
     }
-    Ok(all)
+    Tensor::cat(tensors, 0).try_into_vec_as::<f64>().map_err(|error| StepError::Device(error.to_string()))
 }
 
 /// The inverse of [`flatten`], on the device and in the dtype of `like`.
@@ -88,12 +94,7 @@ impl<'a> Surface<'a> {
     /// The surface where the network stands.
     pub(super) fn here(&mut self) -> Result<Point, StepError> {
         let x = flatten(&self.network.parameters())?;
-        let (loss, gradient) = self.objective.evaluate(self.network, self.step);
-        self.evaluations += 1;
-        let raw = flatten(&gradient)?;
-        let slope: Vec<f64> = raw.iter().zip(&x).zip(&self.decay).map(|((g, x), decay)| g + decay * x).collect();
-        let penalty: f64 = x.iter().zip(&self.decay).map(|(x, decay)| 0.5 * decay * x * x).sum();
-        Ok(Point { value: scalar(loss.clone()) + penalty, x, slope, loss, gradient })
+        self.evaluate(x)
     }
 
     /// Moves the network.
@@ -104,12 +105,25 @@ impl<'a> Surface<'a> {
     /// Moves the network and evaluates there.
     pub(super) fn at(&mut self, x: &[f64]) -> Result<Point, StepError> {
         self.go(x)?;
-        self.here()
+        self.evaluate(self.rounded(x))
     }
 
-    /// Vectors rounded to what the network's dtype, and so a checkpoint, can hold.
-    pub(super) fn rounded(&self, values: &[f64]) -> Result<Vec<f64>, StepError> {
-        flatten(&spread(&self.like, values))
+    /// The surface where the network stands, which is `x`: the device is waited for once.
+    fn evaluate(&mut self, x: Vec<f64>) -> Result<Point, StepError> {
+        let (loss, gradient) = self.objective.evaluate(self.network, self.step);
+        self.evaluations += 1;
+        let mut tensors = values(&gradient);
+        tensors.push(loss.clone().inner());
+        let mut raw = read(tensors)?;
+        let value = raw.pop().unwrap_or(f64::NAN);
+        let slope: Vec<f64> = raw.iter().zip(&x).zip(&self.decay).map(|((g, x), decay)| g + decay * x).collect();
+        let penalty: f64 = x.iter().zip(&self.decay).map(|(x, decay)| 0.5 * decay * x * x).sum();
+        Ok(Point { value: value + penalty, x, slope, loss, gradient })
+    }
+
+    /// A vector rounded to what the network's dtype, and so a checkpoint, can hold.
+    pub(super) fn rounded(&self, values: &[f64]) -> Vec<f64> {
+        TensorData::new(values.to_vec(), [values.len()]).convert_dtype(self.dtype()).iter::<f64>().collect()
     }
 
     /// Names and shapes.
@@ -119,7 +133,10 @@ impl<'a> Surface<'a> {
 
     /// The machine epsilon of what the network computes in.
     pub(super) fn epsilon(&self) -> f64 {
-        let dtype = self.like.iter().next().map_or(DType::F64, |parameter| parameter.value.dtype());
-        nfa_metrics::jacobian::epsilon(dtype)
+        nfa_metrics::jacobian::epsilon(self.dtype())
+    }
+
+    fn dtype(&self) -> DType {
+        self.like.iter().next().map_or(DType::F64, |parameter| parameter.value.dtype())
     }
 }
