@@ -93,6 +93,23 @@ impl Accumulator {
         }
     }
 
+    /// Adds so many rows by their Gram matrix, which a factor becomes by that.
+    ///
+    /// # Shapes
+    /// `[dim, dim]`
+    #[cfg(feature = "burn")]
+    pub(crate) fn push_gram(&mut self, gram: &Mat, rows: usize) {
+        let sum = gram + &*self.kept.gram();
+        let eps = self.kept.eps();
+        *self = Accumulator { rows: self.rows + rows, kept: Kept::Gram { sum, eps } };
+    }
+
+    /// Whether it is kept as a factor.
+    #[cfg(feature = "burn")]
+    pub(crate) fn is_factor(&self) -> bool {
+        matches!(self.kept, Kept::Factor(_))
+    }
+
     /// Adds all rows of another; a factor and a Gram matrix make a Gram matrix.
     ///
     /// # Shapes
@@ -120,11 +137,8 @@ impl Accumulator {
         match self.kept {
             Kept::Factor(stack) => stack.finish(samples as f64, map),
             Kept::Gram { sum, eps } => {
-                let gram = match map {
-                    Some(map) => map.transpose() * sum * map,
-                    None => sum,
-                };
-                Psd::gram_of(gram * (1.0 / samples as f64), eps)
+                let mean = sum * (1.0 / samples as f64);
+                Psd::gram_of(map.map_or(mean.clone(), |map| sandwich(map, &mean, eps)), eps)
             }
         }
     }
@@ -144,6 +158,20 @@ impl Kept {
             Kept::Factor(_) => f64::EPSILON,
             Kept::Gram { eps, .. } => *eps,
         }
+    }
+}
+
+/// MᵀSM, in the precision that S has.
+fn sandwich(map: &Mat, sum: &Mat, eps: f64) -> Mat {
+    #[cfg(feature = "burn")]
+    return match eps <= f64::EPSILON {
+        true => crate::host_sweep::sandwich::<f64>(map, sum),
+        false => crate::host_sweep::sandwich::<f32>(map, sum),
+    };
+    #[cfg(not(feature = "burn"))]
+    {
+        let _ = eps;
+        map.transpose() * sum * map
     }
 }
 

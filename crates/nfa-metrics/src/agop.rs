@@ -1,13 +1,14 @@
 //! The average gradient outer product, exactly, at the input of every layer.
 //!
 //! AGOP_l = (1/n) Σ_i w_i Σ_p J_ipᵀJ_ip with J_ip the Jacobian of the outputs in layer l's input
-//! (summed over outputs; w_i sample weights of mean 1). Two ways, held equal by tests:
+//! (summed over outputs; w_i sample weights of mean 1). Three ways, held equal by tests:
 //!
 //! - **autodiff**: one backward pass per output, any [`AnyNetwork`];
 //! - **factored**, for chains of dense layers: one forward, then Δ_l = ∂f/∂z_l for all layers in
 //!   one backward sweep of matrix products; at layer l the sweep stops at z_l, whose Gram matrix K_l
 //!   is small, and AGOP_l = W_lᵀ K_l W_l (f reads its input through W_l alone). Where everything
-//!   behind a layer is linear its Jacobian is a product of weights and no data is touched.
+//!   behind a layer is linear its Jacobian is a product of weights and no data is touched;
+//! - **host**: the factored way on the CPU without Burn, which is what CPU devices take.
 //!
 //! In `f64` the rows are kept as a factor ([`Accumulator`]) as long as that is affordable, so that
 //! small eigenvalues, and with them powers, keep their digits.
@@ -17,10 +18,13 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use burn::tensor::{DType, Tensor, TensorData};
+use nfa_models::host::Real;
+use nfa_models::network::is_on_host;
 use nfa_models::{AnyNetwork, Chain, Site, Stream};
 
 use crate::Mat;
 use crate::accumulator::Accumulator;
+use crate::host_sweep::{HostSweep, Wanted};
 use crate::jacobian::{beside, epsilon, jacobian, to_host};
 use crate::observation::{Layer, Observation};
 use crate::psd::{Psd, RankRule, frame};
@@ -28,10 +32,13 @@ use crate::psd::{Psd, RankRule, frame};
 /// How an AGOP is computed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Path {
-    /// Factored where the network is a chain of dense layers, else autodiff.
+    /// For chains of dense layers on the host where the device is a CPU, else factored; autodiff for
+    /// all other networks.
     #[default]
     Auto,
-    /// The sweep of matrix products; chains only.
+    /// The sweep of matrix products on the CPU without Burn; chains only. Centred sums take the factored way.
+    Host,
+    /// The sweep of matrix products on the network's device; chains only.
     Factored,
     /// Burn's autodiff, one backward pass per output.
     Autodiff,
@@ -53,6 +60,9 @@ pub struct AgopOptions {
     pub batch: Option<usize>,
     /// Bytes that a batch's temporaries may take.
     pub memory: usize,
+    /// Whether a wide layer is kept in the space that its weights span, which makes its spectrum cheap
+    /// and the matrix itself dear.
+    pub frames: bool,
     /// Up to how many multiply-adds the rows are kept as a factor (`f64` only); beyond, and in
     /// other dtypes, Gram matrices are summed.
     pub factor_work: f64,
@@ -73,6 +83,7 @@ impl Default for AgopOptions {
             sketch: None,
             batch: None,
             memory: 64 << 20,
+            frames: true,
             factor_work: 2e9,
         }
     }
@@ -113,7 +124,7 @@ pub fn observe_network(
 ) -> Observation {
     let chain = network.chain();
     let agops: Vec<Option<Psd>> = match (&chain, options.path) {
-        (Some(chain), Path::Auto | Path::Factored) => {
+        (Some(chain), Path::Auto | Path::Host | Path::Factored) => {
             let plan = ChainPlan::new(chain, x, weights, options);
             let mut agops = plan.constant();
             let swept = plan.sweep_agops();
@@ -215,21 +226,23 @@ fn rows_within(memory: usize, numbers: usize) -> usize {
     (memory / (8 * numbers.max(1))).max(1)
 }
 
-/// Random signs / √draws for a batch.
-///
-/// # Shapes
-/// `[b, draws, c]`
-fn signs<const D: usize>(samples: &Range<usize>, draws: usize, c: usize, like: &Tensor<D>) -> Tensor<3> {
+/// Random signs / √draws for a batch, `[b, draws, c]`.
+fn sign_rows(samples: &Range<usize>, draws: usize, c: usize) -> Vec<f64> {
     let stream = Stream::root(0).fork("agop.sketch");
     let scale = 1.0 / (draws as f64).sqrt();
-    let data: Vec<f64> = samples
+    samples
         .clone()
         .flat_map(|i| {
             let mut draw = stream.fork_index(i as u64).draws();
             (0..draws * c).map(move |_| scale * draw.sign()).collect::<Vec<_>>()
         })
-        .collect();
-    Tensor::from_data(TensorData::new(data, [samples.len(), draws, c]), (&like.device().inner(), like.dtype()))
+        .collect()
+}
+
+/// [`sign_rows`] beside a tensor.
+fn signs<const D: usize>(samples: &Range<usize>, draws: usize, c: usize, like: &Tensor<D>) -> Tensor<3> {
+    let data = TensorData::new(sign_rows(samples, draws, c), [samples.len(), draws, c]);
+    Tensor::from_data(data, (&like.device().inner(), like.dtype()))
 }
 
 /// The rows of a sample range, several per sample and grouped by sample: `[b * rows, dim]`.
@@ -354,7 +367,7 @@ impl<'a> ChainPlan<'a> {
         let host: Vec<Mat> = chain.weights.iter().map(|w| to_host(w.clone())).collect();
         let linear_from = (0..depth).rev().take_while(|&l| l == depth - 1 || is_linear(chain, l)).last().unwrap_or(0);
         let before = host.iter().map(|w| w.nrows() <= w.ncols()).collect();
-        let wanted = |(l, w): (usize, &Mat)| options.wants(l).then(|| frame(w)).flatten();
+        let wanted = |(l, w): (usize, &Mat)| (options.frames && options.wants(l)).then(|| frame(w)).flatten();
         let frames = host.iter().enumerate().map(wanted).collect();
         ChainPlan { chain, x, weights, options, host, linear_from, before, frames }
     }
@@ -406,6 +419,55 @@ impl<'a> ChainPlan<'a> {
     /// AGOPs of the layers in front of the linear tail; `None` for those not asked for.
     fn sweep_agops(&self) -> Vec<Option<Psd>> {
         let n = self.x.dims()[0];
+        let asked = match self.options.path {
+            Path::Host => true,
+            _ => self.options.path == Path::Auto && is_on_host(&self.x.device()),
+        };
+        let rows = match self.x.dtype() {
+            DType::F32 if asked && !self.options.centered => self.on_host::<f32>(),
+            DType::F64 if asked && !self.options.centered => self.on_host::<f64>(),
+            _ => self.on_device(),
+        };
+        rows.into_iter()
+            .enumerate()
+            .map(|(l, rows)| {
+                let map = self.before[l].then(|| self.in_frame(l));
+                rows.map(|rows| rows.finish(n, map.as_deref()).within(self.frames[l].clone()))
+            })
+            .collect()
+    }
+
+    /// An empty sum for the rows of a layer.
+    fn accumulator(&self, layer: usize) -> Accumulator {
+        let dim = self.host[layer].nrows().min(self.host[layer].ncols());
+        let count = self.x.dims()[0] * self.rows_per_sample();
+        Accumulator::new(dim, count, epsilon(self.x.dtype()), self.options.factor_work)
+    }
+
+    /// The sums of [`HostSweep`].
+    fn on_host<T: Real>(&self) -> Vec<Option<Accumulator>> {
+        let last = self.linear_from;
+        if !(0..last).any(|l| self.options.wants(l)) {
+            return vec![None; last];
+        }
+        let x = match self.x.clone().inner().try_into_vec_as::<T>() {
+            Ok(x) => x,
+            Err(error) => panic!("the device did not hand out a tensor: {error}"),
+        };
+        let outputs = self.host.last().map_or(1, |w| w.nrows());
+        let new: Vec<_> = (0..last).map(|l| move || self.accumulator(l)).collect();
+        let wanted = (0..last).map(|l| self.options.wants(l).then(|| Wanted { before: self.before[l], new: &new[l] }));
+        let draws = self.options.sketch.unwrap_or(0);
+        let signs = |samples: Range<usize>| sign_rows(&samples, draws, outputs);
+        HostSweep::<T>::new(self.chain, &self.host, &self.product(last), x, self.weights, wanted.collect())
+            .sketched(self.options.sketch.map(|draws| (draws, &signs as _)))
+            .in_blocks(self.options.batch, self.options.memory)
+            .run()
+    }
+
+    /// The sums of [`ChainPlan::sweep`].
+    fn on_device(&self) -> Vec<Option<Accumulator>> {
+        let n = self.x.dims()[0];
         let last = self.linear_from;
         let means: Vec<Option<Tensor<2>>> = (0..last)
             .map(|l| {
@@ -419,26 +481,14 @@ impl<'a> ChainPlan<'a> {
                 (self.options.centered && self.options.wants(l)).then(|| mean_rows(n, self.weights, only)).flatten()
             })
             .collect();
-        let mut rows: Vec<Option<Accumulator>> = (0..last)
-            .map(|l| {
-                let dim = self.host[l].nrows().min(self.host[l].ncols());
-                let count = n * self.rows_per_sample();
-                let new = || Accumulator::new(dim, count, epsilon(self.x.dtype()), self.options.factor_work);
-                self.options.wants(l).then(new)
-            })
-            .collect();
+        let mut rows: Vec<Option<Accumulator>> =
+            (0..last).map(|l| self.options.wants(l).then(|| self.accumulator(l))).collect();
         self.sweep(&mut |layer, samples, block| {
             if let Some(rows) = &mut rows[layer] {
                 rows.push_tensor(centered(block, means[layer].as_ref(), self.weights, &samples));
             }
         });
-        rows.into_iter()
-            .enumerate()
-            .map(|(l, rows)| {
-                let map = self.before[l].then(|| self.in_frame(l));
-                rows.map(|rows| rows.finish(n, map.as_deref()).within(self.frames[l].clone()))
-            })
-            .collect()
+        rows
     }
 
     /// One forward and one backward sweep per batch; hands out, for each layer that is asked for
@@ -549,14 +599,17 @@ mod tests {
                     for factor_work in [0.0, 2e9] {
                         let options =
                             |path| AgopOptions { path, batch: Some(10), factor_work, ..AgopOptions::default() };
-                        let fast = observe_network(&network, &x, weights, &options(Path::Factored));
                         let slow = observe_network(&network, &x, weights, &options(Path::Autodiff));
-                        assert_eq!((fast.layers.len(), slow.layers.len()), (widths.len() - 1, widths.len() - 1));
-                        for (l, (fast, slow)) in fast.layers.iter().zip(&slow.layers).enumerate() {
-                            let (fast, slow) =
-                                (fast.agop.as_ref().expect("observed"), slow.agop.as_ref().expect("observed"));
-                            let error = relative(fast.matrix(), slow.matrix());
-                            assert!(error <= 1e-12, "{} layer {l} of {widths:?}: {error:e}", activation.name());
+                        for path in [Path::Factored, Path::Host] {
+                            let fast = observe_network(&network, &x, weights, &options(path));
+                            assert_eq!((fast.layers.len(), slow.layers.len()), (widths.len() - 1, widths.len() - 1));
+                            for (l, (fast, slow)) in fast.layers.iter().zip(&slow.layers).enumerate() {
+                                let (fast, slow) =
+                                    (fast.agop.as_ref().expect("observed"), slow.agop.as_ref().expect("observed"));
+                                let error = relative(fast.matrix(), slow.matrix());
+                                let name = activation.name();
+                                assert!(error <= 1e-12, "{path:?}, {name} layer {l} of {widths:?}: {error:e}");
+                            }
                         }
                     }
                 }
@@ -585,7 +638,7 @@ mod tests {
                         / 11.0
                 });
             }
-            for path in [Path::Factored, Path::Autodiff] {
+            for path in [Path::Host, Path::Factored, Path::Autodiff] {
                 let options = AgopOptions { path, centered: true, batch: Some(4), ..AgopOptions::default() };
                 let observation = observe_network(&network, &x, Some(&weights), &options);
                 let got = observation.layers[layer].agop.as_ref().expect("observed");
@@ -601,7 +654,7 @@ mod tests {
         let x = tensor(&Stream::root(29), "x", 400, 6, DType::F64);
         let exact = observe_network(&network, &x, None, &AgopOptions::default());
         let exact = exact.layers[0].agop.as_ref().expect("observed");
-        for path in [Path::Factored, Path::Autodiff] {
+        for path in [Path::Host, Path::Factored, Path::Autodiff] {
             for draws in [1, 16] {
                 let options = AgopOptions { path, sketch: Some(draws), ..AgopOptions::default() };
                 let observation = observe_network(&network, &x, None, &options);
@@ -627,7 +680,7 @@ mod tests {
                 let functional = Mat::from_fn(d, d, |i, j| ((i + j) as f64).cos());
                 let expected: f64 =
                     (0..d).flat_map(|i| (0..d).map(move |j| (i, j))).map(|at| functional[at] * agop[at]).sum();
-                for path in [Path::Factored, Path::Autodiff] {
+                for path in [Path::Host, Path::Factored, Path::Autodiff] {
                     let options = AgopOptions { path, batch: Some(5), ..AgopOptions::default() };
                     let each = contributions(&network, &x, Some(&weights), layer, &[&functional], &options);
                     let mean = each[0].iter().sum::<f64>() / 13.0;
@@ -649,7 +702,7 @@ mod tests {
         let network = network(&[7, 5, 6, 4, 3], Activation::Tanh, true, DType::F64);
         let x = tensor(&Stream::root(27), "x", 9, 7, DType::F64);
         let all = observe_network(&network, &x, None, &AgopOptions::default());
-        for path in [Path::Factored, Path::Autodiff] {
+        for path in [Path::Host, Path::Factored, Path::Autodiff] {
             for layers in [vec![0], vec![2], vec![1, 3], vec![]] {
                 let options = AgopOptions { path, layers: Some(layers.clone()), ..AgopOptions::default() };
                 for (l, layer) in observe_network(&network, &x, None, &options).layers.iter().enumerate() {
@@ -669,7 +722,7 @@ mod tests {
         let w = weights_of(&network);
         let product = &w[2] * &w[1] * &w[0];
         let expected = product.transpose() * &product;
-        for path in [Path::Factored, Path::Autodiff] {
+        for path in [Path::Host, Path::Factored, Path::Autodiff] {
             let observation = observe_network(&network, &x, None, &AgopOptions { path, ..AgopOptions::default() });
             let agop = observation.layers[0].agop.as_ref().expect("observed");
             assert!(relative(agop.matrix(), &expected) <= 1e-13);
@@ -699,9 +752,29 @@ mod tests {
         let network = network(&[20, 16, 12, 4], Activation::Tanh, true, DType::F32);
         let x = tensor(&Stream::root(25), "x", 200, 20, DType::F32);
         let at = |path| observe_network(&network, &x, None, &AgopOptions { path, ..AgopOptions::default() });
-        for (fast, slow) in at(Path::Factored).layers.iter().zip(&at(Path::Autodiff).layers) {
-            let (fast, slow) = (fast.agop.as_ref().expect("observed"), slow.agop.as_ref().expect("observed"));
-            assert!(relative(fast.matrix(), slow.matrix()) < 1e-5);
+        for path in [Path::Factored, Path::Host] {
+            for (fast, slow) in at(path).layers.iter().zip(&at(Path::Autodiff).layers) {
+                let (fast, slow) = (fast.agop.as_ref().expect("observed"), slow.agop.as_ref().expect("observed"));
+                assert!(relative(fast.matrix(), slow.matrix()) < 1e-5);
+            }
+        }
+    }
+
+    #[test]
+    fn threads_leave_every_bit_of_the_host_sweep() {
+        let network = network(&[30, 140, 90, 5], Activation::Gelu, true, DType::F32);
+        let x = tensor(&Stream::root(31), "x", 3000, 30, DType::F32);
+        for memory in [1 << 10, 1 << 17, 64 << 20] {
+            let options = AgopOptions { memory, frames: false, ..AgopOptions::default() };
+            let on = |threads: usize| {
+                let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("threads");
+                pool.install(|| observe_network(&network, &x, None, &options))
+            };
+            let (one, many) = (on(1), on(5));
+            for (one, many) in one.layers.iter().zip(&many.layers) {
+                let (one, many) = (one.agop.as_ref().expect("observed"), many.agop.as_ref().expect("observed"));
+                assert!(one.matrix() == many.matrix(), "with {memory} bytes");
+            }
         }
     }
 

@@ -64,6 +64,8 @@ pub mod verdict;
 #[cfg(feature = "burn")]
 pub mod agop;
 #[cfg(feature = "burn")]
+mod host_sweep;
+#[cfg(feature = "burn")]
 pub mod inputs;
 #[cfg(feature = "burn")]
 pub mod jacobian;

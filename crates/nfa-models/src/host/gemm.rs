@@ -47,6 +47,11 @@ impl<'a, T: Real> View<'a, T> {
         self.data[..self.rows * self.cols].chunks_exact(self.cols.max(1))
     }
 
+    /// Its size, rows first.
+    pub fn size(self) -> [usize; 2] {
+        [self.rows, self.cols]
+    }
+
     /// Some of its columns.
     ///
     /// # Panics

@@ -1,0 +1,376 @@
+//! The factored AGOP on the CPU, without a tensor library between the products.
+//!
+//! Blocks of samples go forward and back on a core each, with buffers that are allocated once and so
+//! small that they stay in its cache; Gram matrices are formed at half the work. Sums are kept in a
+//! number of parts that depends on the problem alone, so the bytes are the same on any number of cores.
+
+use std::ops::Range;
+
+use nfa_models::host::gemm::{Into, View, mirror, product, product_on_all_cores, symmetric, symmetric_on_all_cores};
+use nfa_models::host::{Real, vector};
+use nfa_models::{Activation, Chain};
+use rayon::prelude::*;
+
+use crate::Mat;
+use crate::accumulator::Accumulator;
+
+/// What is swept: a chain up to where its Jacobian is constant, and from which layers rows are wanted.
+pub(crate) struct HostSweep<'a, T> {
+    layers: Vec<Dense<'a, T>>,
+    /// ∂f/∂h where the linear tail begins, `[outputs, width]`.
+    tail: Vec<T>,
+    outputs: usize,
+    /// `[n, d]`
+    x: Vec<T>,
+    /// √w, one per sample.
+    roots: Option<Vec<T>>,
+    /// Samples that are swept together.
+    block: usize,
+    /// Bytes that may be taken by sums that are added up at the end.
+    memory: usize,
+    /// Random combinations of the outputs instead of all of them, and how many a sample: `[draws, outputs]`.
+    sketch: Option<(usize, &'a (dyn Fn(Range<usize>) -> Vec<f64> + Sync))>,
+}
+
+/// A layer in front of the linear tail.
+struct Dense<'a, T> {
+    out: usize,
+    into: usize,
+    weights: Vec<T>,
+    /// Transposed, for the way forward.
+    turned: Vec<T>,
+    biases: Option<Vec<T>>,
+    activation: Activation,
+    /// Rows for its AGOP, where that is wanted.
+    wanted: Option<Wanted<'a>>,
+}
+
+/// Rows ∂f/∂z (`before` the multiplication by W) or ∂f/∂h, and a fresh sum for them.
+pub(crate) struct Wanted<'a> {
+    pub(crate) before: bool,
+    pub(crate) new: &'a (dyn Fn() -> Accumulator + Sync),
+}
+
+/// Narrower weights are not worth a transposed copy.
+const TURNED_WIDTH: usize = 64;
+/// A block's rows stay in a core's cache ...
+const CACHE: usize = 512 << 10;
+/// ... unless there were fewer than this many times the widest layer: then most of the time would go
+/// into packing weights.
+const ROWS_PER_WIDTH: usize = 4;
+/// Sums that are added up at the end, at most.
+const PARTS: usize = 8;
+
+fn row_major<T: Real>(matrix: &Mat) -> Vec<T> {
+    let (rows, cols) = (matrix.nrows(), matrix.ncols());
+    let mut values = vec![T::from_f64(0.0); rows * cols];
+    for j in 0..cols {
+        for i in 0..rows {
+            values[i * cols + j] = T::from_f64(matrix[(i, j)]);
+        }
+    }
+    values
+}
+
+fn column_major<T: Real>(matrix: &Mat) -> Vec<T> {
+    matrix.col_iter().flat_map(|column| column.iter()).map(|&value| T::from_f64(value)).collect()
+}
+
+impl<'a, T: Real> HostSweep<'a, T> {
+    /// `weights` are the chain's, and `wanted` one per layer of those that are swept.
+    pub(crate) fn new(
+        chain: &Chain,
+        weights: &[Mat],
+        tail: &Mat,
+        x: Vec<T>,
+        samples: Option<&[f64]>,
+        wanted: Vec<Option<Wanted<'a>>>,
+    ) -> Self {
+        let bias = |l: usize| {
+            let values = chain.biases[l].as_ref()?.clone().inner().try_into_vec_as::<T>();
+            Some(values.unwrap_or_else(|error| panic!("the device did not hand out a tensor: {error}")))
+        };
+        let dense = |(l, wanted): (usize, Option<Wanted<'a>>)| {
+            let (out, into) = (weights[l].nrows(), weights[l].ncols());
+            Dense {
+                out,
+                into,
+                weights: row_major(&weights[l]),
+                turned: if out.min(into) >= TURNED_WIDTH { column_major(&weights[l]) } else { Vec::new() },
+                biases: bias(l),
+                activation: chain.activations[l],
+                wanted,
+            }
+        };
+        HostSweep {
+            layers: wanted.into_iter().enumerate().map(dense).collect(),
+            outputs: tail.nrows(),
+            tail: row_major(tail),
+            x,
+            roots: samples.map(|weights| weights.iter().map(|w| T::from_f64(w.sqrt())).collect()),
+            block: 0,
+            memory: 0,
+            sketch: None,
+        }
+    }
+
+    /// Random combinations instead of every output.
+    pub(crate) fn sketched(mut self, sketch: Option<(usize, &'a (dyn Fn(Range<usize>) -> Vec<f64> + Sync))>) -> Self {
+        self.sketch = sketch;
+        self
+    }
+
+    /// Samples per block: as asked for, else what the cache and `memory` hold.
+    pub(crate) fn in_blocks(mut self, batch: Option<usize>, memory: usize) -> Self {
+        let widest = self.layers.iter().map(|layer| layer.out.max(layer.into)).max().unwrap_or(1);
+        let along: usize = self.layers.iter().map(|layer| layer.out).sum::<usize>() + 2 * widest;
+        let rows = self.rows_per_sample();
+        // Forward buffers have a row per sample, backward ones a row per sample and output.
+        let bytes = std::mem::size_of::<T>() * (along + 2 * rows * widest);
+        let wanted = (CACHE / bytes).max((ROWS_PER_WIDTH * widest).div_ceil(rows));
+        let block = batch.unwrap_or_else(|| wanted.min(memory / 2 / bytes));
+        self.block = block.clamp(1, self.samples().max(1));
+        self.memory = memory;
+        self
+    }
+
+    fn samples(&self) -> usize {
+        self.x.len() / self.layers.first().map_or(1, |layer| layer.into.max(1))
+    }
+
+    fn rows_per_sample(&self) -> usize {
+        self.sketch.map_or(self.outputs, |(draws, _)| draws)
+    }
+
+    /// The sums of every layer's rows; `None` where none are wanted.
+    pub(crate) fn run(&self) -> Vec<Option<Accumulator>> {
+        let n = self.samples();
+        let blocks = n.div_ceil(self.block);
+        let wanted = || self.layers.iter().filter(|layer| layer.wanted.is_some());
+        let sums: usize = wanted().map(|layer| 8 * layer.rows_length().pow(2)).sum();
+        let parts = PARTS.min(4 * self.memory / sums.max(1)).clamp(1, blocks.max(1));
+        let part = |p: usize| self.part(p * blocks / parts..(p + 1) * blocks / parts, parts == 1);
+        let found: Vec<Vec<Option<Accumulator>>> = match parts == 1 || rayon::current_num_threads() == 1 {
+            true => (0..parts).map(part).collect(),
+            false => (0..parts).into_par_iter().with_max_len(1).map(part).collect(),
+        };
+        found
+            .into_iter()
+            .reduce(|mut all, part| {
+                for (all, part) in all.iter_mut().zip(&part) {
+                    if let (Some(all), Some(part)) = (all, part) {
+                        all.merge(part);
+                    }
+                }
+                all
+            })
+            .unwrap_or_default()
+    }
+
+    /// The sums over some blocks; with `alone` every product on all cores.
+    fn part(&self, blocks: Range<usize>, alone: bool) -> Vec<Option<Accumulator>> {
+        let mut buffers = Buffers::new(self);
+        let mut sums: Vec<Option<Sum<T>>> = self
+            .layers
+            .iter()
+            .map(|layer| layer.wanted.as_ref().map(|wanted| Sum::new((wanted.new)(), layer.rows_length())))
+            .collect();
+        for block in blocks {
+            let samples = block * self.block..((block + 1) * self.block).min(self.samples());
+            self.forward(samples.clone(), &mut buffers, alone);
+            self.backward(samples, &mut buffers, &mut sums, alone);
+        }
+        sums.into_iter().map(|sum| sum.map(Sum::finish)).collect()
+    }
+
+    fn forward(&self, samples: Range<usize>, buffers: &mut Buffers<T>, alone: bool) {
+        let b = samples.len();
+        let Buffers { here, next, slopes, .. } = buffers;
+        for (l, layer) in self.layers.iter().enumerate() {
+            let input = match l {
+                0 => &self.x[samples.start * layer.into..samples.end * layer.into],
+                _ => &here[..b * layer.into],
+            };
+            let z = &mut next[..b * layer.out];
+            let how = match &layer.biases {
+                None => Into::Set,
+                Some(biases) => {
+                    z.chunks_exact_mut(layer.out).for_each(|row| row.copy_from_slice(biases));
+                    Into::Add
+                }
+            };
+            let weights = match layer.turned.is_empty() {
+                true => View::new(&layer.weights, layer.out, layer.into).t(),
+                false => View::new(&layer.turned, layer.into, layer.out),
+            };
+            multiply(z, layer.out, how, View::new(input, b, layer.into), weights, alone);
+            if layer.activation != Activation::Linear {
+                vector::activate(layer.activation, z, Some(&mut slopes[l][..b * layer.out]));
+            }
+            std::mem::swap(here, next);
+        }
+    }
+
+    fn backward(&self, samples: Range<usize>, buffers: &mut Buffers<T>, sums: &mut [Option<Sum<T>>], alone: bool) {
+        let (b, c) = (samples.len(), self.rows_per_sample());
+        let Buffers { delta, through, slopes, .. } = buffers;
+        let Some(last) = self.layers.len().checked_sub(1) else { return };
+        self.start(samples, &mut delta[..b * c * self.layers[last].out]);
+        let first = sums.iter().position(Option::is_some).unwrap_or(0);
+        for (l, layer) in self.layers.iter().enumerate().skip(first).rev() {
+            let at_z = &mut delta[..b * c * layer.out];
+            if layer.activation != Activation::Linear {
+                // ∂f/∂z = ∂f/∂h ∘ φ'(z), the same φ' for every output of a sample.
+                for (rows, slope) in at_z.chunks_exact_mut(c * layer.out).zip(slopes[l].chunks_exact(layer.out)) {
+                    rows.chunks_exact_mut(layer.out).for_each(|row| vector::scale(row, slope));
+                }
+            }
+            let at_z = View::new(at_z, b * c, layer.out);
+            let after = layer.wanted.as_ref().is_some_and(|wanted| !wanted.before);
+            if l > first || after {
+                let into = &mut through[..b * c * layer.into];
+                multiply(into, layer.into, Into::Set, at_z, View::new(&layer.weights, layer.out, layer.into), alone);
+            }
+            if let Some(sum) = &mut sums[l] {
+                match after {
+                    true => sum.push(View::new(through, b * c, layer.into), alone),
+                    false => sum.push(at_z, alone),
+                }
+            }
+            std::mem::swap(delta, through);
+        }
+    }
+
+    /// √w ∂f/∂h at the linear tail, for each sample and output (or each random combination of outputs).
+    fn start(&self, samples: Range<usize>, rows: &mut [T]) {
+        let width = self.tail.len() / self.outputs.max(1);
+        let c = self.rows_per_sample();
+        match &self.sketch {
+            None => rows.chunks_exact_mut(self.tail.len()).for_each(|rows| rows.copy_from_slice(&self.tail)),
+            Some((draws, signs)) => {
+                let signs: Vec<T> = signs(samples.clone()).into_iter().map(T::from_f64).collect();
+                let signs = View::new(&signs, samples.len() * draws, self.outputs);
+                product(rows, width, Into::Set, signs, View::new(&self.tail, self.outputs, width));
+            }
+        }
+        if let Some(roots) = &self.roots {
+            for (rows, &root) in rows.chunks_exact_mut(c * width).zip(&roots[samples]) {
+                rows.iter_mut().for_each(|value| *value *= root);
+            }
+        }
+    }
+}
+
+fn multiply<T: Real>(c: &mut [T], stride: usize, how: Into, a: View<'_, T>, b: View<'_, T>, alone: bool) {
+    match alone {
+        true => product_on_all_cores(c, stride, how, a, b),
+        false => product(c, stride, how, a, b),
+    }
+}
+
+impl<T> Dense<'_, T> {
+    /// Numbers in each of its rows.
+    fn rows_length(&self) -> usize {
+        match &self.wanted {
+            Some(wanted) if !wanted.before => self.into,
+            _ => self.out,
+        }
+    }
+}
+
+/// Everything that a block needs, allocated once a part.
+struct Buffers<T> {
+    here: Vec<T>,
+    next: Vec<T>,
+    /// φ'(z), by layer.
+    slopes: Vec<Vec<T>>,
+    delta: Vec<T>,
+    through: Vec<T>,
+}
+
+impl<T: Real> Buffers<T> {
+    fn new(sweep: &HostSweep<'_, T>) -> Self {
+        let zeros = |count: usize| vec![T::from_f64(0.0); count];
+        let b = sweep.block;
+        let out = sweep.layers.iter().map(|layer| layer.out).max().unwrap_or(0);
+        // The first layer's input is x itself, and rows are carried to it only where they are wanted there.
+        let inner = sweep
+            .layers
+            .iter()
+            .enumerate()
+            .filter(|(l, layer)| *l > 0 || layer.wanted.as_ref().is_some_and(|wanted| !wanted.before));
+        let wide = inner.map(|(_, layer)| layer.into).max().unwrap_or(0).max(out);
+        let rows = b * sweep.rows_per_sample() * wide;
+        Buffers {
+            here: zeros(b * out),
+            next: zeros(b * out),
+            slopes: sweep.layers.iter().map(|layer| zeros(b * layer.out)).collect(),
+            delta: zeros(rows),
+            through: zeros(rows),
+        }
+    }
+}
+
+/// An accumulator, and where Gram matrices are summed the lower triangle so far, row-major.
+struct Sum<T> {
+    total: Accumulator,
+    lower: Vec<f64>,
+    block: Vec<T>,
+    dim: usize,
+    rows: usize,
+}
+
+impl<T: Real> Sum<T> {
+    fn new(total: Accumulator, dim: usize) -> Self {
+        let size = if total.is_factor() { 0 } else { dim * dim };
+        Sum { total, lower: vec![0.0; size], block: vec![T::from_f64(0.0); size], dim, rows: 0 }
+    }
+
+    fn push(&mut self, rows: View<'_, T>, alone: bool) {
+        let Sum { total, lower, block, dim, rows: count } = self;
+        if total.is_factor() {
+            return total.push(&to_mat(rows));
+        }
+        match alone {
+            true => symmetric_on_all_cores(block, Into::Set, rows, rows),
+            false => symmetric(block, Into::Set, rows, rows),
+        }
+        // A block's sum is in its precision, all of them together in f64.
+        for (i, (lower, block)) in lower.chunks_exact_mut(*dim).zip(block.chunks_exact(*dim)).enumerate() {
+            lower[..=i].iter_mut().zip(block).for_each(|(sum, term)| *sum += term.to_f64());
+        }
+        *count += rows.size()[0];
+    }
+
+    fn finish(mut self) -> Accumulator {
+        if !self.total.is_factor() {
+            mirror(&mut self.lower, self.dim);
+            self.total.push_gram(&Mat::from_fn(self.dim, self.dim, |i, j| self.lower[j * self.dim + i]), self.rows);
+        }
+        self.total
+    }
+}
+
+fn to_mat<T: Real>(rows: View<'_, T>) -> Mat {
+    let [count, dim] = rows.size();
+    let mut matrix = Mat::zeros(count, dim);
+    for (i, row) in rows.row_slices().enumerate() {
+        row.iter().enumerate().for_each(|(j, value)| matrix[(i, j)] = value.to_f64());
+    }
+    matrix
+}
+
+/// AᵀSA of a symmetric S in the precision T, at half the work and on all cores.
+///
+/// # Shapes
+/// a: `[k, d]`, s: `[k, k]` → `[d, d]`
+pub(crate) fn sandwich<T: Real>(a: &Mat, s: &Mat) -> Mat {
+    let (k, d) = (a.nrows(), a.ncols());
+    let (a, s) = (row_major::<T>(a), column_major::<T>(s));
+    let mut sa = vec![T::from_f64(0.0); k * d];
+    product_on_all_cores(&mut sa, d, Into::Set, View::new(&s, k, k), View::new(&a, k, d));
+    let mut full = vec![T::from_f64(0.0); d * d];
+    symmetric_on_all_cores(&mut full, Into::Set, View::new(&a, k, d), View::new(&sa, k, d));
+    mirror(&mut full, d);
+    Mat::from_fn(d, d, |i, j| full[j * d + i].to_f64())
+}
