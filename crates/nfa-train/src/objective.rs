@@ -58,6 +58,14 @@ impl<'a> Training<'a> {
         Training { loss, rows, count }
     }
 
+    /// On all rows at once, every one of them read at every step, also where second moments would do:
+    /// what a benchmark of steps on n rows counts.
+    pub fn of_all_rows(split: &Split, loss: &'a dyn Loss) -> Self {
+        let rows =
+            Rows::Full { inputs: split.inputs.clone(), targets: split.targets.clone(), weights: split.weight_column() };
+        Training { loss, rows, count: split.rows() }
+    }
+
     /// How many rows a full-batch step reads, where they were compressed.
     pub fn compressed_rows(&self) -> Option<usize> {
         match &self.rows {

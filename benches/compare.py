@@ -1,0 +1,282 @@
+# /// script
+# requires-python = ">=3.10"
+# dependencies = ["numpy", "torch", "jax"]
+# ///
+"""Ours and theirs on the same inputs, interleaved: `nfa-train bench` beside PyTorch, JAX and NumPy.
+
+    cargo build --release -p nfa-train
+    python benches/compare.py agop --problem A
+    python benches/compare.py train --problem S --solver adam
+    python benches/compare.py grid --problem S --runs 64
+    python benches/compare.py spectra --dim 784
+    python benches/compare.py agop --problem A --markdown --into docs/benchmarks.md
+
+Every contestant is a process that sets itself up and warms up once, alone; then, in rounds, each is asked for one
+repeat while the others wait. What drifts on a machine (its clock, its neighbours) meets all of them alike, so the
+ratios hold where the times don't. Peers take the fastest batch size of a few. A peer whose packages are missing is
+left out, and named.
+"""
+
+import argparse
+import json
+import os
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+PEERS = HERE / "peers"
+
+# What is to be reached: our automatic choice over the best library peer, and over the peer written by hand.
+BARS = {"agop A": (2.5, 1.0), "agop B": (3.0, 1.0), "agop C": (1.0, None)}
+BARS |= {f"train {name}": (1.0, None) for name in "SML"} | {"grid S": (1.0, None)}
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("what", choices=["agop", "train", "grid", "spectra"])
+    parser.add_argument("--problem", help="A, B or C for agop; S, M or L for train and grid")
+    parser.add_argument("--solver", default="gd", choices=["gd", "adam"])
+    parser.add_argument("--activation", help="instead of the problem's: relu or tanh")
+    parser.add_argument("--samples", type=int, help="instead of the problem's")
+    parser.add_argument("--runs", type=int, default=64, help="of a grid")
+    parser.add_argument("--dim", type=int, default=784, help="of a spectrum")
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--threads", type=int, default=os.cpu_count(), help="for every contestant")
+    parser.add_argument("--pause", type=float, default=0.3, help="seconds between repeats, for threads to fall asleep")
+    parser.add_argument("--without", default="", help="leave out peers whose name has this word")
+    parser.add_argument("--markdown", action="store_true", help="a table for a document")
+    parser.add_argument("--into", type=Path, metavar="FILE.md", help="put it between this table's markers there")
+    parser.add_argument("--program", type=Path, default=HERE.parent / "target/release/nfa-train")
+    args = parser.parse_args()
+    args.problem = args.problem or {"agop": "A", "train": "S", "grid": "S"}.get(args.what)
+    if not args.program.is_file():
+        parser.error(f"{args.program} is missing: build it with `cargo build --release -p nfa-train`, or give --program")
+    return args
+
+
+def environment(threads):
+    """The same number of threads for all; where that is fewer than there are, on the same cores too."""
+    names = ["RAYON_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"]
+    env = os.environ | {name: str(threads) for name in names}
+    if hasattr(os, "sched_setaffinity") and threads < len(os.sched_getaffinity(0)):
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
+    return env
+
+
+class Contestant:
+    """A process that times one repeat whenever it is asked."""
+
+    def __init__(self, command, env, ours=False, auto=False, by_hand=False, counts=True):
+        self.ours, self.auto, self.by_hand, self.counts = ours, auto, by_hand, counts
+        self.seconds, self.error, self.problem = [], None, None
+        self.name = Path(command[1]).stem
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        self.process = subprocess.Popen([str(word) for word in command], env=env, text=True, **pipes)
+        line = self.process.stdout.readline()
+        try:
+            ready = json.loads(line)
+        except json.JSONDecodeError:
+            last = self.process.communicate()[1].strip().splitlines()[-1:]
+            self.problem = last[0] if last else f"said {line!r}"
+            return
+        self.name, self.error = ready["name"], ready.get("error")
+        self.auto = ready.get("auto", auto)
+
+    def repeat(self):
+        self.process.stdin.write("\n")
+        self.process.stdin.flush()
+        line = self.process.stdout.readline()
+        if not line:
+            raise SystemExit(f"{self.name} stopped: {self.process.communicate()[1].strip()}")
+        self.seconds.append(float(line))
+
+    def end(self):
+        if self.process.poll() is None:
+            self.process.stdin.close()
+            self.process.wait()
+
+    @property
+    def median(self):
+        return statistics.median(self.seconds)
+
+
+def ask(program, env, *words):
+    """The rows of a short bench."""
+    call = [program, "bench", *words, "--repeats", "1", "--json", "--quiet"]
+    done = subprocess.run([str(word) for word in call], env=env, text=True, capture_output=True)
+    if done.returncode:
+        raise SystemExit(done.stderr.strip())
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def contestants(args, env, folder):
+    """Starts everyone, one after the other."""
+    problem = ["--problem", args.problem] if args.problem else []
+    problem += ["--activation", args.activation] if args.activation else []
+    size = ["--samples", args.samples] if args.samples else []
+    file = folder / "problem.safetensors"
+    peer = lambda script, *words, **kinds: ([sys.executable, PEERS / script, *words], kinds)  # noqa: E731
+    calls = []
+
+    def ours(*words, **kinds):
+        calls.append(([args.program, "bench", *words, "--on-demand"], {"ours": True} | kinds))
+
+    if args.what == "agop":
+        short = ["agop", *problem, "--samples", 8, "--reference", "never"]
+        for row in ask(args.program, env, *short, "--save-problem", folder / "short.safetensors"):
+            ours("agop", *problem, *size, "--path", row["path"])
+        save = ["agop", *problem, *size, "--path", "auto", "--reference", "never", "--save-problem", file]
+        calls += [peer("agop_torch.py", file, "--way", way) for way in ("loop", "jacrev")]
+        calls += [peer("agop_torch.py", file, "--way", "factored", by_hand=True), peer("agop_jax.py", file)]
+    elif args.what in ("train", "grid"):
+        problem += ["--solver", args.solver]
+        for row in ask(args.program, env, "train", *problem, "--samples", 8):
+            one = ["train", *problem, *size, "--engine", row["engine"]]
+            if args.what == "grid":
+                ours(*one, "--runs", args.runs, "--jobs", args.threads)
+            ours(*one, counts=args.what == "train")
+        save = ["train", *problem, *size, "--engine", "auto", "--save-problem", file]
+        if args.what == "train":
+            calls += [peer("train_torch.py", file), peer("train_jax.py", file, "--way", "step")]
+        else:
+            calls += [peer("train_jax.py", file, "--way", "replicas", "--runs", args.runs)]
+        calls += [peer("train_jax.py", file, "--way", "loop", counts=args.what == "train")]
+    else:
+        ours("spectra", "--dims", args.dim)
+        save = None
+        calls += [peer("spectra_numpy.py", args.dim)]
+    if save:
+        ask(args.program, env, *save)
+    started = []
+    for command, kinds in calls:
+        if args.without and any(args.without in str(word) for word in command):
+            continue
+        contestant = Contestant(command, env, **kinds)
+        if contestant.problem:
+            print(f"left out: {contestant.name}: {contestant.problem}", file=sys.stderr)
+            continue
+        if contestant.ours:
+            one = args.what == "grid" and not contestant.counts
+            suffix = " one run" if one else f" {args.runs} runs, {args.threads} at a time" if args.what == "grid" else ""
+            contestant.name = f"nfa-train {contestant.name}{suffix}"
+        elif not contestant.counts:
+            contestant.name += ", one run"
+        print(f"ready: {contestant.name}", file=sys.stderr)
+        started.append(contestant)
+    return started
+
+
+def compete(everyone, rounds, pause):
+    """One repeat each, in rounds; who begins changes, so that nobody always follows the same neighbour."""
+    for number in range(rounds):
+        shift = number % len(everyone)
+        for contestant in everyone[shift:] + everyone[:shift]:
+            time.sleep(pause)
+            contestant.repeat()
+        print(f"round {number + 1} of {rounds}", file=sys.stderr)
+
+
+def table(args, everyone):
+    """Rows of words, and what they come to."""
+    libraries = [c for c in everyone if not c.ours and not c.by_hand and c.counts]
+    hands = [c for c in everyone if c.by_hand]
+    best = min(libraries, key=lambda c: c.median, default=None)
+    unit = {"agop": "AGOPs/s", "spectra": "spectra/s"}.get(args.what, "steps/s")
+    rows = [["contestant", "median [ms]", "min [ms]", unit, "best library peer / this", "error"]]
+    for c in sorted(everyone, key=lambda c: c.median):
+        ratio = f"{best.median / c.median:.2f}" if best else "-"
+        mark = " *" if c.auto else ""
+        found = "-" if c.error is None else f"{c.error:.0e}"
+        rows.append([c.name + mark, f"{1e3 * c.median:.4g}", f"{1e3 * min(c.seconds):.4g}", f"{1 / c.median:.4g}", ratio, found])
+    notes = ["* what runs without a choice" if any(c.auto for c in everyone) else ""]
+    chosen = [c for c in everyone if c.ours and c.auto and c.counts]
+    for ours in chosen:
+        bar = BARS.get(f"{args.what} {args.problem}", (None, None)) if args.solver == "gd" else (None, None)
+        rivals = [(best, bar[0])] + [(hand, bar[1]) for hand in hands]
+        for rival, at_least in rivals:
+            if rival is None:
+                continue
+            ratio = rival.median / ours.median
+            note = f"{ours.name}: {ratio:.2f} times as fast as {rival.name}"
+            if at_least is not None:
+                note += f"; the bar is {at_least}: {'met' if ratio >= at_least else f'missed, {ratio / at_least:.2f} of it'}"
+            notes.append(note)
+        if args.what == "grid":
+            single = [c for c in everyone if c.ours and not c.counts and c.name.split()[1] == ours.name.split()[1]]
+            for one in single:
+                ratio = one.median / ours.median
+                met = "met" if ratio >= 1.8 else f"missed, {ratio / 1.8:.2f} of it"
+                notes.append(f"{ratio:.2f} times the rate of one run; the bar on two cores is 1.8: {met}")
+    return rows, [note for note in notes if note]
+
+
+def title(args):
+    words = {"agop": "AGOP", "train": "training", "grid": f"a grid of {args.runs} runs,", "spectra": f"spectrum, d = {args.dim}"}
+    parts = [words[args.what], args.problem, args.activation, f"n = {args.samples}" if args.samples else None]
+    parts += [args.solver] if args.what in ("train", "grid") else []
+    return " ".join(part for part in parts if part)
+
+
+def machine(args, env, folder):
+    file = folder / "machine.json"
+    ask(args.program, env, "spectra", "--dims", 8, "--save", file)
+    return json.loads(file.read_text().splitlines()[0])
+
+
+def plain(rows, notes):
+    widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
+    cell = lambda k, text: text.ljust(widths[k]) if k == 0 else text.rjust(widths[k])  # noqa: E731
+    lines = ["  ".join(cell(k, text) for k, text in enumerate(row)).rstrip() for row in rows]
+    return "\n".join(lines + notes)
+
+
+def markdown(rows, notes, about, args):
+    cpu = f"{about['cpu']}, {args.threads} of {about['cores']} cores, {' '.join(about['features'])}"
+    build = f"nfa-train {about['versions']['nfa-train']} ({(about['git_revision'] or 'no revision')[:10]}, {about['profile']})"
+    head = f"{about['date'][:10]}, {cpu}; {build}; {args.rounds} rounds."
+    lines = ["| " + " | ".join(row) + " |" for row in rows]
+    lines.insert(1, "| --- |" + " ---: |" * (len(rows[0]) - 1))
+    return "\n".join([head, "", *lines, "", *(note + "  " for note in notes)]).rstrip()
+
+
+def place(file, name, text):
+    """Between `<!-- name -->` and `<!-- end -->`."""
+    whole = file.read_text()
+    pattern = re.compile(rf"(<!-- {re.escape(name)} -->\n).*?(<!-- end -->)", re.DOTALL)
+    if not pattern.search(whole):
+        raise SystemExit(f"{file} has no place for this table: <!-- {name} --> and, below it, <!-- end -->")
+    file.write_text(pattern.sub(lambda found: f"{found[1]}{text}\n{found[2]}", whole))
+
+
+def main():
+    args = arguments()
+    env = environment(args.threads)
+    with tempfile.TemporaryDirectory() as folder:
+        folder = Path(folder)
+        everyone = contestants(args, env, folder)
+        if not everyone:
+            raise SystemExit("nobody to compare")
+        try:
+            compete(everyone, args.rounds, args.pause)
+        finally:
+            for contestant in everyone:
+                contestant.end()
+        rows, notes = table(args, everyone)
+        print(f"{title(args)}, {args.threads} threads, {args.rounds} rounds")
+        if args.markdown or args.into:
+            text = markdown(rows, notes, machine(args, env, folder), args)
+            print(text)
+            if args.into:
+                key = f"{args.what} {args.problem or args.dim}" + (f" {args.solver}" if args.what in ("train", "grid") else "")
+                place(args.into, key, text)
+        else:
+            print(plain(rows, notes))
+
+
+if __name__ == "__main__":
+    main()
