@@ -11,10 +11,10 @@
     python benches/compare.py spectra --dim 784
     python benches/compare.py agop --problem A --markdown --into docs/benchmarks.md
 
-Every contestant is a process that sets itself up and warms up once, alone; then, in rounds, each is asked for one
-repeat while the others wait. What drifts on a machine (its clock, its neighbours) meets all of them alike, so the
-ratios hold where the times don't. Peers take the fastest batch size of a few. A peer whose packages are missing is
-left out, and named.
+Every contestant is a process that sets itself up and warms up once, alone; then, in rounds, each is asked for
+one repeat while the others wait. What drifts on a machine (its clock, its neighbours) meets all of them
+alike, so the ratios hold where the times don't. Peers take the fastest batch size of a few. A peer whose
+packages are missing is left out, and named.
 """
 
 import argparse
@@ -46,17 +46,30 @@ def arguments():
     parser.add_argument("--runs", type=int, default=64, help="of a grid")
     parser.add_argument("--dim", type=int, default=784, help="of a spectrum")
     parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--device", default="flex", help="ours; torch follows it to cuda")
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="for every contestant")
-    parser.add_argument("--pause", type=float, default=0.3, help="seconds between repeats, for threads to fall asleep")
-    parser.add_argument("--without", default="", help="leave out peers whose name has this word")
+    parser.add_argument("--pause", type=float, default=0.3, help="seconds of quiet before a repeat")
+    parser.add_argument("--without", default="", help="leave out peers whose command has this word")
     parser.add_argument("--markdown", action="store_true", help="a table for a document")
-    parser.add_argument("--into", type=Path, metavar="FILE.md", help="put it between this table's markers there")
+    parser.add_argument("--into", type=Path, metavar="FILE.md", help="put it between its markers there")
     parser.add_argument("--program", type=Path, default=HERE.parent / "target/release/nfa-train")
     args = parser.parse_args()
     args.problem = args.problem or {"agop": "A", "train": "S", "grid": "S"}.get(args.what)
+    args.on_cpu = args.device in ("flex", "ndarray")
+    args.standard = args.activation is None and args.samples is None and args.solver == "gd" and args.on_cpu
     if not args.program.is_file():
-        parser.error(f"{args.program} is missing: build it with `cargo build --release -p nfa-train`, or give --program")
+        build = "`cargo build --release -p nfa-train`"
+        parser.error(f"{args.program} is missing: build it with {build}, or give --program")
     return args
+
+
+def key(args):
+    """What the table's markers in a document say."""
+    solver = args.solver if args.what in ("train", "grid") else None
+    size = f"n={args.samples}" if args.samples else None
+    device = None if args.on_cpu else args.device
+    parts = [args.what, args.problem or str(args.dim), args.activation, size, solver, device]
+    return " ".join(part for part in parts if part)
 
 
 def environment(threads):
@@ -75,24 +88,33 @@ class Contestant:
         self.ours, self.auto, self.by_hand, self.counts = ours, auto, by_hand, counts
         self.seconds, self.error, self.problem = [], None, None
         self.name = Path(command[1]).stem
-        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        # A file, as a full pipe that nobody reads would hold the process up.
+        self.messages = tempfile.TemporaryFile("w+")
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": self.messages}
         self.process = subprocess.Popen([str(word) for word in command], env=env, text=True, **pipes)
         line = self.process.stdout.readline()
         try:
             ready = json.loads(line)
         except json.JSONDecodeError:
-            last = self.process.communicate()[1].strip().splitlines()[-1:]
-            self.problem = last[0] if last else f"said {line!r}"
+            self.process.wait()
+            self.problem = self.last_words() or f"said {line!r}"
             return
         self.name, self.error = ready["name"], ready.get("error")
         self.auto = ready.get("auto", auto)
+
+    def last_words(self):
+        self.messages.seek(0)
+        lines = self.messages.read().strip().splitlines()
+        # What Python raises stands near the end, JAX's advice about tracebacks behind it.
+        raised = [line for line in lines if re.match(r"\S*(Error|Exception|Interrupt)\b", line)]
+        return "".join((raised or lines)[-1:])
 
     def repeat(self):
         self.process.stdin.write("\n")
         self.process.stdin.flush()
         line = self.process.stdout.readline()
         if not line:
-            raise SystemExit(f"{self.name} stopped: {self.process.communicate()[1].strip()}")
+            raise SystemExit(f"{self.name} stopped: {self.last_words()}")
         self.seconds.append(float(line))
 
     def end(self):
@@ -124,15 +146,19 @@ def contestants(args, env, folder):
     calls = []
 
     def ours(*words, **kinds):
-        calls.append(([args.program, "bench", *words, "--on-demand"], {"ours": True} | kinds))
+        place = ["--device", args.device, "--on-demand"] if args.what != "spectra" else ["--on-demand"]
+        calls.append(([args.program, "bench", *words, *place], {"ours": True} | kinds))
+
+    torch = ["--device", "cpu" if args.on_cpu else "cuda"]
 
     if args.what == "agop":
         short = ["agop", *problem, "--samples", 8, "--reference", "never"]
         for row in ask(args.program, env, *short, "--save-problem", folder / "short.safetensors"):
             ours("agop", *problem, *size, "--path", row["path"])
         save = ["agop", *problem, *size, "--path", "auto", "--reference", "never", "--save-problem", file]
-        calls += [peer("agop_torch.py", file, "--way", way) for way in ("loop", "jacrev")]
-        calls += [peer("agop_torch.py", file, "--way", "factored", by_hand=True), peer("agop_jax.py", file)]
+        calls += [peer("agop_torch.py", file, *torch, "--way", way) for way in ("loop", "jacrev")]
+        calls += [peer("agop_torch.py", file, *torch, "--way", "factored", by_hand=True)]
+        calls += [peer("agop_jax.py", file)]
     elif args.what in ("train", "grid"):
         problem += ["--solver", args.solver]
         for row in ask(args.program, env, "train", *problem, "--samples", 8):
@@ -142,7 +168,7 @@ def contestants(args, env, folder):
             ours(*one, counts=args.what == "train")
         save = ["train", *problem, *size, "--engine", "auto", "--save-problem", file]
         if args.what == "train":
-            calls += [peer("train_torch.py", file), peer("train_jax.py", file, "--way", "step")]
+            calls += [peer("train_torch.py", file, *torch), peer("train_jax.py", file, "--way", "step")]
         else:
             calls += [peer("train_jax.py", file, "--way", "replicas", "--runs", args.runs)]
         calls += [peer("train_jax.py", file, "--way", "loop", counts=args.what == "train")]
@@ -161,9 +187,10 @@ def contestants(args, env, folder):
             print(f"left out: {contestant.name}: {contestant.problem}", file=sys.stderr)
             continue
         if contestant.ours:
-            one = args.what == "grid" and not contestant.counts
-            suffix = " one run" if one else f" {args.runs} runs, {args.threads} at a time" if args.what == "grid" else ""
-            contestant.name = f"nfa-train {contestant.name}{suffix}"
+            if args.what == "grid":
+                many = f"{args.runs} runs, {args.threads} at a time"
+                contestant.name += f" {many if contestant.counts else 'one run'}"
+            contestant.name = f"nfa-train {contestant.name}"
         elif not contestant.counts:
             contestant.name += ", one run"
         print(f"ready: {contestant.name}", file=sys.stderr)
@@ -181,6 +208,10 @@ def compete(everyone, rounds, pause):
         print(f"round {number + 1} of {rounds}", file=sys.stderr)
 
 
+def verdict(ratio, bar):
+    return "met" if ratio >= bar else f"missed, {ratio / bar:.2f} of it"
+
+
 def table(args, everyone):
     """Rows of words, and what they come to."""
     libraries = [c for c in everyone if not c.ours and not c.by_hand and c.counts]
@@ -192,11 +223,14 @@ def table(args, everyone):
         ratio = f"{best.median / c.median:.2f}" if best else "-"
         mark = " *" if c.auto else ""
         found = "-" if c.error is None else f"{c.error:.0e}"
-        rows.append([c.name + mark, f"{1e3 * c.median:.4g}", f"{1e3 * min(c.seconds):.4g}", f"{1 / c.median:.4g}", ratio, found])
-    notes = ["* what runs without a choice" if any(c.auto for c in everyone) else ""]
+        times = [f"{1e3 * seconds:.4g}" for seconds in (c.median, min(c.seconds))]
+        rate = f"{1 / c.median:.0f}" if c.median < 0.01 else f"{1 / c.median:.4g}"
+        rows.append([c.name + mark, *times, rate, ratio, found])
+    notes = ["`*` runs without a choice" if any(c.auto for c in everyone) else ""]
     chosen = [c for c in everyone if c.ours and c.auto and c.counts]
     for ours in chosen:
-        bar = BARS.get(f"{args.what} {args.problem}", (None, None)) if args.solver == "gd" else (None, None)
+        # Bars are set for the standard problems as they stand.
+        bar = BARS.get(f"{args.what} {args.problem}", (None, None)) if args.standard else (None, None)
         rivals = [(best, bar[0])] + [(hand, bar[1]) for hand in hands]
         for rival, at_least in rivals:
             if rival is None:
@@ -204,27 +238,29 @@ def table(args, everyone):
             ratio = rival.median / ours.median
             note = f"{ours.name}: {ratio:.2f} times as fast as {rival.name}"
             if at_least is not None:
-                note += f"; the bar is {at_least}: {'met' if ratio >= at_least else f'missed, {ratio / at_least:.2f} of it'}"
+                note += f"; the bar is {at_least}: {verdict(ratio, at_least)}"
             notes.append(note)
         if args.what == "grid":
-            single = [c for c in everyone if c.ours and not c.counts and c.name.split()[1] == ours.name.split()[1]]
-            for one in single:
+            engine = ours.name.split()[1]
+            for one in (c for c in everyone if c.ours and not c.counts and c.name.split()[1] == engine):
                 ratio = one.median / ours.median
-                met = "met" if ratio >= 1.8 else f"missed, {ratio / 1.8:.2f} of it"
-                notes.append(f"{ratio:.2f} times the rate of one run; the bar on two cores is 1.8: {met}")
+                met = f"; the bar on two cores is 1.8: {verdict(ratio, 1.8)}" if args.threads == 2 else ""
+                notes.append(f"{ratio:.2f} times the rate of one run{met}")
     return rows, [note for note in notes if note]
 
 
 def title(args):
-    words = {"agop": "AGOP", "train": "training", "grid": f"a grid of {args.runs} runs,", "spectra": f"spectrum, d = {args.dim}"}
+    grid, spectrum = f"a grid of {args.runs} runs,", f"spectrum, d = {args.dim}"
+    words = {"agop": "AGOP", "train": "training", "grid": grid, "spectra": spectrum}
     parts = [words[args.what], args.problem, args.activation, f"n = {args.samples}" if args.samples else None]
     parts += [args.solver] if args.what in ("train", "grid") else []
+    parts += [None if args.on_cpu else f"on {args.device}"]
     return " ".join(part for part in parts if part)
 
 
 def machine(args, env, folder):
     file = folder / "machine.json"
-    ask(args.program, env, "spectra", "--dims", 8, "--save", file)
+    ask(args.program, env, "spectra", "--dims", 8, "--device", args.device, "--save", file)
     return json.loads(file.read_text().splitlines()[0])
 
 
@@ -237,11 +273,13 @@ def plain(rows, notes):
 
 def markdown(rows, notes, about, args):
     cpu = f"{about['cpu']}, {args.threads} of {about['cores']} cores, {' '.join(about['features'])}"
-    build = f"nfa-train {about['versions']['nfa-train']} ({(about['git_revision'] or 'no revision')[:10]}, {about['profile']})"
+    cpu += f", {about['gpu']}" if about["gpu"] else ""
+    revision = (about["git_revision"] or "no revision")[:10]
+    build = f"nfa-train {about['versions']['nfa-train']} ({revision}, {about['profile']})"
     head = f"{about['date'][:10]}, {cpu}; {build}; {args.rounds} rounds."
     lines = ["| " + " | ".join(row) + " |" for row in rows]
     lines.insert(1, "| --- |" + " ---: |" * (len(rows[0]) - 1))
-    return "\n".join([head, "", *lines, "", *(note + "  " for note in notes)]).rstrip()
+    return "\n".join([head, "", *lines, "", *("- " + note for note in notes)])
 
 
 def place(file, name, text):
@@ -272,8 +310,7 @@ def main():
             text = markdown(rows, notes, machine(args, env, folder), args)
             print(text)
             if args.into:
-                key = f"{args.what} {args.problem or args.dim}" + (f" {args.solver}" if args.what in ("train", "grid") else "")
-                place(args.into, key, text)
+                place(args.into, key(args), text)
         else:
             print(plain(rows, notes))
 

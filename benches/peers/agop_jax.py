@@ -2,7 +2,9 @@
 # requires-python = ">=3.10"
 # dependencies = ["numpy", "jax"]
 # ///
-"""The AGOP at the input of an MLP in JAX, jit(vmap(jacrev)), on a problem of `nfa-train bench agop --save-problem`.
+"""The AGOP at the input of an MLP in JAX by jit(vmap(jacrev)).
+
+The problem is one that `nfa-train bench agop --save-problem` wrote.
 
     python benches/peers/agop_jax.py A.safetensors
 """
@@ -53,4 +55,5 @@ def work(calls):
         agop(batch)
 
 
-problem.serve(f"jax {jax.__version__} jit(vmap(jacrev)), batch {batch}", work, found, block=0.05)
+name = f"jax {jax.__version__} {jax.default_backend()} jit(vmap(jacrev)), batch {batch}"
+problem.serve(name, work, found, block=0.05)

@@ -6,8 +6,8 @@
 
     python benches/peers/agop_torch.py A.safetensors --way loop|jacrev|factored
 
-`loop` is what a user writes first, `jacrev` what the documentation recommends, `factored` the order of operations of
-nfa-metrics written by hand: one backward sweep to the first layer's outputs, closed by W1' K W1.
+`loop` is what a user writes first, `jacrev` what the documentation recommends, `factored` the order of
+operations of nfa-metrics written by hand: a backward sweep to the first layer's outputs, closed by W1' K W1.
 """
 
 import argparse
@@ -105,4 +105,5 @@ def work(calls):
         done(way(batch))
 
 
-problem.serve(f"torch {torch.__version__.split('+')[0]} {args.way}, batch {batch}", work, found, block=0.05)
+version = torch.__version__.split("+")[0]
+problem.serve(f"torch {version} {args.device} {args.way}, batch {batch}", work, found, block=0.05)

@@ -1,7 +1,8 @@
 """What the peers share: a problem that `nfa-train bench ... --save-problem` wrote, and repeats on demand.
 
-Every peer is a contestant: it reads the problem, sets itself up, warms up, checks its result against the one in the
-file, and then times a repeat for every line on its standard input. `benches/compare.py` starts them and asks in turn.
+Every peer is a contestant: it reads the problem, sets itself up, warms up, checks its result against the one
+in the file, and then times a repeat for every line on its standard input. `benches/compare.py` starts them
+and asks in turn; alone, type Enter for a repeat and end the input to leave.
 """
 
 import json

@@ -6,8 +6,8 @@
 
     python benches/peers/train_jax.py S.safetensors --way step|loop|replicas [--runs 64]
 
-`step` compiles one step, `loop` a whole block of steps (lax.fori_loop), `replicas` a block of steps of many runs at
-once (vmap inside the loop); its seconds are per step of one run.
+`step` compiles one step, `loop` a whole block of steps (lax.fori_loop), `replicas` a block of steps of many
+runs at once (vmap inside the loop); its seconds are per step of one run.
 """
 
 import argparse
@@ -63,10 +63,11 @@ def start(replica=0):
     params = []
     for w, b in problem.layers(tensors):
         # The first run is the file's, the others are as far from it as from each other.
-        w = w if replica == 0 else noise.standard_normal(w.shape, np.float32) / np.sqrt(w.shape[1], dtype=np.float32)
+        if replica:
+            w = noise.standard_normal(w.shape, np.float32) / np.sqrt(w.shape[1], dtype=np.float32)
         params.append((jnp.array(w),) if b is None else (jnp.array(w), jnp.array(b)))
-    zero = jax.tree.map(jnp.zeros_like, params)
-    return params, ((zero, zero) if rule is adam else ())
+    zeros = lambda: jax.tree.map(jnp.zeros_like, params)  # noqa: E731
+    return params, ((zeros(), zeros()) if rule is adam else ())
 
 
 @jax.jit
@@ -110,5 +111,6 @@ first = [leaf[0] if args.way == "replicas" else leaf for layer in checked.state[
 after = np.concatenate([np.asarray(leaf).ravel() for leaf in first])
 found = problem.error(after, tensors["parameters_after_steps"])
 each = args.runs if args.way == "replicas" else 1
-name = {"step": "jit per step", "loop": "fori_loop", "replicas": f"vmap over {args.runs} runs in fori_loop"}[args.way]
-problem.serve(f"jax {jax.__version__} {name}", Training().advance, found, each)
+many = f"vmap over {args.runs} runs in fori_loop"
+name = {"step": "jit per step", "loop": "fori_loop", "replicas": many}[args.way]
+problem.serve(f"jax {jax.__version__} {jax.default_backend()} {name}", Training().advance, found, each)

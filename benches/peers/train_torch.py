@@ -29,10 +29,10 @@ assert words["loss"] == "mse", words["loss"]
 
 class Training:
     def __init__(self):
-        self.layers = [
-            [None if array is None else torch.tensor(array, device=args.device, requires_grad=True) for array in layer]
-            for layer in problem.layers(tensors)
-        ]
+        def leaf(array):
+            return None if array is None else torch.tensor(array, device=args.device, requires_grad=True)
+
+        self.layers = [[leaf(array) for array in layer] for layer in problem.layers(tensors)]
         parameters = [array for layer in self.layers for array in layer if array is not None]
         decay = float(words["weight_decay"])
         matrices = [p for p in parameters if p.dim() > 1]  # biases don't decay
@@ -59,4 +59,5 @@ checked = Training()
 checked.advance(int(words["steps"]))
 after = np.concatenate([p.detach().cpu().numpy().ravel() for p in checked.parameters])
 found = problem.error(after, tensors["parameters_after_steps"])
-problem.serve(f"torch {torch.__version__.split('+')[0]} eager", Training().advance, found)
+version = torch.__version__.split("+")[0]
+problem.serve(f"torch {version} {args.device} eager", Training().advance, found)

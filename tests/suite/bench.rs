@@ -88,7 +88,7 @@ fn agop_times_every_path_and_compares_with_an_earlier_file() {
     // Beside its own file: what both have, has a ratio.
     let auto = [&call("agop", &TINY)[..], &["--path", "auto", "--json", "--compare"]].concat();
     let ended = folder.run(&[&auto[..], &["old.json"]].concat()).expect(0);
-    assert!(!ended.stderr.contains("warning"), "{}", ended.stderr);
+    assert!(!ended.stderr.contains("machine"), "{}", ended.stderr);
     let lines = ended.lines();
     assert_eq!(lines.len(), 2, "{}", ended.stdout);
     assert_eq!(

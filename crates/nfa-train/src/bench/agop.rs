@@ -160,7 +160,7 @@ pub(super) fn time(
     network: &dyn AnyNetwork,
     x: &Tensor<2>,
     options: &AgopOptions,
-    repeats: u64,
+    (block, repeats): (f64, u64),
     label: &str,
 ) -> Result<clock::Times> {
     let mut work = |calls: u64| {
@@ -169,7 +169,7 @@ pub(super) fn time(
         }
         Ok(())
     };
-    clock::time(&mut work, BLOCK, repeats, &|| session.pulse(label))
+    clock::time(&mut work, block, repeats, &|| session.pulse(label))
 }
 
 /// Times what a plan says; one row per device, dtype and way.
@@ -196,7 +196,7 @@ pub fn run(session: &Session<'_>, plan: &Plan<'_>) -> Result<()> {
             let peak = session.peak(&name, &device, dtype)?;
             let options = plan.options(way);
             let memory = Peak::start(session.store());
-            let times = time(session, &network, &x, &options, plan.common.repeats, &label)?;
+            let times = time(session, &network, &x, &options, (BLOCK, plan.common.repeats), &label)?;
             let mut row = Row::of("agop", problem);
             row.device = way.device.unwrap_or(&name).to_string();
             (row.path, row.dtype, row.auto) = (Some(way.name), dtype.name(), way.name == automatic(&network));

@@ -73,6 +73,9 @@ impl Call<'_> {
         for name in &common.device {
             device::check(name, common.dtype.first().copied().unwrap_or(Dtype::F32))?;
         }
+        if env!("NFA_PROFILE") != "release" && !self.quiet && !matches!(self.what, Bench::Fidelity(_)) {
+            crate::progress::message("note: this is a dev build; time one of `cargo build --release -p nfa-train`");
+        }
         let session = Session {
             call: self,
             rows: RefCell::new(Vec::new()),

@@ -36,7 +36,10 @@ const SWEEPS: [Sweep; 5] = [
     ("h", &[64, 128, 256, 512, 1024], |sizes| &mut sizes.h),
 ];
 
-/// Sizes times this are still a sweep of four-fold growth at the least.
+/// A repeat lasts at least so many seconds, for sizes that are not shrunk.
+const BLOCK: f64 = 0.05;
+
+/// All sizes divided, but those that count layers and outputs.
 fn shrunk(sizes: Sizes, by: usize) -> Sizes {
     let small = |size: usize| (size / by).max(1);
     Sizes { n: small(sizes.n), d: small(sizes.d), c: sizes.c, depth: sizes.depth, h: small(sizes.h) }
@@ -52,6 +55,7 @@ pub fn run(session: &Session<'_>, args: &ScaleArgs) -> Result<()> {
         args.activation.parse().map_err(|error| Error::input(format!("--activation {error}")))?;
     let places = session.places(&args.common, &[Dtype::F32])?;
     let points: usize = SWEEPS.iter().map(|sweep| sweep.1.len()).sum();
+    let block = BLOCK / args.shrink as f64;
     session.begin((places.len() * points) as u64 * (args.common.repeats + 1), "scale");
     for (name, dtype) in places {
         for sweep in SWEEPS {
@@ -72,7 +76,7 @@ pub fn run(session: &Session<'_>, args: &ScaleArgs) -> Result<()> {
                 for way in WAYS.iter().filter(|way| wanted(way, &args.path, &network)) {
                     let options = AgopOptions { path: way.path, layers: Some(vec![0]), ..AgopOptions::default() };
                     let label = format!("{} = {value} {name} {} {}", sweep.0, dtype.name(), way.name);
-                    let times = agop::time(session, &network, &x, &options, args.common.repeats, &label)?;
+                    let times = agop::time(session, &network, &x, &options, (block, args.common.repeats), &label)?;
                     let count = (way.work)(&agop::shape(&problem, &[0]));
                     let point = Point { value: value as f64, seconds: times.median(), count };
                     match found.iter_mut().find(|(known, ..)| known.name == way.name) {
