@@ -185,8 +185,8 @@ mod tests {
 
     #[test]
     fn numbers_keep_four_digits() {
-        let shown = [0.012_345, 1.0, 1.5, 12.345, 187.3, 123_456.7, 2e9].map(|v| number(Some(v)));
-        assert_eq!(shown, ["0.01234", "1", "1.500", "12.35", "187.3", "123457", "2.00e9"].map(String::from));
+        let shown = [0.012_346, 1.0, 1.5, 12.345, 187.3, 123_456.7, 2e9].map(|v| number(Some(v)));
+        assert_eq!(shown, ["0.01235", "1", "1.500", "12.35", "187.3", "123457", "2.00e9"].map(String::from));
     }
 
     #[test]
