@@ -97,9 +97,8 @@ fn one_source_of_randomness() {
 
 #[test]
 fn records_know_no_clock() {
-    for (name, code) in CRATES.iter().flat_map(|folder| sources(folder)) {
-        assert!(!code.contains("SystemTime"), "{name} asks for the time of day");
-    }
+    // A saved bench says when it was taken; it is no record.
+    only("crates/nfa-train/src/bench/machine.rs", &CRATES, &["SystemTime"]);
     for (name, code) in sources(CRATES[0]).into_iter().chain(sources(CRATES[1])) {
         assert!(!code.contains("Instant"), "{name} measures time");
     }

@@ -164,6 +164,19 @@ impl App {
                 }
                 Ok(0)
             }
+            Some(Command::Bench { what }) => {
+                let call = crate::bench::Call {
+                    what,
+                    registries: &self.registries,
+                    store: self.store.as_ref(),
+                    interrupt: &INTERRUPT,
+                    json: voice.json,
+                    quiet: voice.quiet,
+                    out: &out,
+                };
+                call.run()?;
+                Ok(0)
+            }
             Some(Command::Report { folders }) => {
                 for folder in folders {
                     let study = folder::read(self.store.as_ref(), folder, &self.registries)?;

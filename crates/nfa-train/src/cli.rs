@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::bench::options::Bench;
 use crate::device::Dtype;
 use crate::resolved::Engine;
 
@@ -33,6 +34,12 @@ pub enum Command {
     Check(CheckArgs),
     /// Measure a network trained elsewhere: weights, a capture, or matrices
     Measure(Box<MeasureArgs>),
+    /// Time devices, paths and engines side by side, and check their arithmetic
+    Bench {
+        /// What is measured
+        #[command(subcommand)]
+        what: Box<Bench>,
+    },
     /// Rebuild tables, plots and report.html from records alone
     Report {
         /// Experiment folders

@@ -27,12 +27,13 @@
 //! | [`formula`], [`scope`] | what claims and pictures are written in; which runs they speak of |
 //! | [`store`] | the only door to the file system |
 //! | [`measure`], [`mod@array`] | networks trained elsewhere; the files that arrays come in |
-//! | [`device`] | from a name to a Burn device |
+//! | [`device`], [`bench`] | from a name to a Burn device; devices, paths and engines side by side |
 //! | [`app`], [`cli`], [`explain`] | the command line |
 
 pub mod allocator;
 pub mod app;
 pub mod array;
+pub mod bench;
 pub mod checkpoint;
 pub mod cli;
 pub mod data;

@@ -19,14 +19,7 @@ pub struct Provenance {
 impl Provenance {
     /// Of the running process; the git revision is that of the working folder, if it has one.
     pub fn collect() -> Self {
-        let revision = std::process::Command::new("git")
-            .args(["rev-parse", "HEAD"])
-            .stderr(std::process::Stdio::null())
-            .output()
-            .ok()
-            .filter(|output| output.status.success())
-            .and_then(|output| String::from_utf8(output.stdout).ok())
-            .map(|text| text.trim().to_string());
+        let revision = revision();
         let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         // `args` would panic at a path that is not Unicode.
         let arguments = std::env::args_os().skip(1).map(|argument| argument.to_string_lossy().into_owned());
@@ -60,6 +53,17 @@ impl Provenance {
             "rows_per_step": step_rows,
         })
     }
+}
+
+/// The git revision of the working folder, if it has one.
+pub fn revision() -> Option<String> {
+    let output = std::process::Command::new("git")
+        .args(["rev-parse", "HEAD"])
+        .stderr(std::process::Stdio::null())
+        .output()
+        .ok()
+        .filter(|output| output.status.success())?;
+    Some(String::from_utf8(output.stdout).ok()?.trim().to_string())
 }
 
 #[cfg(test)]

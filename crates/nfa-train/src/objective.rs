@@ -104,10 +104,12 @@ impl<'a> Training<'a> {
         Training { loss, rows, count }
     }
 
-    /// On all rows as they are, whatever could stand for them: for measuring what a step costs.
-    pub fn whole(split: &Split, loss: &'a dyn Loss) -> Self {
-        let (inputs, targets) = (split.inputs.clone(), split.targets.clone());
-        Training { loss, rows: Rows::Full { inputs, targets, weights: split.weight_column() }, count: split.rows() }
+    /// On all rows at once, every one of them read at every step, also where second moments would do:
+    /// what a benchmark of steps on n rows counts.
+    pub fn of_all_rows(split: &Split, loss: &'a dyn Loss) -> Self {
+        let rows =
+            Rows::Full { inputs: split.inputs.clone(), targets: split.targets.clone(), weights: split.weight_column() };
+        Training { loss, rows, count: split.rows() }
     }
 
     /// What is minimised.

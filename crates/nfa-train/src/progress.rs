@@ -54,6 +54,11 @@ impl Progress {
         self.bar.suspend(|| message(&format!("warning: {line}")));
     }
 
+    /// Does something that writes to the terminal while the bar is out of the way.
+    pub fn aside(&self, f: impl FnOnce()) {
+        self.bar.suspend(f);
+    }
+
     /// Clears the bar.
     pub fn finish(&self) {
         self.bar.finish_and_clear();

@@ -161,6 +161,11 @@ pub trait Solver: Send {
         Ok(Stretch { next, gradient, lr, evaluations, note })
     }
 
+    /// Whether it is a [`Rule`], with one gradient a step: then [`Solver::fused`] is there.
+    fn is_first_order(&self) -> bool {
+        false
+    }
+
     /// The same solver on the host engine, where it has one.
     fn fused(&self, _problem: host::Problem) -> Option<Box<dyn Solver>> {
         None
@@ -364,6 +369,10 @@ impl<R: Rule> Solver for FirstOrder<R> {
         network.set_parameters(&next)?;
         self.like = parameters;
         Ok(Step { loss, gradient, lr, evaluations: 1, note: None })
+    }
+
+    fn is_first_order(&self) -> bool {
+        true
     }
 
     fn fused(&self, problem: host::Problem) -> Option<Box<dyn Solver>> {

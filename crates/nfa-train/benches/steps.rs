@@ -1,0 +1,66 @@
+//! A training step of every solver, and a probe: `cargo bench --workspace --bench steps`.
+
+#![allow(missing_docs, clippy::unwrap_used)] // a program of one page
+
+use burn::tensor::Device;
+use divan::Bencher;
+use nfa_metrics::Thresholds;
+use nfa_models::{Activation, AnyNetwork};
+use nfa_train::bench::problem::Problem;
+use nfa_train::data::{Data, Split};
+use nfa_train::device::Dtype;
+use nfa_train::loss::{Loss, mse::Mse};
+use nfa_train::objective::Training;
+use nfa_train::probe::Probe;
+use nfa_train::registries::Registries;
+use nfa_train::resolved::ProbePlan;
+use nfa_train::schedule::Rate;
+use nfa_train::solver::{Solver, solvers};
+
+fn main() {
+    nfa_train::allocator::keep_pages();
+    divan::main();
+}
+
+fn problem() -> (Box<dyn AnyNetwork>, Split) {
+    let (widths, samples) = (vec![20, 64, 64, 1], 500);
+    let problem = Problem { name: None, widths, activation: Activation::Relu, samples, bias: false, seed: 0 };
+    let drawn = problem.draw(0);
+    let (device, dtype) = (Device::flex(), Dtype::F64.burn());
+    let targets = problem.targets(&drawn.inputs, false);
+    (Box::new(drawn.network(&device, dtype).unwrap()), drawn.split(&targets, &device, dtype))
+}
+
+fn solver(kind: &str) -> Box<dyn Solver> {
+    let table = toml::Table::from_iter([("kind".to_string(), kind.into())]);
+    solvers().build(table, &Rate::Constant(1e-3)).unwrap()
+}
+
+#[divan::bench(args = solvers().entries().iter().map(|entry| entry.kind).collect::<Vec<_>>())]
+fn step(bencher: Bencher<'_, '_>, kind: &str) {
+    let (mut network, split) = problem();
+    let (mut solver, mut number) = (solver(kind), 0);
+    let loss: &dyn Loss = &Mse {};
+    let objective = Training::of_all_rows(&split, loss);
+    bencher.bench_local(|| {
+        number += 1;
+        solver.step(network.as_mut(), &objective, number - 1).unwrap()
+    });
+}
+
+#[divan::bench]
+fn probe(bencher: Bencher<'_, '_>) {
+    let (network, train) = problem();
+    let registries = Registries::standard();
+    let data = Data { train, test: None, classes: false, sha256: String::new() };
+    let (plan, thresholds, solver) = (ProbePlan::default(), Thresholds::default(), solver("gd"));
+    let probe = Probe {
+        laws: &registries.laws,
+        metrics: &registries.metrics,
+        plan: &plan,
+        thresholds: &thresholds,
+        data: &data,
+        loss: &Mse {},
+    };
+    bencher.bench_local(|| probe.measure(network.as_ref(), solver.as_ref(), 0, None, None));
+}
