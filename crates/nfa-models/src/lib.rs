@@ -27,6 +27,7 @@
 //! | [`network`] | [`Network`], [`AnyNetwork`], [`Site`] |
 //! | [`mlp`] | dense networks of any depth and widths |
 //! | [`activation`] | the functions between layers |
+//! | [`host`] | the same on slices of a CPU, without Burn |
 //! | [`init`] | balanced, Gaussian, orthogonal and other starts, from a file too |
 //! | [`rng`] | keyed streams: a seed gives the same numbers on every device and thread count |
 //! | [`spec`] | how a TOML table becomes a network (or a dataset, a solver): one mechanism |
@@ -39,6 +40,7 @@
 //! no solver and no file.
 
 pub mod activation;
+pub mod host;
 pub mod init;
 pub mod mlp;
 pub mod network;
