@@ -16,7 +16,7 @@ const RELATIVE: f64 = 1e-10;
 /// What is 0 in exact arithmetic is rounding on both sides: 1e-15 on entries of order 1.
 const ABSOLUTE: f64 = 1e-12;
 
-fn read(name: &str) -> Value {
+pub(crate) fn read(name: &str) -> Value {
     let path = format!("{}/golden/{name}", env!("CARGO_MANIFEST_DIR"));
     let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
     serde_json::from_str(&text).unwrap_or_else(|error| panic!("{path}: {error}"))
@@ -38,7 +38,7 @@ fn index(value: &Value) -> usize {
     value.as_u64().expect("a count") as usize
 }
 
-fn numbers(value: &Value) -> Vec<f64> {
+pub(crate) fn numbers(value: &Value) -> Vec<f64> {
     list(value).iter().map(number).collect()
 }
 

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)] // a test that cannot go on has failed
 
+mod activations;
 mod bench;
 mod binary;
 mod calibration;

@@ -178,9 +178,10 @@ impl<T: Lane> Exp<T> {
         let shifted = x.fma(T::LOG2_E, T::ROUND);
         let n = shifted - T::ROUND;
         let [high, rest] = T::LN2;
-        // The first product leaves an exact difference, so r is rounded once.
-        let r = (-n).fma(high, x) + (-n).fma(rest, low);
-        let p = (r * r).fma(polynomial(T::EXP, r), r);
+        // The first difference is exact; what r loses by rounding is not lost to p.
+        let (whole, low) = ((-n).fma(high, x), (-n).fma(rest, low));
+        let r = whole + low;
+        let p = (r * r).fma(polynomial(T::EXP, r), low) + whole;
         let [s, t] = T::powers(shifted);
         Exp { p, s, t }
     }
@@ -198,6 +199,16 @@ impl<T: Lane> Exp<T> {
     fn head(&self) -> T {
         self.s.fma(self.p, self.s)
     }
+}
+
+/// numerator / (large + small) for a sum in 1..=2 and |small| <= large. Near 1 the sum's rounding is
+/// a whole unit of the quotient's: to first order lost / sum, so there it is given back.
+#[inline(always)]
+fn divide<T: Lane>(numerator: T, large: T, small: T) -> T {
+    let sum = large + small;
+    let lost = choose(sum < T::ONE + T::HALF, small - (sum - large), T::ZERO);
+    let quotient = numerator / sum;
+    (-quotient).fma(lost, quotient)
 }
 
 #[inline(always)]
@@ -219,7 +230,7 @@ fn tanh<T: Lane>(z: T) -> (T, T) {
     let exp = Exp::minus(T::TWO * z.abs());
     let power = exp.s * exp.t;
     let e = power.fma(exp.p, power - T::ONE);
-    let a = -e / (T::TWO + e);
+    let a = divide(-e, T::TWO, e);
     let b = T::ONE + a;
     (a.copysign(z), exp.head() * b * b * exp.t)
 }
@@ -239,7 +250,7 @@ impl<T: Lane> Logistic<T> {
         let exp = Exp::minus(z.abs());
         let (head, negative) = (exp.head(), z < T::ZERO);
         let w = head * exp.t;
-        let u = choose(negative, head, T::ONE) / (T::ONE + w);
+        let u = divide(choose(negative, head, T::ONE), T::ONE, w);
         let t = choose(negative, exp.t, T::ONE);
         let complement = choose(negative, T::ONE - u * t, w * u);
         Logistic { u, t, complement, w }
@@ -284,9 +295,83 @@ fn gelu<T: Lane>(z: T) -> (T, T) {
     let exp = Exp::new(-T::HALF * square, -T::HALF * rest);
     let g = polynomial(T::TAIL, (x - T::CENTRE) / (x + T::CENTRE)) / x.fma(T::STEEP, T::ONE);
     let head = exp.head();
-    let tail = g * head;
-    let u = choose(negative, tail, T::ONE - tail * exp.t);
-    let value = choose(negative, -x, z) * u * choose(negative, exp.t, T::ONE);
+    let below = x * g * head * exp.t;
+    let above = (-x).fma(g * head * exp.t, z.abs());
+    let value = choose(negative, below, above).copysign(z);
     let lower = (-x).fma(T::NORMAL, g) * head * exp.t;
     (value, choose(negative, lower, T::ONE - lower))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Values and slopes at one number.
+    fn at<T: Real>(activation: Activation, z: f64) -> (f64, f64) {
+        let (mut value, mut slope) = ([T::from_f64(z)], [T::ZERO]);
+        activate(activation, &mut value, Some(&mut slope));
+        (value[0].to_f64(), slope[0].to_f64())
+    }
+
+    fn limits<T: Real>() {
+        let infinite = f64::INFINITY;
+        // φ(-∞), φ'(-∞), φ(∞), φ'(∞), φ(0), φ'(0)
+        let expected = [
+            (Activation::Linear, [-infinite, 1.0, infinite, 1.0, 0.0, 1.0]),
+            (Activation::Relu, [0.0, 0.0, infinite, 1.0, 0.0, 0.0]),
+            (Activation::LeakyRelu(0.25), [-infinite, 0.25, infinite, 1.0, 0.0, 0.25]),
+            (Activation::Tanh, [-1.0, 0.0, 1.0, 0.0, 0.0, 1.0]),
+            (Activation::Gelu, [0.0, 0.0, infinite, 1.0, 0.0, 0.5]),
+            (Activation::Silu, [0.0, 0.0, infinite, 1.0, 0.0, 0.5]),
+            (Activation::Sigmoid, [0.0, 0.0, 1.0, 0.0, 0.5, 0.25]),
+            (Activation::Softplus, [0.0, 0.0, infinite, 1.0, T::from_f64(2f64.ln()).to_f64(), 0.5]),
+            (Activation::Quadratic, [infinite, -infinite, infinite, infinite, 0.0, 0.0]),
+        ];
+        for (activation, expected) in expected {
+            let found = [-infinite, infinite, 0.0].map(|z| at::<T>(activation, z));
+            let found: Vec<f64> = found.into_iter().flat_map(|(value, slope)| [value, slope]).collect();
+            assert_eq!(found, expected, "{activation}");
+            assert!(at::<T>(activation, f64::NAN).0.is_nan(), "{activation} of NaN");
+            if !matches!(activation, Activation::Sigmoid | Activation::Softplus) {
+                let odd = !matches!(activation, Activation::Relu | Activation::Quadratic);
+                assert_eq!(at::<T>(activation, -0.0).0.is_sign_negative(), odd, "{activation} of -0");
+            }
+        }
+    }
+
+    #[test]
+    fn limits_zeros_and_nan_are_right() {
+        limits::<f32>();
+        limits::<f64>();
+    }
+
+    fn same_bits<T: Real>() {
+        let pool = |threads| rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("a pool");
+        let (one, three) = (pool(1), pool(3));
+        // Longer than what is shared out, and no multiple of a block.
+        let z: Vec<T> = (0..5 * SHARE + 77).map(|i| T::from_f64(20.0 * (i as f64 * 0.7).sin())).collect();
+        let bits = |values: &[T]| values.iter().map(|v| v.to_f64().to_bits()).collect::<Vec<_>>();
+        for activation in Activation::ALL {
+            let compute = || {
+                let (mut value, mut slope) = (z.clone(), z.clone());
+                activate_on_all_cores(activation, &mut value, Some(&mut slope));
+                let mut alone = z.clone();
+                activate_on_all_cores(activation, &mut alone, None);
+                assert_eq!(bits(&alone), bits(&value), "{activation}: the slope changes the value");
+                (bits(&value), bits(&slope))
+            };
+            let (values, slopes) = one.install(compute);
+            assert!((values.clone(), slopes.clone()) == three.install(compute), "{activation}: threads show");
+            for i in (0..z.len()).step_by(1009) {
+                let (value, slope) = at::<T>(activation, z[i].to_f64());
+                assert_eq!((values[i], slopes[i]), (value.to_bits(), slope.to_bits()), "{activation}: neighbours show");
+            }
+        }
+    }
+
+    #[test]
+    fn neither_threads_nor_neighbours_nor_slopes_change_a_bit() {
+        same_bits::<f32>();
+        same_bits::<f64>();
+    }
 }
