@@ -2,7 +2,8 @@
 
 #![allow(clippy::unwrap_used)] // a test that cannot go on has failed
 
-mod binary;
+use nfa_tests::binary;
+
 mod calibration;
 mod captures;
 mod claims;
