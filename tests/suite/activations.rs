@@ -4,7 +4,7 @@ use nfa_models::Activation;
 use nfa_models::host::{Real, vector};
 use serde_json::Value;
 
-use crate::golden::{numbers, read};
+use nfa_tests::golden::{numbers, read};
 
 /// Errors in units of the last place, no more than so many: of values and slopes in f64, and in f32.
 const BOUNDS: [(Activation, [f64; 2], [f64; 2]); 5] = [

@@ -9,43 +9,13 @@ use nfa_metrics::{
     Thresholds, Verdict, assess, laws, metrics, observe_network,
 };
 use nfa_models::{Activation, AnyNetwork, Mlp};
+use nfa_tests::golden::{index, list, matrix, number, numbers, read, text};
 use serde_json::Value;
 
 /// Entries, so far as they are not a difference that rounding fills, agree to this share.
 const RELATIVE: f64 = 1e-10;
 /// What is 0 in exact arithmetic is rounding on both sides: 1e-15 on entries of order 1.
 const ABSOLUTE: f64 = 1e-12;
-
-pub(crate) fn read(name: &str) -> Value {
-    let path = format!("{}/golden/{name}", env!("CARGO_MANIFEST_DIR"));
-    let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
-    serde_json::from_str(&text).unwrap_or_else(|error| panic!("{path}: {error}"))
-}
-
-fn text(value: &Value) -> &str {
-    value.as_str().expect("a string")
-}
-
-fn list(value: &Value) -> &[Value] {
-    value.as_array().expect("a list")
-}
-
-fn number(value: &Value) -> f64 {
-    value.as_f64().expect("a number")
-}
-
-fn index(value: &Value) -> usize {
-    value.as_u64().expect("a count") as usize
-}
-
-pub(crate) fn numbers(value: &Value) -> Vec<f64> {
-    list(value).iter().map(number).collect()
-}
-
-fn matrix(value: &Value) -> Mat {
-    let rows: Vec<Vec<f64>> = list(value).iter().map(numbers).collect();
-    Mat::from_fn(rows.len(), rows.first().map_or(0, Vec::len), |i, j| rows[i][j])
-}
 
 /// A host matrix on the device that every machine has.
 pub(crate) fn tensor(matrix: &Mat) -> Tensor<2> {

@@ -2,9 +2,10 @@
 
 #![allow(clippy::unwrap_used)] // a test that cannot go on has failed
 
+use nfa_tests::binary;
+
 mod activations;
 mod bench;
-mod binary;
 mod calibration;
 mod captures;
 mod claims;

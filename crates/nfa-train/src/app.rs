@@ -16,6 +16,7 @@ use toml::Value;
 
 use crate::cli::{Cli, Color, Command, Listed, Options, Voice};
 use crate::data::Source;
+use crate::device::{Backend, Card};
 use crate::error::{Error, Result};
 use crate::experiment::{Experiment, Grid};
 use crate::folder::{self, PlanFile, PlanLine};
@@ -565,17 +566,23 @@ impl App {
             }
             Listed::Devices => {
                 for backend in crate::device::BACKENDS {
+                    let cards = backend.cards();
                     if voice.json {
-                        line("nfa.device/1", &backend);
+                        line("nfa.device/1", &Found { backend, cards });
                         continue;
                     }
-                    let way = if backend.compiled {
-                        "compiled in".to_string()
-                    } else {
-                        crate::device::build_with(backend.name)
+                    let way = match (backend.compiled, cards.is_empty()) {
+                        (true, false) => "compiled in".to_string(),
+                        (true, true) => "compiled in; no card found".to_string(),
+                        (false, _) => crate::device::build_with(backend.name),
                     };
                     let dtypes = if backend.f64 { "f32 f64" } else { "f32" };
                     out(&format!("{:8} {dtypes:8} {}  ({way})", backend.name, backend.doc));
+                    for card in &cards {
+                        if let Some(name) = &card.name {
+                            out(&format!("{:17} {:9} {name}", "", card.device));
+                        }
+                    }
                 }
             }
             Listed::Experiments => {
@@ -637,6 +644,14 @@ fn law_line(law: &Law, voice: Voice) {
     } else {
         out(&format!("{:16} {} ~ {}: {}", law.name, law.left, law.right, law.doc));
     }
+}
+
+/// A backend and what it finds.
+#[derive(serde::Serialize)]
+struct Found {
+    #[serde(flatten)]
+    backend: Backend,
+    cards: Vec<Card>,
 }
 
 /// One JSON object with its schema in front.

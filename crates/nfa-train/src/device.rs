@@ -1,5 +1,9 @@
 //! From a name on the command line to a Burn device: one arm and one Cargo feature per backend.
 
+#[cfg(any(feature = "wgpu", feature = "vulkan"))]
+use burn::tensor::DeviceKind;
+#[cfg(any(feature = "wgpu", feature = "vulkan", feature = "cuda"))]
+use burn::tensor::DeviceType;
 use burn::tensor::{DType, Device};
 use serde::{Deserialize, Serialize};
 
@@ -16,7 +20,7 @@ pub struct Backend {
     pub compiled: bool,
     /// Whether it computes in `f64`.
     pub f64: bool,
-    /// Whether `name:1` selects a second card.
+    /// Whether `name:1` selects a second card, in the order of [`Backend::cards`].
     pub indexed: bool,
 }
 
@@ -75,8 +79,32 @@ impl Dtype {
     }
 }
 
-/// The backend and the index that a name selects.
-fn parse(name: &str) -> Result<(Backend, usize)> {
+/// A device that a backend finds on this machine.
+#[derive(Clone, Debug, Serialize)]
+pub struct Card {
+    /// What `--device` takes: `wgpu:0`.
+    pub device: String,
+    /// What its driver calls it, or why it does not start; `None` for the processor.
+    pub name: Option<String>,
+}
+
+impl Backend {
+    /// What it finds on this machine, in the order of its indices: nothing where it is not compiled
+    /// in, or where no driver answers. Starts each.
+    pub fn cards(self) -> Vec<Card> {
+        let card = |(index, device): (usize, Device)| match self.indexed {
+            false => Card { device: self.name.into(), name: None },
+            true => Card {
+                device: format!("{}:{index}", self.name),
+                name: Some(start(&device).unwrap_or_else(|why| format!("does not start: {why}"))),
+            },
+        };
+        found(self.name).into_iter().enumerate().map(card).collect()
+    }
+}
+
+/// The backend and the index that a name selects; without one, the best that there is.
+fn parse(name: &str) -> Result<(Backend, Option<usize>)> {
     let (kind, index) = name.split_once(':').map_or((name, None), |(kind, index)| (kind, Some(index)));
     let Some(backend) = BACKENDS.into_iter().find(|backend| backend.name == kind) else {
         let known = BACKENDS.map(|backend| backend.name);
@@ -85,9 +113,10 @@ fn parse(name: &str) -> Result<(Backend, usize)> {
         return Err(Error::input(format!("device: unknown device `{name}`; known: {}{hint}", known.join(", "))));
     };
     let index = match index {
-        None => 0,
+        None => None,
         Some(index) if backend.indexed => index
             .parse()
+            .map(Some)
             .map_err(|_| Error::input(format!("device: `{index}` in `{name}` is no index; write `{kind}:0`")))?,
         Some(_) => return Err(Error::input(format!("device: `{kind}` takes no index; write `{kind}`"))),
     };
@@ -123,40 +152,89 @@ pub fn check(name: &str, dtype: Dtype) -> Result<()> {
     Ok(())
 }
 
-/// The device of a name.
+/// The device of a name, started.
 ///
 /// # Errors
-/// As [`check`].
+/// As [`check`]; a machine without such a card, or whose driver does not start it.
 pub fn open(name: &str, dtype: Dtype) -> Result<Device> {
     check(name, dtype)?;
     let (backend, index) = parse(name)?;
-    let _ = index;
-    match backend.name {
+    let mut found = found(backend.name);
+    let device = match index {
+        None if !found.is_empty() => best(backend.name).unwrap_or_else(|| found.swap_remove(0)),
+        Some(index) if index < found.len() => found.swap_remove(index),
+        _ => return Err(absent(name, backend)),
+    };
+    match start(&device) {
+        Ok(_) => Ok(device),
+        Err(why) => Err(Error::environment(format!("device: `{name}` does not start: {why}; use --device flex"))),
+    }
+}
+
+fn absent(name: &str, backend: Backend) -> Error {
+    let cards = backend.cards();
+    let there = if cards.is_empty() {
+        let need = match backend.name {
+            "cuda" => "NVIDIA's driver",
+            "vulkan" => "a driver for Vulkan",
+            _ => "a driver for Vulkan, Metal or DirectX (on Linux also Mesa's mesa-vulkan-drivers)",
+        };
+        format!("{} finds no card, which takes {need}", backend.name)
+    } else {
+        let cards = cards.iter().map(|card| format!("{} ({})", card.device, card.name.as_deref().unwrap_or("CPU")));
+        format!("there is {}", cards.collect::<Vec<_>>().join(", "))
+    };
+    Error::environment(format!("device: no `{name}` on this machine: {there}; or use --device flex"))
+}
+
+/// The devices of a backend on this machine, none started.
+fn found(backend: &str) -> Vec<Device> {
+    match backend {
         #[cfg(feature = "flex")]
-        "flex" => Ok(Device::flex()),
+        "flex" => vec![Device::flex()],
         #[cfg(feature = "ndarray")]
         "ndarray" => {
             #[allow(deprecated)] // it stays for comparison while Burn has it
             let device = Device::ndarray();
-            Ok(device)
+            vec![device]
         }
         #[cfg(feature = "wgpu")]
-        "wgpu" => Ok(Device::wgpu(kind(index))),
+        "wgpu" => Device::enumerate(DeviceType::Wgpu).into_iter().collect(),
         #[cfg(feature = "vulkan")]
-        "vulkan" => Ok(Device::vulkan(kind(index))),
+        "vulkan" => Device::enumerate(DeviceType::Vulkan).into_iter().collect(),
         #[cfg(feature = "cuda")]
-        "cuda" => Ok(Device::cuda(index)),
-        // `check` has refused what is not compiled in.
-        other => Err(Error::input(format!("device: `{other}` is not compiled into this binary"))),
+        "cuda" => Device::enumerate(DeviceType::Cuda).into_iter().collect(),
+        _ => Vec::new(),
     }
 }
 
-#[cfg(any(feature = "wgpu", feature = "vulkan"))]
-fn kind(index: usize) -> burn::tensor::DeviceKind {
-    match index {
-        0 => burn::tensor::DeviceKind::DefaultDevice,
-        index => burn::tensor::DeviceKind::DiscreteGpu(index),
+/// What a backend itself prefers among several; `None` for the first.
+fn best(backend: &str) -> Option<Device> {
+    match backend {
+        #[cfg(feature = "wgpu")]
+        "wgpu" => Some(Device::wgpu(DeviceKind::DefaultDevice)),
+        #[cfg(feature = "vulkan")]
+        "vulkan" => Some(Device::vulkan(DeviceKind::DefaultDevice)),
+        _ => None,
     }
+}
+
+/// Starts a device. Burn panics where the driver refuses; this is the one place that can.
+///
+/// # Errors
+/// The panic's words.
+fn start(device: &Device) -> std::result::Result<String, String> {
+    let identity = || {
+        #[cfg(any(feature = "wgpu", feature = "vulkan", feature = "cuda"))]
+        let name = device.identity().map(|identity| identity.name);
+        #[cfg(not(any(feature = "wgpu", feature = "vulkan", feature = "cuda")))]
+        let name = None;
+        name.unwrap_or_else(|| format!("{device:?}"))
+    };
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(identity)).map_err(|panic| {
+        let text = panic.downcast_ref::<String>().map(String::as_str);
+        text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no reason is given").to_string()
+    })
 }
 
 #[cfg(test)]
