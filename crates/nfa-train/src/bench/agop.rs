@@ -31,7 +31,7 @@ pub struct Way {
     pub work: fn(&Shape<'_>) -> f64,
 }
 
-/// Every way, one line each.
+/// Every way, one line each; the last is the definition, which referees where that is affordable.
 pub const WAYS: [Way; 2] = [
     Way { name: "factored", path: Path::Factored, device: None, takes: is_chain, work: work::factored },
     Way { name: "autodiff", path: Path::Autodiff, device: None, takes: |_| true, work: work::autodiff },

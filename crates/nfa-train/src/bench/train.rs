@@ -61,7 +61,7 @@ pub struct Engine {
     pub start: fn(&Start<'_>) -> Result<Box<dyn Steps>>,
 }
 
-/// Every engine, one line each.
+/// Every engine, one line each; the first referees.
 pub const ENGINES: [Engine; 1] = [Engine { name: "autodiff", device: None, takes: |_| true, start: autodiff }];
 
 /// The engine that runs take.
