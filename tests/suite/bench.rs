@@ -237,7 +237,7 @@ fn wrong_input_is_refused_before_anything_is_timed() {
 #[test]
 fn one_repeat_for_every_line() {
     let folder = Folder::new();
-    let words = [&call("agop", &TINY[..6])[..], &["--path", "auto", "--on-demand"]].concat();
+    let words = [&call("agop", &TINY[..6])[..], &["--path", "auto", "--on-demand", "-q"]].concat();
     let mut child = Command::new(path())
         .args(words)
         .current_dir(folder.path(""))

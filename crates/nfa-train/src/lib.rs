@@ -27,7 +27,7 @@
 //! | [`formula`], [`scope`] | what claims and pictures are written in; which runs they speak of |
 //! | [`store`] | the only door to the file system |
 //! | [`measure`], [`mod@array`] | networks trained elsewhere; the files that arrays come in |
-//! | [`device`], [`bench`] | from a name to a Burn device; devices, paths and engines side by side |
+//! | [`device`], [`mod@bench`] | from a name to a Burn device; devices, paths and engines side by side |
 //! | [`app`], [`cli`], [`explain`] | the command line |
 
 pub mod allocator;

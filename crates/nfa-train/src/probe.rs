@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use nfa_metrics::{
-    AgopOptions, Details, Finding, Laws, Metrics, Observation, Scores, Snapshot, Thresholds, Update, assess_with,
-    observe_network, over_inputs,
+    AgopOptions, Details, Finding, Law, Laws, Metrics, Observation, Scores, Snapshot, Thresholds, Update, assess_with,
+    observe_network, over_inputs, parallel,
 };
 use nfa_models::AnyNetwork;
 
@@ -90,39 +90,55 @@ impl Probe<'_> {
             let values = (metric.measure)(&snapshot).into_iter().filter(|(column, _)| self.wants(column));
             row.extend(values.map(|(column, value)| (column, Cell::from(value))));
         }
-        let imbalance = nfa_metrics::metrics::imbalance::norms(&observation).into_iter().map(|(_, norm)| norm);
-        let mut first = Baseline { imbalance: imbalance.collect(), misfit: BTreeMap::new() };
-        let mut directions = Vec::new();
-        for law in self.laws.rows().iter().filter(|law| asked(law.name)) {
-            for layer in (0..observation.layers.len()).filter(|&layer| self.plan.layers.contains(layer)) {
-                let Some(pair) = (law.pair)(&observation, layer) else { continue };
-                let key = format!("{}.layer{layer}", law.name);
-                let at_start = baseline.and_then(|baseline| baseline.misfit.get(&key).copied());
+        // Layers are independent, and theirs is the work that grows with the widths.
+        let laws: Vec<&Law> = self.laws.rows().iter().filter(|law| asked(law.name)).collect();
+        let layers: Vec<usize> =
+            (0..observation.layers.len()).filter(|&layer| self.plan.layers.contains(layer)).collect();
+        let places = laws.iter().flat_map(|&law| layers.iter().map(move |&layer| (law, layer)));
+        let pairs: Vec<_> = places
+            .filter_map(|(law, layer)| {
+                let pair = (law.pair)(&observation, layer)?;
                 // The other laws' matrices are no averages over the rows.
                 let varies = self.plan.interval == ProbeInterval::Inputs && law.name == "nfa";
                 let over = || over_inputs(network, &split.inputs, split.weights.as_deref(), layer, &pair, &options);
                 let spread = varies.then(over).flatten();
-                let mut finding = assess_with(&pair, law.family, at_start, self.thresholds, spread);
-                if baseline.is_none() {
-                    finding.null.init = finding.misfit;
-                }
-                first.misfit.extend(finding.misfit.map(|misfit| (key, misfit)));
-                row.extend(columns(law.name, layer, &finding, varies));
-                if law.details {
-                    let depth = observation.layers[layer].depth_from_here;
-                    row.extend(detail_columns(law.name, layer, &pair, depth, &self.plan.alpha));
-                }
-                directions.extend(finding.directions.iter().map(|direction| Direction {
-                    step,
-                    law: law.name.into(),
-                    layer,
-                    g: direction.g,
-                    m: direction.m,
-                    leak: direction.leak,
-                }));
+                Some((law, layer, pair, varies, spread))
+            })
+            .collect();
+        let judge = |k: usize| {
+            let (law, layer, pair, varies, spread) = &pairs[k];
+            let at_start = baseline.and_then(|baseline| baseline.misfit.get(&key(law, *layer)).copied());
+            let mut finding = assess_with(pair, law.family, at_start, self.thresholds, spread.clone());
+            if baseline.is_none() {
+                finding.null.init = finding.misfit;
             }
+            let mut row = columns(law.name, *layer, &finding, *varies);
+            if law.details {
+                let depth = observation.layers[*layer].depth_from_here;
+                row.extend(detail_columns(law.name, *layer, pair, depth, &self.plan.alpha));
+            }
+            (finding, row)
+        };
+        let findings = parallel::map_on(rayon::current_num_threads(), pairs.len(), judge);
+        let mut misfit = BTreeMap::new();
+        let mut directions = Vec::new();
+        for ((law, layer, ..), (finding, columns)) in pairs.iter().zip(findings) {
+            misfit.extend(finding.misfit.map(|misfit| (key(law, *layer), misfit)));
+            row.extend(columns);
+            directions.extend(finding.directions.iter().map(|direction| Direction {
+                step,
+                law: law.name.into(),
+                layer: *layer,
+                g: direction.g,
+                m: direction.m,
+                leak: direction.leak,
+            }));
         }
-        Measured { row, directions, observation, train, baseline: baseline.is_none().then_some(first) }
+        let first = baseline.is_none().then(|| {
+            let imbalance = nfa_metrics::metrics::imbalance::norms(&observation).into_iter().map(|(_, norm)| norm);
+            Baseline { imbalance: imbalance.collect(), misfit }
+        });
+        Measured { row, directions, observation, train, baseline: first }
     }
 
     /// Whether a metric's column belongs to a layer that is asked for.
@@ -132,6 +148,11 @@ impl Probe<'_> {
             None => true,
         }
     }
+}
+
+/// The name of a law at a layer.
+fn key(law: &Law, layer: usize) -> String {
+    format!("{}.layer{layer}", law.name)
 }
 
 /// The columns of a finding; its intervals where they were asked for.

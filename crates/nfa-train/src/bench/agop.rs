@@ -32,7 +32,7 @@ pub struct Way {
     pub work: fn(&Shape<'_>) -> f64,
 }
 
-/// Every way, one line each.
+/// Every way, one line each; the last is the definition, which referees where that is affordable.
 pub const WAYS: [Way; 3] = [
     Way { name: "host", path: Path::Host, device: Some("host"), takes: is_chain, work: work::host },
     Way { name: "factored", path: Path::Factored, device: None, takes: is_chain, work: work::factored },

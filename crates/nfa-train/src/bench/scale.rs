@@ -60,15 +60,13 @@ pub fn run(session: &Session<'_>, args: &ScaleArgs) -> Result<()> {
     for (name, dtype) in places {
         for sweep in SWEEPS {
             let mut found: Vec<(&Way, bool, Vec<Point>)> = Vec::new();
-            let mut widths = Vec::new();
             for &value in sweep.1 {
                 let mut sizes = STAY;
                 *sweep.2(&mut sizes) = value;
                 let sizes = shrunk(sizes, args.shrink as usize);
                 let value = *sweep.2(&mut { sizes });
-                widths = [vec![sizes.d], vec![sizes.h; sizes.depth - 1], vec![sizes.c]].concat();
-                let problem =
-                    Problem { name: None, widths: widths.clone(), activation, samples: sizes.n, bias: false, seed: 0 };
+                let widths = [vec![sizes.d], vec![sizes.h; sizes.depth - 1], vec![sizes.c]].concat();
+                let problem = Problem { name: None, widths, activation, samples: sizes.n, bias: false, seed: 0 };
                 let device = device::open(&name, dtype)?;
                 let drawn = problem.draw(0);
                 let network = drawn.network(&device, dtype.burn())?;
@@ -102,7 +100,8 @@ pub fn run(session: &Session<'_>, args: &ScaleArgs) -> Result<()> {
                 let end = &points[points.len().saturating_sub(2)..];
                 row.note("end_slope", json!(slope(end, |point| point.seconds)));
                 row.note("end_model_slope", json!(slope(end, |point| point.count)));
-                row.note("largest", json!({ "widths": widths }));
+                let stay = shrunk(STAY, args.shrink as usize);
+                row.note("stay", json!({ "n": stay.n, "d": stay.d, "c": stay.c, "L": stay.depth, "h": stay.h }));
                 session.emit(row);
             }
         }

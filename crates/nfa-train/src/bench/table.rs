@@ -47,11 +47,11 @@ fn timed(rows: &[Row], kind: &str) -> String {
     columns.extend(&REST[2..]);
     let legend = match kind {
         "agop" => {
-            "* the automatic choice; times of one AGOP; GFLOP: the matrix products of the way that ran; peak: the best\n\
+            "* the automatic choice; times of one AGOP; GFLOP: the matrix products of the way that ran; peak: GFLOP/s of the best\n\
              product of two 2048 x 2048 matrices here; error: max|G - G64|/max|G64|; memory: the process's most\n"
         }
         _ => {
-            "* what runs take; times of one step; GFLOP: its matrix products; peak: the best product of two\n\
+            "* what runs take; times of one step; GFLOP: its matrix products; peak: GFLOP/s of the best product of two\n\
              2048 x 2048 matrices here; error: that of the parameters after 10 steps against f64; memory: the process's most\n"
         }
     };

@@ -62,7 +62,7 @@ pub struct Engine {
     pub start: fn(&Start<'_>) -> Result<Box<dyn Steps>>,
 }
 
-/// Every engine, one line each.
+/// Every engine, one line each; the first referees.
 pub const ENGINES: [Engine; 2] = [
     Engine { name: "autodiff", device: None, takes: |_, _| true, start: autodiff },
     Engine { name: "host", device: Some("host"), takes: on_host, start: host },
@@ -305,7 +305,8 @@ pub fn run(session: &Session<'_>, plan: &Plan<'_>) -> Result<()> {
             let each = gradients as f64 / steps as f64 * work::gradient(&problem.widths, problem.samples);
             let mut row = Row::of("train", problem);
             row.device = engine.device.unwrap_or(&name).to_string();
-            (row.engine, row.dtype, row.auto) = (Some(engine.name), dtype.name(), engine.name == automatic(plan, &device));
+            (row.engine, row.dtype, row.auto) =
+                (Some(engine.name), dtype.name(), engine.name == automatic(plan, &device));
             row.timed(&times, 1.0, Some(each), Some(peak));
             row.peak_memory_bytes = memory.and_then(|peak| peak.bytes());
             // Nothing is held against itself.

@@ -272,7 +272,7 @@ pub fn matrix(rows: &[Row]) -> String {
     };
     let mut head = vec!["operation", "direction"];
     head.extend(places.iter().map(String::as_str));
-    head.push("in");
+    head.push("unit");
     let cells = lines.iter().map(|line| {
         let mut cells = vec![line.0.to_string(), line.1.to_string()];
         cells.extend(places.iter().map(|place| cell(line, place)));
