@@ -24,13 +24,15 @@ const LOSSES: [&str; 3] = ["half_mse", "mse", "cross_entropy"];
 
 /// Everything about networks.
 pub fn all() -> Vec<Operation> {
-    let mut all = vec![Operation { name: "mlp".into(), check: Box::new(outputs) }];
+    let mut all = vec![Operation { name: "mlp".into(), device: None, check: Box::new(outputs) }];
     all.extend(LOSSES.map(|kind| Operation {
         name: format!("loss.{kind}"),
+        device: None,
         check: Box::new(move |place: &Place<'_>| of_loss(place, kind)),
     }));
     all.extend(WAYS.iter().map(|way| Operation {
         name: format!("agop.{}", way.name),
+        device: way.device,
         check: Box::new(move |place: &Place<'_>| {
             let drawn = problem().draw(0);
             let Ok(network) = drawn.network(place.device, place.dtype.burn()) else { return Vec::new() };

@@ -11,6 +11,8 @@ use crate::device::Dtype;
 pub struct Operation {
     /// Its name.
     pub name: String,
+    /// What its rows call the device, where that isn't the one that holds its arguments.
+    pub device: Option<&'static str>,
     /// Does it, forward and backward.
     #[allow(clippy::type_complexity)] // written once
     pub check: Box<dyn Fn(&Place<'_>) -> Vec<Finding>>,
@@ -396,9 +398,10 @@ const OTHERS: [(&str, fn(&Place<'_>) -> Vec<Finding>); 9] = [
 pub fn all() -> Vec<Operation> {
     let entries = entries().into_iter().map(|entry| Operation {
         name: entry.name.clone(),
+        device: None,
         check: Box::new(move |place: &Place<'_>| entry.check(place)),
     });
-    let others = OTHERS.map(|(name, check)| Operation { name: name.into(), check: Box::new(check) });
+    let others = OTHERS.map(|(name, check)| Operation { name: name.into(), device: None, check: Box::new(check) });
     entries.chain(others).collect()
 }
 
