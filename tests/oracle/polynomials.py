@@ -24,7 +24,9 @@ def interpolate(f, low, high, degree):
 
 def expm1_rest(r):
     """(e^r - 1 - r) / r²"""
-    return mp.nsum(lambda k: r**k / mp.factorial(k + 2), [0, mp.inf]) if abs(r) < 1e-3 else (mp.expm1(r) - r) / r**2
+    if abs(r) < 1e-3:
+        return mp.nsum(lambda k: r**k / mp.factorial(k + 2), [0, mp.inf])
+    return (mp.expm1(r) - r) / r**2
 
 
 def log_rest(u):
@@ -73,4 +75,5 @@ for dtype, exp, log, tail, k, far in ((np.float32, 5, 4, 10, 4, 14.625), (np.flo
     show("(e^r - 1 - r) / r²", expm1_rest, -half, half, exp, dtype, lambda r, e: e * r * r / mp.exp(r))
     steep = mp.mpf(float(dtype(0.8)))
     show("log", log_rest, 0, mp.mpf(4) / 9, log, dtype, lambda u, e: e * u)
-    show("mills", lambda t: scaled_mills(t, k, steep), -1, (mp.mpf(far) - k) / (far + k), tail, dtype, lambda t, e: 2 * e)
+    last = (mp.mpf(far) - k) / (far + k)
+    show("mills", lambda t: scaled_mills(t, k, steep), -1, last, tail, dtype, lambda t, e: 2 * e)

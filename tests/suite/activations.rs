@@ -11,7 +11,7 @@ const BOUNDS: [(Activation, [f64; 2], [f64; 2]); 5] = [
     (Activation::Tanh, [2.0, 4.0], [2.5, 5.0]),
     (Activation::Gelu, [4.0, 4.0], [4.5, 5.0]),
     (Activation::Silu, [3.0, 4.0], [3.5, 6.0]),
-    (Activation::Sigmoid, [2.0, 4.0], [2.0, 4.0]),
+    (Activation::Sigmoid, [2.0, 4.0], [2.0, 4.5]),
     (Activation::Softplus, [3.0, 2.0], [3.0, 2.0]),
 ];
 
@@ -47,18 +47,13 @@ fn check<T: Real>(golden: &Value, bounds: impl Fn(usize) -> [f64; 2]) {
         let found = [("value", value), ("slope", slope)];
         for ((name, found), bound) in found.into_iter().zip(bounds(k)) {
             let expected = numbers(&golden[activation.name()][name]);
-            let mut worst = (0.0, 0.0);
             for (&i, found) in kept.iter().zip(found) {
                 let (z, found, expected) = (points[i], found.to_f64(), expected[i]);
                 let near_zero = name == "slope" && cancels(activation, z);
                 let unit = if near_zero { T::EPS.to_f64() } else { unit::<T>(expected) };
                 let error = (found - expected).abs() / unit;
                 assert!(error <= bound, "{activation} {name} of {z:e}: {found:e}, not {expected:e}: {error} units");
-                if error > worst.0 {
-                    worst = (error, z);
-                }
             }
-            eprintln!("{activation} {name}: {:.2} units at {:e}", worst.0, worst.1);
         }
     }
 }

@@ -519,8 +519,9 @@ impl<'a> ChainPlan<'a> {
                     Some(bias) => z + bias.clone().unsqueeze(),
                     None => z,
                 };
-                h = self.chain.activations[l].forward(z.clone());
-                slopes.push(self.chain.activations[l].derivative(&z, &h));
+                let (a, slope) = self.chain.activations[l].with_slope(z);
+                h = a;
+                slopes.push(slope);
             }
             // ∂f/∂h_last for each sample and output (or each random combination of outputs).
             let mut delta: Tensor<3> = match self.options.sketch {

@@ -3,9 +3,11 @@
 use std::fmt;
 use std::str::FromStr;
 
-use burn::tensor::{DType, Tensor, activation};
+use burn::tensor::{DType, Tensor, TensorData, activation};
 use serde::{Deserialize, Serialize};
 
+use crate::host::{Real, vector};
+use crate::network::is_on_host;
 use crate::spec::SpecError;
 
 /// An activation function, applied entry by entry.
@@ -72,6 +74,78 @@ impl Activation {
     /// # Shapes
     /// any → the same
     pub fn forward<const D: usize>(self, z: Tensor<D>) -> Tensor<D> {
+        // Burn's own are as fast where one operation does it, and track less.
+        let plain = matches!(self, Activation::Linear | Activation::Relu | Activation::Quadratic);
+        if plain || !on_cpu(&z) {
+            return self.by_burn(z);
+        }
+        if !z.is_autodiff() {
+            return self.by_kernel(z, false).0;
+        }
+        // a + (z - z₀) s with a = φ(z₀) and s = φ'(z₀) constants and z₀ = z: the value is a to the bit,
+        // the derivative s. Where z is infinite this is NaN and φ may not be: a run that has come there
+        // has diverged, and is found to have.
+        let constant = z.clone().detach().set_require_grad(false);
+        let (a, slope) = self.by_kernel(z.clone(), true);
+        match slope {
+            Some(slope) => (z - constant) * slope + a,
+            None => a,
+        }
+    }
+
+    /// φ(z), and φ'(z) or `None` where that is 1 everywhere. Nothing is tracked.
+    ///
+    /// # Shapes
+    /// any → the same, the same
+    pub fn with_slope<const D: usize>(self, z: Tensor<D>) -> (Tensor<D>, Option<Tensor<D>>) {
+        let z = z.inner();
+        if self == Activation::Linear {
+            (z, None)
+        } else if on_cpu(&z) {
+            self.by_kernel(z, true)
+        } else {
+            let a = self.by_burn(z.clone());
+            let slope = self.derivative(z, &a);
+            (a, slope)
+        }
+    }
+
+    /// φ(z) and, where it is asked for, φ'(z) as constants, by the kernels for CPUs.
+    fn by_kernel<const D: usize>(self, z: Tensor<D>, with_slope: bool) -> (Tensor<D>, Option<Tensor<D>>) {
+        let (device, dtype) = (z.device(), z.dtype());
+        // No copy where nobody else holds z.
+        let data = z.inner().into_data();
+        let (a, slope) = match dtype {
+            DType::F32 => self.on_slices::<f32>(data, with_slope),
+            _ => self.on_slices::<f64>(data, with_slope),
+        };
+        let tensor = |data: TensorData| Tensor::from_data(data, (&device, dtype));
+        (tensor(a), slope.map(tensor))
+    }
+
+    fn on_slices<T: Real>(self, mut data: TensorData, with_slope: bool) -> (TensorData, Option<TensorData>) {
+        let shape = data.shape().clone();
+        let run = |z: &mut [T]| {
+            let mut slope = with_slope.then(|| vec![T::from_f64(0.0); z.len()]);
+            vector::activate_on_all_cores(self, z, slope.as_deref_mut());
+            slope.map(|slope| TensorData::new(slope, shape.clone()))
+        };
+        match data.as_mut_slice::<T>() {
+            Ok(z) => {
+                let slope = run(z);
+                (data, slope)
+            }
+            // Bytes that do not begin where a number may.
+            Err(_) => {
+                let mut z: Vec<T> = data.iter::<T>().collect();
+                let slope = run(&mut z);
+                (TensorData::new(z, shape.clone()), slope)
+            }
+        }
+    }
+
+    /// φ(z) by Burn's operations.
+    fn by_burn<const D: usize>(self, z: Tensor<D>) -> Tensor<D> {
         match self {
             Activation::Linear => z,
             Activation::Relu => activation::relu(z),
@@ -89,12 +163,8 @@ impl Activation {
         }
     }
 
-    /// φ'(z) from z and a = φ(z), or `None` where it is 1 everywhere.
-    ///
-    /// # Shapes
-    /// any, any → the same
-    pub fn derivative<const D: usize>(self, z: &Tensor<D>, a: &Tensor<D>) -> Option<Tensor<D>> {
-        let z = z.clone();
+    /// φ'(z) from z and a = φ(z) by Burn's operations, or `None` where it is 1 everywhere.
+    fn derivative<const D: usize>(self, z: Tensor<D>, a: &Tensor<D>) -> Option<Tensor<D>> {
         match self {
             Activation::Linear => None,
             Activation::Relu => Some(gate(z, 0.0)),
@@ -128,6 +198,11 @@ impl Activation {
     pub fn is_smooth(self) -> bool {
         !matches!(self, Activation::Relu | Activation::LeakyRelu(_))
     }
+}
+
+/// Whether a tensor's numbers lie in the memory of this process, as the kernels' number types.
+fn on_cpu<const D: usize>(z: &Tensor<D>) -> bool {
+    matches!(z.dtype(), DType::F32 | DType::F64) && is_on_host(&z.device())
 }
 
 /// 1 where z > 0, else `low`, in the tensor's own dtype (`bool.float()` takes the device's).
@@ -235,7 +310,9 @@ mod tests {
         for activation in Activation::ALL.into_iter().chain([Activation::LeakyRelu(0.2)]) {
             let read = |tensor: Tensor<1>| tensor.inner().try_into_vec_as::<f64>().expect("readable");
             let a = activation.forward(z.clone());
-            let by_formula = activation.derivative(&z, &a).map_or(vec![1.0; n], read);
+            let (same, slope) = activation.with_slope(z.clone());
+            assert_eq!(read(same), read(a.clone()), "{activation}: the slope changes the value");
+            let by_formula = slope.map_or(vec![1.0; n], read);
             let leaf = z.clone().autodiff().require_grad();
             let mut gradients = activation.forward(leaf.clone()).sum().backward();
             let by_autodiff = read(leaf.grad_remove(&mut gradients).expect("tracked"));
@@ -250,6 +327,59 @@ mod tests {
                     by_autodiff[i]
                 );
             }
+        }
+    }
+
+    /// On a CPU the kernels stand in for Burn's operations: as near to them as rounding lets them be.
+    #[test]
+    fn kernels_are_burns_operations_to_rounding() {
+        let device = Device::flex();
+        for (dtype, eps) in [(DType::F64, f64::EPSILON), (DType::F32, f64::from(f32::EPSILON))] {
+            let points: Vec<f64> = (0..3 * 700).map(|i| 9.0 * (i as f64 * 0.37).sin()).collect();
+            let z = Tensor::<2>::from_data(TensorData::new(points, [700, 3]), (&device, dtype));
+            let read = |tensor: Tensor<2>| {
+                assert_eq!((tensor.dims(), tensor.dtype()), ([3, 700], dtype));
+                assert!(!tensor.is_autodiff());
+                tensor.try_into_vec_as::<f64>().expect("readable")
+            };
+            // Rows and columns exchanged: not in the order of memory.
+            let z = z.transpose();
+            assert!(on_cpu(&z) && on_cpu(&z.clone().autodiff()));
+            let near = |what: &str, found: Vec<f64>, expected: Vec<f64>| {
+                for (found, expected) in found.into_iter().zip(expected) {
+                    let error = (found - expected).abs();
+                    assert!(error <= 8.0 * eps * (1.0 + expected.abs()), "{what}: {found} and {expected}");
+                }
+            };
+            for activation in Activation::ALL {
+                let by_burn = activation.by_burn(z.clone());
+                let (a, slope) = activation.with_slope(z.clone());
+                if let Some(slope) = slope {
+                    let expected = activation.derivative(z.clone(), &by_burn).expect("not 1 everywhere");
+                    near(activation.name(), read(slope), read(expected));
+                }
+                near(activation.name(), read(a), read(by_burn));
+                let gradient = |map: &dyn Fn(Tensor<2>) -> Tensor<2>| {
+                    let leaf = z.clone().autodiff().require_grad();
+                    let y = map(leaf.clone());
+                    let value = read(y.clone().inner());
+                    // A weight on each output, and a use of z beside: gradients add up as they should.
+                    let mut gradients = (y * z.clone().autodiff() + leaf.clone()).sum().backward();
+                    (value, read(leaf.grad_remove(&mut gradients).expect("tracked")))
+                };
+                let (value, by_kernel) = gradient(&|z| activation.forward(z));
+                assert_eq!(value, read(activation.forward(z.clone())), "{activation}: tracking changes the value");
+                near(activation.name(), by_kernel, gradient(&|z| activation.by_burn(z)).1);
+            }
+        }
+    }
+
+    #[test]
+    fn what_has_diverged_is_not_finite_again() {
+        for activation in [Activation::Tanh, Activation::Gelu, Activation::Silu, Activation::Sigmoid] {
+            let z = Tensor::<1>::from_data([f64::NAN, f64::INFINITY, 0.5], (&Device::flex(), DType::F64)).autodiff();
+            let a = activation.forward(z.require_grad()).inner().try_into_vec_as::<f64>().expect("readable");
+            assert!(a[0].is_nan() && !a[1].is_finite() && a[2].is_finite(), "{activation}: {a:?}");
         }
     }
 

@@ -2,6 +2,20 @@
 //!
 //! Each kernel is a scalar function without branches, which the compiler turns into vector
 //! instructions. A value does not depend on its neighbours, nor on whether slopes are asked for.
+//!
+//! Largest errors in units of the last place, of values and slopes; in `f64` as met at 30,000 points
+//! against 60 digits, in `f32` of every number there is against the kernels of `f64`:
+//!
+//! | | `f64` | | `f32` | |
+//! |---|---|---|---|---|
+//! | tanh | 1.9 | 3.8 | 2.2 | 4.8 |
+//! | gelu | 3.1 | 3.9 | 4.1 | 4.9 |
+//! | silu | 2.7 | 3.0 | 3.3 | 5.5 |
+//! | sigmoid | 1.5 | 3.6 | 2.0 | 4.1 |
+//! | softplus | 2.2 | 1.5 | 2.8 | 2.0 |
+//!
+//! That holds in the tails too, down to subnormal numbers. The slopes of gelu and silu have a zero
+//! near -0.75 and -1.28: between -1.1 and -0.4, -1.8 and -0.8, their unit is the machine epsilon.
 
 use pulp::{Arch, NullaryFnOnce};
 use rayon::prelude::*;

@@ -372,8 +372,7 @@ fn entries() -> Vec<Entrywise> {
         .units(forward, backward);
         entry.formula = Some(Box::new(move |x, _| {
             let z = x[0].clone();
-            let a = kind.forward(z.clone());
-            kind.derivative(&z, &a).unwrap_or_else(|| z.zeros_like().add_scalar(1.0))
+            kind.with_slope(z.clone()).1.unwrap_or_else(|| z.zeros_like().add_scalar(1.0))
         }));
         all.push(entry);
     }
