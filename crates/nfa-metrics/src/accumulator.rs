@@ -138,7 +138,11 @@ impl Accumulator {
             Kept::Factor(stack) => stack.finish(samples as f64, map),
             Kept::Gram { sum, eps } => {
                 let mean = sum * (1.0 / samples as f64);
-                Psd::gram_of(map.map_or(mean.clone(), |map| sandwich(map, &mean, eps)), eps)
+                let gram = match map {
+                    Some(map) => sandwich(map, &mean, eps),
+                    None => mean,
+                };
+                Psd::gram_of(gram, eps)
             }
         }
     }

@@ -123,12 +123,14 @@ pub fn observe_network(
     options: &AgopOptions,
 ) -> Observation {
     let chain = network.chain();
+    let mut host = None;
     let agops: Vec<Option<Psd>> = match (&chain, options.path) {
         (Some(chain), Path::Auto | Path::Host | Path::Factored) => {
             let plan = ChainPlan::new(chain, x, weights, options);
             let mut agops = plan.constant();
             let swept = plan.sweep_agops();
             agops.splice(..swept.len(), swept);
+            host = Some(plan.host.into_iter());
             agops
         }
         _ => (0..network.sites())
@@ -145,10 +147,11 @@ pub fn observe_network(
         .into_iter()
         .enumerate()
         .filter_map(|(site, agop)| {
-            let weight = network.weight(Site(site))?;
+            let read = || network.weight(Site(site)).map(to_host);
             Some(Layer {
                 name: format!("layers.{site}"),
-                weight: to_host(weight),
+                // A chain's weights are here already.
+                weight: host.as_mut().map_or_else(read, Iterator::next)?,
                 agop,
                 depth_from_here: chain.as_ref().map(|chain| chain.weights.len() - site),
             })
@@ -450,16 +453,12 @@ impl<'a> ChainPlan<'a> {
         if !(0..last).any(|l| self.options.wants(l)) {
             return vec![None; last];
         }
-        let x = match self.x.clone().inner().try_into_vec_as::<T>() {
-            Ok(x) => x,
-            Err(error) => panic!("the device did not hand out a tensor: {error}"),
-        };
         let outputs = self.host.last().map_or(1, |w| w.nrows());
         let new: Vec<_> = (0..last).map(|l| move || self.accumulator(l)).collect();
         let wanted = (0..last).map(|l| self.options.wants(l).then(|| Wanted { before: self.before[l], new: &new[l] }));
         let draws = self.options.sketch.unwrap_or(0);
         let signs = |samples: Range<usize>| sign_rows(&samples, draws, outputs);
-        HostSweep::<T>::new(self.chain, &self.host, &self.product(last), x, self.weights, wanted.collect())
+        HostSweep::<T>::new(self.chain, &self.host, &self.product(last), self.x, self.weights, wanted.collect())
             .sketched(self.options.sketch.map(|draws| (draws, &signs as _)))
             .in_blocks(self.options.batch, self.options.memory)
             .run()

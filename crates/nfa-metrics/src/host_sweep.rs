@@ -6,6 +6,7 @@
 
 use std::ops::Range;
 
+use burn::tensor::Tensor;
 use nfa_models::host::gemm::{Into, View, mirror, product, product_on_all_cores, symmetric, symmetric_on_all_cores};
 use nfa_models::host::{Real, vector};
 use nfa_models::{Activation, Chain};
@@ -13,6 +14,7 @@ use rayon::prelude::*;
 
 use crate::Mat;
 use crate::accumulator::Accumulator;
+use crate::tiles::tiles;
 
 /// What is swept: a chain up to where its Jacobian is constant, and from which layers rows are wanted.
 pub(crate) struct HostSweep<'a, T> {
@@ -20,8 +22,8 @@ pub(crate) struct HostSweep<'a, T> {
     /// ∂f/∂h where the linear tail begins, `[outputs, width]`.
     tail: Vec<T>,
     outputs: usize,
-    /// `[n, d]`
-    x: Vec<T>,
+    /// `[n, d]`; a block of it is copied when its turn comes.
+    x: &'a Tensor<2>,
     /// √w, one per sample.
     roots: Option<Vec<T>>,
     /// Samples that are swept together.
@@ -61,14 +63,21 @@ const ROWS_PER_WIDTH: usize = 4;
 /// Sums that are added up at the end, at most.
 const PARTS: usize = 8;
 
+/// The numbers of a tensor of this dtype.
+///
+/// # Panics
+/// Where the device fails to hand out its data.
+fn read<T: Real, const D: usize>(tensor: Tensor<D>) -> Vec<T> {
+    match tensor.inner().into_data().try_into_vec() {
+        Ok(values) => values,
+        Err(error) => panic!("the device did not hand out a tensor: {error:?}"),
+    }
+}
+
 fn row_major<T: Real>(matrix: &Mat) -> Vec<T> {
     let (rows, cols) = (matrix.nrows(), matrix.ncols());
     let mut values = vec![T::from_f64(0.0); rows * cols];
-    for j in 0..cols {
-        for i in 0..rows {
-            values[i * cols + j] = T::from_f64(matrix[(i, j)]);
-        }
-    }
+    tiles(rows, cols, |i, j| values[i * cols + j] = T::from_f64(matrix[(i, j)]));
     values
 }
 
@@ -82,14 +91,11 @@ impl<'a, T: Real> HostSweep<'a, T> {
         chain: &Chain,
         weights: &[Mat],
         tail: &Mat,
-        x: Vec<T>,
+        x: &'a Tensor<2>,
         samples: Option<&[f64]>,
         wanted: Vec<Option<Wanted<'a>>>,
     ) -> Self {
-        let bias = |l: usize| {
-            let values = chain.biases[l].as_ref()?.clone().inner().try_into_vec_as::<T>();
-            Some(values.unwrap_or_else(|error| panic!("the device did not hand out a tensor: {error}")))
-        };
+        let bias = |l: usize| Some(read::<T, 1>(chain.biases[l].as_ref()?.clone()));
         let dense = |(l, wanted): (usize, Option<Wanted<'a>>)| {
             let (out, into) = (weights[l].nrows(), weights[l].ncols());
             Dense {
@@ -135,7 +141,7 @@ impl<'a, T: Real> HostSweep<'a, T> {
     }
 
     fn samples(&self) -> usize {
-        self.x.len() / self.layers.first().map_or(1, |layer| layer.into.max(1))
+        self.x.dims()[0]
     }
 
     fn rows_per_sample(&self) -> usize {
@@ -186,9 +192,10 @@ impl<'a, T: Real> HostSweep<'a, T> {
     fn forward(&self, samples: Range<usize>, buffers: &mut Buffers<T>, alone: bool) {
         let b = samples.len();
         let Buffers { here, next, slopes, .. } = buffers;
+        let x = read::<T, 2>(self.x.clone().slice([samples]));
         for (l, layer) in self.layers.iter().enumerate() {
             let input = match l {
-                0 => &self.x[samples.start * layer.into..samples.end * layer.into],
+                0 => &x[..],
                 _ => &here[..b * layer.into],
             };
             let z = &mut next[..b * layer.out];
@@ -354,9 +361,8 @@ impl<T: Real> Sum<T> {
 fn to_mat<T: Real>(rows: View<'_, T>) -> Mat {
     let [count, dim] = rows.size();
     let mut matrix = Mat::zeros(count, dim);
-    for (i, row) in rows.row_slices().enumerate() {
-        row.iter().enumerate().for_each(|(j, value)| matrix[(i, j)] = value.to_f64());
-    }
+    let values: Vec<&[T]> = rows.row_slices().collect();
+    tiles(count, dim, |i, j| matrix[(i, j)] = values[i][j].to_f64());
     matrix
 }
 

@@ -3,6 +3,7 @@
 use burn::tensor::{DType, Tensor, TensorData};
 
 use crate::Mat;
+use crate::tiles::tiles;
 
 /// The rows of the Jacobian of a row-wise map, one tensor per output: entry k is
 /// ∂f_k(sample i)/∂h(sample i, position p).
@@ -45,7 +46,9 @@ pub fn to_host(tensor: Tensor<2>) -> Mat {
         Ok(data) => data,
         Err(error) => panic!("the device did not hand out a tensor: {error}"),
     };
-    Mat::from_fn(rows, cols, |i, j| data[i * cols + j])
+    let mut matrix = Mat::zeros(rows, cols);
+    tiles(rows, cols, |i, j| matrix[(i, j)] = data[i * cols + j]);
+    matrix
 }
 
 /// A host vector beside a tensor: same device, same dtype.

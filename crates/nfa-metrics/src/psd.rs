@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 use faer::Side;
 
 use crate::Mat;
+use crate::tiles::tiles;
 use crate::tolerance;
 
 /// What a rank, and with it every power, was computed from.
@@ -136,7 +137,9 @@ impl Psd {
 
     /// As [`Psd::gram`], of entries computed with this machine epsilon.
     pub fn gram_of(matrix: Mat, eps: f64) -> Self {
-        let symmetric = Mat::from_fn(matrix.nrows(), matrix.ncols(), |i, j| 0.5 * (matrix[(i, j)] + matrix[(j, i)]));
+        let d = matrix.nrows();
+        let mut symmetric = Mat::zeros(d, d);
+        tiles(d, d, |i, j| symmetric[(i, j)] = 0.5 * (matrix[(i, j)] + matrix[(j, i)]));
         Psd { core: OnceLock::from(symmetric), ..Self::of(Form::Gram { eps }) }
     }
 

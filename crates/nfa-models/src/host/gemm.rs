@@ -169,9 +169,14 @@ pub fn symmetric_on_all_cores<T: Real>(c: &mut [T], how: Into, a: View<'_, T>, b
 /// # Shapes
 /// c: `[n, n]`
 pub fn mirror<T: Copy>(c: &mut [T], n: usize) {
-    for i in 0..n {
-        for j in 0..i {
-            c[j * n + i] = c[i * n + j];
+    const TILE: usize = 32;
+    for top in (0..n).step_by(TILE) {
+        for left in (0..=top).step_by(TILE) {
+            for i in top..(top + TILE).min(n) {
+                for j in left..(left + TILE).min(i) {
+                    c[j * n + i] = c[i * n + j];
+                }
+            }
         }
     }
 }

@@ -162,6 +162,13 @@ fn compute(network: &dyn AnyNetwork, x: &Tensor<2>, options: &AgopOptions) -> Ve
     observed.layers.iter().filter_map(|layer| Some(layer.agop.as_ref()?.matrix().clone())).collect()
 }
 
+/// The same, left where they are: their first entries.
+fn touch(network: &dyn AnyNetwork, x: &Tensor<2>, options: &AgopOptions) -> f64 {
+    let observed = observe_network(network, x, None, options);
+    let whole = observed.layers.iter().filter_map(|layer| Some(layer.agop.as_ref()?.matrix()));
+    whole.map(|matrix| matrix[(0, 0)]).sum()
+}
+
 /// Times a network's AGOPs in one way.
 pub(super) fn time(
     session: &Session<'_>,
@@ -173,7 +180,7 @@ pub(super) fn time(
 ) -> Result<clock::Times> {
     let mut work = |calls: u64| {
         for _ in 0..calls {
-            black_box(compute(network, x, options));
+            black_box(touch(network, x, options));
         }
         Ok(())
     };
@@ -255,7 +262,7 @@ pub fn on_demand(session: &Session<'_>, plan: &Plan<'_>) -> Result<()> {
     let options = plan.options(way);
     let mut work = |calls: u64| {
         for _ in 0..calls {
-            black_box(compute(&network, &x, &options));
+            black_box(touch(&network, &x, &options));
         }
         Ok(())
     };
