@@ -91,6 +91,7 @@ pub struct Folder(TempDir);
 
 impl Folder {
     /// An empty one; in memory where that can be had, as thousands of syncs to a disk take minutes.
+    #[allow(clippy::new_without_default)] // it makes a folder
     pub fn new() -> Self {
         Folder(tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap())
     }

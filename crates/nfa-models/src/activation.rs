@@ -211,8 +211,8 @@ fn gate<const D: usize>(z: Tensor<D>, low: f64) -> Tensor<D> {
     z.zeros_like().add_scalar(low).mask_fill(open, 1.0)
 }
 
-/// σ(z) = 1 / (1 + e^(-z)), in full precision: on every backend but flex Burn 0.22's own goes through
-/// `f32`, whatever the dtype.
+/// σ(z) = 1 / (1 + e^(-z)), in full precision: Burn 0.22's goes through `f32`, whatever the dtype, on
+/// backends without one of their own (ndarray, wgpu, cuda).
 fn sigmoid<const D: usize>(z: Tensor<D>) -> Tensor<D> {
     match z.dtype() {
         // Below, e^(-z) overflows and its derivative is no number; σ and σ' are 1e-304 there, and 0.

@@ -167,7 +167,9 @@ pub fn open(name: &str, dtype: Dtype) -> Result<Device> {
     };
     match start(&device) {
         Ok(_) => Ok(device),
-        Err(why) => Err(Error::environment(format!("device: `{name}` does not start: {why}; use --device flex"))),
+        Err(why) => Err(Error::environment(format!(
+            "device: `{name}` does not start: {why} (the driver's own words are above); use --device flex"
+        ))),
     }
 }
 
@@ -226,10 +228,10 @@ fn best(backend: &str) -> Option<Device> {
 fn start(device: &Device) -> std::result::Result<String, String> {
     let identity = || {
         #[cfg(any(feature = "wgpu", feature = "vulkan", feature = "cuda"))]
-        let name = device.identity().map(|identity| identity.name);
-        #[cfg(not(any(feature = "wgpu", feature = "vulkan", feature = "cuda")))]
-        let name = None;
-        name.unwrap_or_else(|| format!("{device:?}"))
+        if let Some(identity) = device.identity() {
+            return identity.name;
+        }
+        format!("{device:?}")
     };
     std::panic::catch_unwind(std::panic::AssertUnwindSafe(identity)).map_err(|panic| {
         let text = panic.downcast_ref::<String>().map(String::as_str);
