@@ -26,7 +26,7 @@ pub(crate) struct HostSweep<'a, T> {
     x: &'a Tensor<2>,
     /// √w, one per sample.
     roots: Option<Vec<T>>,
-    /// Samples that are swept together.
+    /// Samples that are swept together, at most.
     block: usize,
     /// Bytes that may be taken by sums that are added up at the end.
     memory: usize,
@@ -151,11 +151,14 @@ impl<'a, T: Real> HostSweep<'a, T> {
     /// The sums of every layer's rows; `None` where none are wanted.
     pub(crate) fn run(&self) -> Vec<Option<Accumulator>> {
         let n = self.samples();
-        let blocks = n.div_ceil(self.block);
         let wanted = || self.layers.iter().filter(|layer| layer.wanted.is_some());
         let sums: usize = wanted().map(|layer| 8 * layer.rows_length().pow(2)).sum();
-        let parts = PARTS.min(4 * self.memory / sums.max(1)).clamp(1, blocks.max(1));
-        let part = |p: usize| self.part(p * blocks / parts..(p + 1) * blocks / parts, parts == 1);
+        // Powers of two are shared out evenly.
+        let most = PARTS.min(4 * self.memory / sums.max(1)).max(1);
+        let parts = n.div_ceil(self.block).max(1).next_power_of_two().min(1 << most.ilog2());
+        let blocks = parts * n.div_ceil(parts * self.block).max(1);
+        let block = n.div_ceil(blocks).max(1);
+        let part = |p: usize| self.part(p * blocks / parts..(p + 1) * blocks / parts, block, parts == 1);
         let found: Vec<Vec<Option<Accumulator>>> = match parts == 1 || rayon::current_num_threads() == 1 {
             true => (0..parts).map(part).collect(),
             false => (0..parts).into_par_iter().with_max_len(1).map(part).collect(),
@@ -173,16 +176,17 @@ impl<'a, T: Real> HostSweep<'a, T> {
             .unwrap_or_default()
     }
 
-    /// The sums over some blocks; with `alone` every product on all cores.
-    fn part(&self, blocks: Range<usize>, alone: bool) -> Vec<Option<Accumulator>> {
+    /// The sums over some blocks of so many samples; with `alone` every product on all cores.
+    fn part(&self, blocks: Range<usize>, block: usize, alone: bool) -> Vec<Option<Accumulator>> {
         let mut buffers = Buffers::new(self);
         let mut sums: Vec<Option<Sum<T>>> = self
             .layers
             .iter()
             .map(|layer| layer.wanted.as_ref().map(|wanted| Sum::new((wanted.new)(), layer.rows_length())))
             .collect();
-        for block in blocks {
-            let samples = block * self.block..((block + 1) * self.block).min(self.samples());
+        let n = self.samples();
+        for k in blocks {
+            let samples = (k * block).min(n)..((k + 1) * block).min(n);
             self.forward(samples.clone(), &mut buffers, alone);
             self.backward(samples, &mut buffers, &mut sums, alone);
         }

@@ -118,9 +118,9 @@ pub fn fused<R: Rule>(rule: R, rate: Rate, problem: Problem) -> Box<dyn Solver> 
 /// Blocks of rows that a step is split into, at most.
 const BLOCKS: usize = 16;
 /// A block has at least so many rows: below, products lose more than a core brings.
-const BLOCK_ROWS: usize = 125;
-/// ... and at least so many multiplications forward.
-const BLOCK_WORK: usize = 1 << 17;
+const BLOCK_ROWS: usize = 250;
+/// A step of fewer multiplications forward stays on one core: two would wait for each other as long as they work.
+const ALONE: usize = 1 << 20;
 /// Rows that are in flight at once: what they leave behind stays in the cache.
 const WAVE_ROWS: usize = 4096;
 
@@ -196,7 +196,10 @@ fn pick<T: Copy>(into: &mut [T], all: &[T], rows: &[usize], width: usize) {
 
 /// How many blocks a wave of so many rows is split into: a function of the problem alone.
 fn blocks_of(rows: usize, numbers: usize) -> usize {
-    let most = (rows / BLOCK_ROWS).min(rows * numbers / BLOCK_WORK).clamp(1, BLOCKS);
+    if rows * numbers < ALONE {
+        return 1;
+    }
+    let most = (rows / BLOCK_ROWS).clamp(1, BLOCKS);
     // A power of two, so that they are shared out evenly.
     1 << most.ilog2()
 }
@@ -282,7 +285,8 @@ impl<T: Real, R: Rule> Fused<T, R> {
             let (blocks, shape, rule) = (&*blocks, &*shape, &*rule);
             let [first_memory, second_memory] = memory;
             let numbers = Numbers { value, gradient, memory: [first_memory, second_memory] };
-            numbers.each(&shape.tiles, &|tile, numbers| {
+            let alone = n * shape.numbers < ALONE || rayon::current_num_threads() == 1;
+            numbers.each(&shape.tiles, alone, &|tile, numbers| {
                 differentiate(tile, numbers.gradient, blocks, shape, data, first);
                 if last {
                     let layer = &shape.layers[tile.layer];
@@ -342,6 +346,10 @@ fn on_cores<T: Real>(blocks: &mut [Block<T>], f: &(dyn Fn(usize, &mut Block<T>) 
     }
 }
 
+/// Columns of a gradient that are formed together: a panel of the layer's input is packed once for all
+/// rows of the tile.
+const PANEL: usize = 128;
+
 /// The gradient of a tile, added to what earlier waves left.
 fn differentiate<T: Real>(
     tile: &Tile,
@@ -364,8 +372,12 @@ fn differentiate<T: Real>(
             }
         } else {
             let how = if fresh { Into::Set } else { Into::Add };
+            let delta = delta.columns(tile.rows.clone()).t();
             let input = block.input(shape, data, tile.layer);
-            product(gradient, width, how, delta.columns(tile.rows.clone()).t(), input);
+            for start in (0..width).step_by(PANEL) {
+                let columns = start..(start + PANEL).min(width);
+                product(&mut gradient[start..], width, how, delta, input.columns(columns));
+            }
         }
     }
 }
@@ -378,8 +390,8 @@ struct Numbers<'a, T> {
 }
 
 impl<T: Real> Numbers<'_, T> {
-    /// `f` of every tile with its numbers, on the cores of the current pool.
-    fn each(self, tiles: &[Tile], f: &(dyn Fn(&Tile, Numbers<'_, T>) + Sync)) {
+    /// `f` of every tile with its numbers, on the cores of the current pool or on this one.
+    fn each(self, tiles: &[Tile], alone: bool, f: &(dyn Fn(&Tile, Numbers<'_, T>) + Sync)) {
         match tiles {
             [] => {}
             [tile] => f(tile, self),
@@ -391,11 +403,11 @@ impl<T: Real> Numbers<'_, T> {
                 let [first, second] = self.memory.map(halves);
                 let a = Numbers { value: value.0, gradient: gradient.0, memory: [first.0, second.0] };
                 let b = Numbers { value: value.1, gradient: gradient.1, memory: [first.1, second.1] };
-                if rayon::current_num_threads() == 1 {
-                    a.each(left, f);
-                    b.each(right, f);
+                if alone {
+                    a.each(left, alone, f);
+                    b.each(right, alone, f);
                 } else {
-                    rayon::join(|| a.each(left, f), || b.each(right, f));
+                    rayon::join(|| a.each(left, alone, f), || b.each(right, alone, f));
                 }
             }
         }

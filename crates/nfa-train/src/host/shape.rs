@@ -54,7 +54,7 @@ pub(super) struct Shape {
 
 /// A tile has at least so many rows, where its parameter has them: below that, packing the other
 /// factor of its product costs more than a second core brings.
-const TILE_ROWS: usize = 128;
+const TILE_ROWS: usize = 256;
 /// ... unless the product over one row of data is as small as this: then two halves do.
 const TILE_NUMBERS: usize = 1 << 9;
 
@@ -73,7 +73,7 @@ impl Shape {
             at += out * into;
             let step = match whole {
                 true => out,
-                false if out * into >= TILE_NUMBERS => out.div_ceil(2).min(TILE_ROWS.max(out / 4)),
+                false if out * into >= TILE_NUMBERS => out.div_ceil(2).min(TILE_ROWS.max(out / 8)),
                 false => out,
             };
             tiles.extend((0..out).step_by(step).map(|start| {
