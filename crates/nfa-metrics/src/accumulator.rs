@@ -138,11 +138,13 @@ impl Accumulator {
             Kept::Factor(stack) => stack.finish(samples as f64, map),
             Kept::Gram { sum, eps } => {
                 let mean = sum * (1.0 / samples as f64);
-                let gram = match map {
-                    Some(map) => sandwich(map, &mean, eps),
-                    None => mean,
-                };
-                Psd::gram_of(gram, eps)
+                match map {
+                    #[cfg(feature = "burn")]
+                    Some(map) => Psd::symmetric(sandwich(map, &mean, eps), eps),
+                    #[cfg(not(feature = "burn"))]
+                    Some(map) => Psd::gram_of(map.transpose() * &mean * map, eps),
+                    None => Psd::gram_of(mean, eps),
+                }
             }
         }
     }
@@ -165,17 +167,12 @@ impl Kept {
     }
 }
 
-/// MᵀSM, in the precision that S has.
+/// MᵀSM, in the precision that S has; symmetric to the bit.
+#[cfg(feature = "burn")]
 fn sandwich(map: &Mat, sum: &Mat, eps: f64) -> Mat {
-    #[cfg(feature = "burn")]
-    return match eps <= f64::EPSILON {
+    match eps <= f64::EPSILON {
         true => crate::host_sweep::sandwich::<f64>(map, sum),
         false => crate::host_sweep::sandwich::<f32>(map, sum),
-    };
-    #[cfg(not(feature = "burn"))]
-    {
-        let _ = eps;
-        map.transpose() * sum * map
     }
 }
 

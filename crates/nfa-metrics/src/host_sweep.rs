@@ -59,7 +59,7 @@ const TURNED_WIDTH: usize = 64;
 const CACHE: usize = 512 << 10;
 /// ... unless there were fewer than this many times the widest layer: then most of the time would go
 /// into packing weights.
-const ROWS_PER_WIDTH: usize = 4;
+const ROWS_PER_WIDTH: usize = 5;
 /// Sums that are added up at the end, at most.
 const PARTS: usize = 8;
 
@@ -128,7 +128,7 @@ impl<'a, T: Real> HostSweep<'a, T> {
 
     /// Samples per block: as asked for, else what the cache and `memory` hold.
     pub(crate) fn in_blocks(mut self, batch: Option<usize>, memory: usize) -> Self {
-        let widest = self.layers.iter().map(|layer| layer.out.max(layer.into)).max().unwrap_or(1);
+        let widest = self.widest();
         let along: usize = self.layers.iter().map(|layer| layer.out).sum::<usize>() + 2 * widest;
         let rows = self.rows_per_sample();
         // Forward buffers have a row per sample, backward ones a row per sample and output.
@@ -138,6 +138,17 @@ impl<'a, T: Real> HostSweep<'a, T> {
         self.block = block.clamp(1, self.samples().max(1));
         self.memory = memory;
         self
+    }
+
+    /// The longest row that is held: the first layer's input is x itself, and rows are carried to it only
+    /// where they are wanted there.
+    fn widest(&self) -> usize {
+        let held = self.layers.iter().enumerate().map(|(l, layer)| match &layer.wanted {
+            Some(wanted) if !wanted.before => layer.out.max(layer.into),
+            _ if l > 0 => layer.out.max(layer.into),
+            _ => layer.out,
+        });
+        held.max().unwrap_or(1)
     }
 
     fn samples(&self) -> usize {
@@ -304,14 +315,7 @@ impl<T: Real> Buffers<T> {
         let zeros = |count: usize| vec![T::from_f64(0.0); count];
         let b = sweep.block;
         let out = sweep.layers.iter().map(|layer| layer.out).max().unwrap_or(0);
-        // The first layer's input is x itself, and rows are carried to it only where they are wanted there.
-        let inner = sweep
-            .layers
-            .iter()
-            .enumerate()
-            .filter(|(l, layer)| *l > 0 || layer.wanted.as_ref().is_some_and(|wanted| !wanted.before));
-        let wide = inner.map(|(_, layer)| layer.into).max().unwrap_or(0).max(out);
-        let rows = b * sweep.rows_per_sample() * wide;
+        let rows = b * sweep.rows_per_sample() * sweep.widest();
         Buffers {
             here: zeros(b * out),
             next: zeros(b * out),

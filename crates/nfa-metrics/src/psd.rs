@@ -140,7 +140,12 @@ impl Psd {
         let d = matrix.nrows();
         let mut symmetric = Mat::zeros(d, d);
         tiles(d, d, |i, j| symmetric[(i, j)] = 0.5 * (matrix[(i, j)] + matrix[(j, i)]));
-        Psd { core: OnceLock::from(symmetric), ..Self::of(Form::Gram { eps }) }
+        Self::symmetric(symmetric, eps)
+    }
+
+    /// As [`Psd::gram_of`], of a matrix that is symmetric to the bit.
+    pub(crate) fn symmetric(matrix: Mat, eps: f64) -> Self {
+        Psd { core: OnceLock::from(matrix), ..Self::of(Form::Gram { eps }) }
     }
 
     /// FᵀF from F, `[k, d]`, which stands for a stack of `rows` rows (its rank cut-off) computed
