@@ -30,9 +30,12 @@ pub(crate) struct HostSweep<'a, T> {
     block: usize,
     /// Bytes that may be taken by sums that are added up at the end.
     memory: usize,
-    /// Random combinations of the outputs instead of all of them, and how many a sample: `[draws, outputs]`.
-    sketch: Option<(usize, &'a (dyn Fn(Range<usize>) -> Vec<f64> + Sync))>,
+    /// Random combinations of the outputs instead of all of them.
+    sketch: Option<Sketch<'a>>,
 }
+
+/// Draws a sample, and random signs / √draws for a range of samples, `[b * draws, outputs]`.
+pub(crate) type Sketch<'a> = (usize, &'a (dyn Fn(Range<usize>) -> Vec<f64> + Sync));
 
 /// A layer in front of the linear tail.
 struct Dense<'a, T> {
@@ -121,7 +124,7 @@ impl<'a, T: Real> HostSweep<'a, T> {
     }
 
     /// Random combinations instead of every output.
-    pub(crate) fn sketched(mut self, sketch: Option<(usize, &'a (dyn Fn(Range<usize>) -> Vec<f64> + Sync))>) -> Self {
+    pub(crate) fn sketched(mut self, sketch: Option<Sketch<'a>>) -> Self {
         self.sketch = sketch;
         self
     }

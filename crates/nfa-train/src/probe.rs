@@ -108,7 +108,7 @@ impl Probe<'_> {
         let judge = |k: usize| {
             let (law, layer, pair, varies, spread) = &pairs[k];
             let at_start = baseline.and_then(|baseline| baseline.misfit.get(&key(law, *layer)).copied());
-            let mut finding = assess_with(pair, law.family, at_start, self.thresholds, spread.clone());
+            let mut finding = assess_with(pair, law.family, at_start, self.thresholds, *spread);
             if baseline.is_none() {
                 finding.null.init = finding.misfit;
             }

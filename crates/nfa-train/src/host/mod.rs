@@ -1,4 +1,4 @@
-//! Training of chains of dense layers on the CPU without Burn: [`Fused`].
+//! Training of chains of dense layers on the CPU without Burn: [`fused`].
 //!
 //! The same steps as through Burn's autodiff (a test holds them equal), with every buffer allocated
 //! once, activations vectorised and the update rule applied to a gradient that is still in the cache.
