@@ -22,7 +22,8 @@ const SOLVERS: [&str; 4] = [
 
 fn spec(place: &Place, solver: &str) -> String {
     format!(
-        "name = \"died\"\ndevice = \"{}\"\ndtype = \"{}\"\n\
+        // Through the device: on a CPU the automatic choice would pass it by.
+        "name = \"died\"\nengine = \"autodiff\"\ndevice = \"{}\"\ndtype = \"{}\"\n\
          [model]\nkind = \"mlp\"\ndepth = 3\nwidth = 8\nactivation = \"tanh\"\nbias = true\n\
          [data]\nkind = \"linear_teacher\"\ninputs = 6\noutputs = 3\nsamples = 48\nspectrum = [1.0, 0.2]\nnoise = 0.05\n\
          [solver]\n{solver}\nsteps = 24\nweight_decay = 0.01\n\

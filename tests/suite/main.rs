@@ -14,6 +14,7 @@ mod coverage;
 mod crash;
 mod datasets;
 mod determinism;
+mod engines;
 mod faults;
 mod forecast;
 mod golden;

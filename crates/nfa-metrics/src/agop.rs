@@ -58,7 +58,8 @@ pub struct AgopOptions {
     pub sketch: Option<usize>,
     /// Rows per batch; `None` takes what fits into [`AgopOptions::memory`].
     pub batch: Option<usize>,
-    /// Bytes that a batch's temporaries may take.
+    /// Bytes that a batch's temporaries may take; on the host half of it for each of up to eight batches in
+    /// flight, and four times as much for the sums.
     pub memory: usize,
     /// Whether a wide layer is kept in the space that its weights span, which makes its spectrum cheap
     /// and the matrix itself dear.

@@ -167,7 +167,8 @@ impl Runner<'_> {
         for run in runs {
             let config = &run.config;
             let rows = (&config.data, &config.preparation, &config.loss);
-            let network = (rows, &config.model, &config.probe.layers, &config.device, config.dtype);
+            let on_host = (config.engine == Engine::Host).then_some(&config.solver);
+            let network = (rows, &config.model, &config.probe.layers, &config.device, config.dtype, on_host);
             if built.contains(&network) {
                 continue;
             }
@@ -181,7 +182,15 @@ impl Runner<'_> {
                     dims
                 }
             };
-            self.network(run, dims, &device)?;
+            let (network, _) = self.network(run, dims, &device)?;
+            if let Some(solver) = on_host {
+                let solver =
+                    self.registries.solvers.build(solver.clone(), &config.course.lr).map_err(under("solver"))?;
+                let loss = self.registries.losses.build(config.loss.clone(), &()).map_err(under("loss"))?;
+                if !host::takes(network.as_ref(), loss.as_ref(), solver.as_ref()) {
+                    return Err(refused_by_host());
+                }
+            }
         }
         Ok(())
     }
@@ -289,7 +298,7 @@ impl Runner<'_> {
         let problem = (config.engine != Engine::Autodiff).then(|| host::Problem::new(network.as_ref(), &objective));
         match problem.flatten().and_then(|problem| solver.fused(problem)) {
             Some(fused) => solver = fused,
-            None if config.engine == Engine::Host => return Err(Error::input(format!("engine: {}", host::REFUSAL))),
+            None if config.engine == Engine::Host => return Err(refused_by_host()),
             None => {}
         }
         let mut at = self.resume(files, &fingerprint, network.as_mut(), solver.as_mut())?;
@@ -547,6 +556,10 @@ impl Runner<'_> {
         table.extend(run.config.table());
         toml::to_string(&table).unwrap_or_default()
     }
+}
+
+fn refused_by_host() -> Error {
+    Error::input(format!("engine: {}", host::REFUSAL))
 }
 
 fn under(section: &'static str) -> impl Fn(nfa_models::SpecError) -> Error {

@@ -14,6 +14,7 @@ use nfa_models::network::{Parameter, is_on_host, placement};
 use nfa_models::{AnyNetwork, Parameters};
 use rayon::prelude::*;
 
+use crate::loss::Loss;
 use crate::objective::{Batches, HostRows, Training};
 use crate::schedule::Rate;
 use crate::solver::{Decay, Objective, Rule, Solver, State, Step, StepError, Stretch, Watch, check_entries};
@@ -100,6 +101,12 @@ impl Problem {
             rows: training.host_rows()?,
         })
     }
+}
+
+/// Whether a run is of the kind that the host engine trains, before its rows are at hand.
+pub fn takes(network: &dyn AnyNetwork, loss: &dyn Loss, solver: &dyn Solver) -> bool {
+    let on_host = placement(network).is_some_and(|(device, _)| is_on_host(&device));
+    on_host && network.chain().is_some() && loss.criterion().is_some() && solver.is_first_order()
 }
 
 /// Why there is no host engine for a run.
