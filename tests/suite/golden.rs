@@ -202,7 +202,7 @@ fn networks_agops_laws_and_details() {
                 let expected = &expected["details"];
                 let keys = expected["cosine"].as_object().expect("a table").keys();
                 let alphas: Vec<f64> = keys.map(|key| key.parse().expect("a number")).collect();
-                let details = Details::new(&pair.a, &pair.b, &alphas).expect("finite");
+                let details = Details::new(&pair, &alphas).expect("finite");
                 compare.details(&what, &details, expected);
             }
             let values: BTreeMap<String, Option<f64>> = (imbalance.measure)(&Snapshot {

@@ -432,7 +432,7 @@ fn every_pair_splits_is_bounded_and_is_fitted_best() {
                 }
             }
         }
-        let details = Details::new(&pair.a, &pair.b, &[0.25, 0.5, 1.0]).expect("finite");
+        let details = Details::new(&pair, &[0.25, 0.5, 1.0]).expect("finite");
         for at in details.at {
             let cosine = at.cosine.expect("neither is zero");
             assert!((-1e-15..=1.0 + 1e-14).contains(&cosine), "pair {k}: {cosine}");
@@ -507,7 +507,7 @@ fn correlations_are_those_of_the_entries() {
             if k % 2 == 0 { psd } else { Psd::gram(Mat::from_fn(d, d, at)) }
         };
         let (a, b) = (near(a, "da"), near(b, "db"));
-        let details = Details::new(&a, &b, &[0.5, 1.0]).expect("finite");
+        let details = Details::new(&Pair::new(a.clone(), b.clone()), &[0.5, 1.0]).expect("finite");
         for at in details.at {
             let power = b.spectrum().expect("finite").power(at.alpha);
             let entries = |m: &Mat, off: bool| -> Vec<f64> {

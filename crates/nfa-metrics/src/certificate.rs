@@ -93,14 +93,8 @@ pub fn certificates(seen: &Seen, fit: &Fit) -> Vec<Certificate> {
 
 fn range(seen: &Seen) -> f64 {
     let rank: usize = seen.positive().map(|pool| pool.dim).sum();
-    let r = seen.rotated.nrows();
-    let mut mass = 0.0;
-    for i in rank..r {
-        for j in rank..r {
-            mass += seen.rotated[(i, j)].powi(2);
-        }
-    }
-    mass.sqrt() / seen.norm
+    let beyond = seen.rotated.nrows() - rank;
+    seen.rotated.submatrix(rank, rank, beyond, beyond).norm_l2() / seen.norm
 }
 
 /// B's eigenvalues one by one, pools spelled out, in units of the largest.
@@ -118,9 +112,9 @@ fn commutator(seen: &Seen) -> Option<f64> {
         return None;
     }
     let mut sum = 0.0;
-    for i in 0..seen.rotated.nrows() {
-        for j in 0..seen.rotated.nrows() {
-            sum += (seen.rotated[(i, j)] * (g[i] - g[j])).powi(2);
+    for j in 0..seen.rotated.ncols() {
+        for (entry, g_i) in seen.rotated.col_as_slice(j).iter().zip(&g) {
+            sum += (entry * (g_i - g[j])).powi(2);
         }
     }
     Some(sum.sqrt() / (spread * seen.norm))

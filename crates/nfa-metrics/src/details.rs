@@ -4,6 +4,7 @@
 //! A quantity that is undefined is `None`.
 
 use crate::Mat;
+use crate::law::Pair;
 use crate::misfit::Seen;
 use crate::psd::{Psd, RankRule, Spectrum};
 use crate::tolerance;
@@ -63,10 +64,9 @@ pub const OVERLAPS: [usize; 3] = [1, 3, 10];
 
 impl Details {
     /// Measures them; `None` where a spectrum does not exist.
-    pub fn new(m: &Psd, g: &Psd, alphas: &[f64]) -> Option<Self> {
-        let (m, g) = Psd::aligned(m, g);
-        let (m, g) = (&*m, &*g);
-        let seen = Seen::new(m, g)?;
+    pub fn new(pair: &Pair, alphas: &[f64]) -> Option<Self> {
+        let seen = pair.seen()?;
+        let (m, g) = Psd::aligned(&pair.a, &pair.b);
         let spectrum = &seen.spectrum;
         let own = m.spectrum()?;
         let norm2 = seen.norm * seen.norm;
@@ -90,7 +90,7 @@ impl Details {
             loglog_r2,
             kendall_tau: kendall(&pairs),
             top_k_overlap,
-            at: alphas.iter().map(|&alpha| at(&seen, own, m, alpha)).collect(),
+            at: alphas.iter().map(|&alpha| at(seen, own, &m, alpha)).collect(),
         })
     }
 }
@@ -123,15 +123,10 @@ fn at(seen: &Seen, own: &Spectrum, m: &Psd, alpha: f64) -> AlphaDetails {
     let inner: f64 = (0..rank).map(|i| seen.rotated[(i, i)] * power[i]).sum();
     let kappa = inner / (size * size);
     // Both distances are sums of squares over M in G's eigenbasis.
-    let (mut unit_distance, mut error) = (0.0, 0.0);
-    for i in 0..r {
-        for j in 0..r {
-            let entry = seen.rotated[(i, j)];
-            let (p, k) = if i == j { (power[i] / size, kappa * power[i]) } else { (0.0, 0.0) };
-            unit_distance += (entry / seen.norm - p).powi(2);
-            error += (entry - k).powi(2);
-        }
-    }
+    let leaked: f64 = seen.leaks.iter().sum();
+    let along = |f: &dyn Fn(f64, f64) -> f64| (0..r).map(|i| f(seen.rotated[(i, i)], power[i]).powi(2)).sum::<f64>();
+    let unit_distance = leaked / (seen.norm * seen.norm) + along(&|m, p| m / seen.norm - p / size);
+    let error = leaked + along(&|m, p| m - kappa * p);
     let [pearson, pearson_offdiag] = if seen.dim() <= ENTRIES_UP_TO {
         correlations(m.matrix(), &spectrum.map(|g| (g / top).powf(alpha)), (seen.norm, size))
     } else {
@@ -153,34 +148,39 @@ fn at(seen: &Seen, own: &Spectrum, m: &Psd, alpha: f64) -> AlphaDetails {
     }
 }
 
-/// Correlations of all entries, and of those off the diagonal. `None` where what remains of one
-/// side after its mean is rounding of the whole matrix, whose norms are given.
+/// Correlations of all entries of symmetric matrices, and of those off the diagonal. `None` where what
+/// remains of one side after its mean is rounding of the whole matrix, whose norms are given.
 fn correlations(x: &Mat, y: &Mat, norms: (f64, f64)) -> [Option<f64>; 2] {
     let d = x.nrows();
-    let places = (d * d) as f64;
     let noise = tolerance::rounding(d);
-    let trace = |m: &Mat| (0..d).map(|i| m[(i, i)]).sum::<f64>();
     // In two passes over the entries: off a dominant diagonal they are small, and differences of
     // sums over all entries would be rounding.
-    [0, d].map(|left_out| {
-        let n = places - left_out as f64;
-        let sum = |m: &Mat| {
-            let off = |j: usize| (0..d).filter(|&i| i != j).map(|i| m[(i, j)]).sum::<f64>();
-            (0..d).map(off).sum::<f64>() + if left_out == 0 { trace(m) } else { 0.0 }
-        };
-        let (x_mean, y_mean) = (sum(x) / n, sum(y) / n);
-        let (mut xy, mut xx, mut yy) = (0.0, 0.0, 0.0);
-        for j in 0..d {
-            for i in (0..d).filter(|&i| left_out == 0 || i != j) {
-                let (x, y) = (x[(i, j)] - x_mean, y[(i, j)] - y_mean);
-                xy += x * y;
-                xx += x * x;
-                yy += y * y;
-            }
-        }
+    [true, false].map(|diagonal| {
+        let n = (d * d - if diagonal { 0 } else { d }) as f64;
+        let [x_mean, y_mean, _] = sums(x, y, diagonal, |x, y| [x, y, 0.0]).map(|sum| sum / n);
+        let [xx, yy, xy] = sums(x, y, diagonal, |x, y| {
+            let (x, y) = (x - x_mean, y - y_mean);
+            [x * x, y * y, x * y]
+        });
         let (x, y) = (xx.sqrt(), yy.sqrt());
         (n > 0.0 && x > noise * norms.0 && y > noise * norms.1).then(|| xy / (x * y))
     })
+}
+
+/// Σ f(x_ij, y_ij) of symmetric matrices, with or without their diagonals.
+fn sums(x: &Mat, y: &Mat, diagonal: bool, f: impl Fn(f64, f64) -> [f64; 3]) -> [f64; 3] {
+    let mut total = [0.0; 3];
+    for j in 0..x.ncols() {
+        let (x, y) = (&x.col_as_slice(j)[j..], &y.col_as_slice(j)[j..]);
+        let mut below = [0.0; 3];
+        for (x, y) in x.iter().zip(y).skip(1) {
+            let terms = f(*x, *y);
+            (0..3).for_each(|k| below[k] += terms[k]);
+        }
+        let own = if diagonal { f(x[0], y[0]) } else { [0.0; 3] };
+        (0..3).for_each(|k| total[k] += 2.0 * below[k] + own[k]);
+    }
+    total
 }
 
 /// tr A tr B^α / (d |A| |B^α|).
@@ -222,9 +222,7 @@ pub(crate) fn traceless_cosine(seen: &Seen, alpha: f64) -> Option<f64> {
         a2 += diagonal * diagonal;
         b2 += (power - mean).powi(2);
     }
-    for i in 0..r {
-        a2 += (0..r).filter(|&j| j != i).map(|j| seen.rotated[(i, j)].powi(2)).sum::<f64>();
-    }
+    a2 += seen.leaks.iter().sum::<f64>();
     let size2: f64 = power.iter().map(|p| p * p).sum();
     let noise = tolerance::rounding(d).powi(2);
     (a2 > noise * seen.norm * seen.norm && b2 > noise * size2).then(|| inner / (a2.sqrt() * b2.sqrt()))

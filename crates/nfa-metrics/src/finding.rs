@@ -100,7 +100,7 @@ pub fn assess_with(
     if !pair.a.is_finite() || !pair.b.is_finite() {
         return Finding::undetermined(predicted, init, "a matrix has entries that are not finite");
     }
-    let Some(seen) = Seen::new(&pair.a, &pair.b) else {
+    let Some(seen) = pair.seen() else {
         let reason = if pair.b.trace().is_finite() {
             "the decomposition of B did not converge"
         } else {
@@ -108,7 +108,7 @@ pub fn assess_with(
         };
         return Finding::undetermined(predicted, init, reason);
     };
-    let Some(fit) = Fit::new(&seen, family) else {
+    let Some(fit) = Fit::new(seen, family) else {
         let reason = match seen.norm {
             0.0 => "A is zero",
             norm if !(norm * norm).is_normal() => "A is too large or too small to be squared",
@@ -117,16 +117,16 @@ pub fn assess_with(
         };
         return Finding::undetermined(predicted, init, reason);
     };
-    let certificates = certificates(&seen, &fit);
+    let certificates = certificates(seen, &fit);
     let exponent = fit.alpha.unwrap_or(1.0);
-    let haar = haar_misfit(&seen, exponent);
+    let haar = haar_misfit(seen, exponent);
     let d = seen.dim() as f64;
-    let z = traceless_cosine(&seen, exponent).map(|cos| cos * ((d - 1.0) * (d + 2.0) / 2.0).sqrt());
+    let z = traceless_cosine(seen, exponent).map(|cos| cos * ((d - 1.0) * (d + 2.0) / 2.0).sqrt());
     let alpha_interval = spread.filter(|_| family == Family::Power && fit.alpha.is_some()).map(|spread| spread.alpha);
     let misfit_interval = spread.map(|spread| spread.misfit);
     let evidence = Evidence {
         family,
-        seen: &seen,
+        seen,
         fit: &fit,
         certificates: &certificates,
         alpha: fit.alpha.map(|alpha| alpha_interval.unwrap_or(Interval::exact(alpha))),
@@ -137,11 +137,7 @@ pub fn assess_with(
     let (verdict, reason) = judge(&evidence, thresholds);
     let r = seen.rotated.nrows();
     let directions = (0..r)
-        .map(|i| Direction {
-            g: seen.spectrum.values[i],
-            m: seen.rotated[(i, i)],
-            leak: (0..r).filter(|&j| j != i).map(|j| seen.rotated[(i, j)].powi(2)).sum::<f64>().sqrt(),
-        })
+        .map(|i| Direction { g: seen.spectrum.values[i], m: seen.rotated[(i, i)], leak: seen.leaks[i].sqrt() })
         .collect();
     Finding {
         alpha: fit.alpha,

@@ -35,9 +35,9 @@ pub fn over_inputs(
     if n < FEWEST_BLOCKS {
         return None;
     }
-    let seen = Seen::new(&pair.a, &pair.b)?;
-    let fit = Fit::new(&seen, Family::Power)?;
-    let sensitivity = Sensitivity::new(&seen, &fit)?;
+    let seen = pair.seen()?;
+    let fit = Fit::new(seen, Family::Power)?;
+    let sensitivity = Sensitivity::new(seen, &fit)?;
     let each = contributions(network, x, weights, layer, &[&sensitivity.alpha, &sensitivity.misfit], options);
     // Drawn, as the order of a file may follow its classes.
     let order = Stream::root(0).fork("measure.blocks").permutation(n);

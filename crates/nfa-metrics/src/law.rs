@@ -1,5 +1,8 @@
 //! A law as a row: which two matrices, compared how.
 
+use std::sync::OnceLock;
+
+use crate::misfit::Seen;
 use crate::observation::Observation;
 use crate::psd::Psd;
 
@@ -34,12 +37,25 @@ pub struct Pair {
     pub b: Psd,
     /// The predicted exponent.
     pub predicted: Option<f64>,
+    seen: OnceLock<Option<Seen>>,
 }
 
 impl Pair {
     /// Without a predicted exponent.
     pub fn new(a: Psd, b: Psd) -> Self {
-        Pair { a, b, predicted: None }
+        Pair { a, b, predicted: None, seen: OnceLock::new() }
+    }
+
+    /// With the exponent that theory predicts, if it does.
+    #[must_use]
+    pub fn predicting(mut self, predicted: Option<f64>) -> Self {
+        self.predicted = predicted;
+        self
+    }
+
+    /// A in B's eigenbasis, of the two as they were when it was first asked for.
+    pub fn seen(&self) -> Option<&Seen> {
+        self.seen.get_or_init(|| Seen::new(&self.a, &self.b)).as_ref()
     }
 }
 

@@ -58,6 +58,7 @@ pub mod parallel;
 pub mod product;
 pub mod psd;
 pub mod sensitivity;
+mod symmetric;
 mod tiles;
 pub mod tolerance;
 pub mod verdict;

@@ -12,11 +12,13 @@
 //! Equal eigenvalues (the null space among them) are pooled into one projector, on which A is
 //! compared with a multiple of the identity.
 
+use faer::ColRef;
+
 use crate::Mat;
 use crate::isotonic::isotonic;
 use crate::law::Family;
 use crate::psd::{Psd, RankRule, Spectrum};
-use crate::tolerance;
+use crate::{symmetric, tolerance};
 
 /// The exponents that are searched.
 pub const ALPHA_RANGE: [f64; 2] = [0.001, 4.0];
@@ -40,6 +42,8 @@ pub struct Seen {
     /// VᵀAV in the order of B's descending eigenvalues, `[d, d]`; in a frame `[r, r]`, outside of
     /// which A is 0.
     pub rotated: Mat,
+    /// Σ_{j≠i} of its squared entries, by row.
+    pub leaks: Vec<f64>,
     /// Equal eigenvalues pooled, descending.
     pub pools: Vec<Pool>,
     /// |A| (Frobenius).
@@ -53,8 +57,9 @@ impl Seen {
     pub fn new(a: &Psd, b: &Psd) -> Option<Self> {
         let (a, b) = Psd::aligned(a, b);
         let b = b.spectrum()?.clone();
-        let rotated = b.vectors.transpose() * a.core() * &b.vectors;
+        let rotated = symmetric::product((b.vectors.transpose() * a.core()).as_ref(), b.vectors.as_ref());
         let (r, d) = (b.values.len(), b.dim());
+        let leaks: Vec<f64> = (0..r).map(|i| off_diagonal(rotated.col(i), i)).collect();
         let top = b.values.first().copied().unwrap_or(0.0);
         let mut pools: Vec<Pool> = Vec::new();
         let width = |g: f64| match b.rule {
@@ -82,12 +87,7 @@ impl Seen {
             let m = (start..end).map(|i| rotated[(i, i)]).sum::<f64>() / dim as f64;
             outside += padding as f64 * m * m;
             // Within the pool what deviates from m·I, outside it every off-diagonal entry.
-            for i in start..end {
-                for j in 0..r {
-                    let entry = if i == j { rotated[(i, i)] - m } else { rotated[(i, j)] };
-                    outside += entry * entry;
-                }
-            }
+            outside += (start..end).map(|i| (rotated[(i, i)] - m).powi(2) + leaks[i]).sum::<f64>();
             let g = b.values[start..end].iter().sum::<f64>() / (end - start) as f64;
             pools.push(Pool { g, m, dim });
             start = end;
@@ -96,7 +96,7 @@ impl Seen {
             pools.push(Pool { g: 0.0, m: 0.0, dim: b.padding() });
         }
         let norm = crate::squared_norm(a.core()).sqrt();
-        Some(Seen { spectrum: b, rotated, pools, norm, outside })
+        Some(Seen { spectrum: b, rotated, leaks, pools, norm, outside })
     }
 
     /// d.
@@ -120,6 +120,12 @@ impl Seen {
         let dims: Vec<f64> = self.pools.iter().rev().map(|pool| pool.dim as f64).collect();
         isotonic(&m, &dims).iter().zip(&m).zip(&dims).map(|((iso, m), dim)| dim * (m - iso).powi(2)).sum()
     }
+}
+
+/// Σ_{j≠i} x_j².
+fn off_diagonal(column: ColRef<'_, f64>, i: usize) -> f64 {
+    let rows = column.nrows();
+    column.get(..i).squared_norm_l2() + column.get(i + 1..rows).squared_norm_l2()
 }
 
 /// The three causes of a misfit; their squares add to its square.
@@ -223,38 +229,50 @@ fn scale(seen: &Seen, top: f64, alpha: f64) -> f64 {
 
 /// The exponent of the least misfit in [`ALPHA_RANGE`].
 ///
-/// A logarithmic grid finds every sign change of the cosine's derivative; bisection takes each to
+/// A grid of 12 octaves finds every sign change of the cosine's derivative; bisection takes each to
 /// rounding; the least residual (a sum of squares, where cosines would all round to 1) wins.
 fn best_exponent(seen: &Seen, top: f64) -> f64 {
     let pools: Vec<(f64, f64, f64)> =
         seen.positive().map(|pool| ((pool.g / top).ln(), pool.m, pool.dim as f64)).collect();
-    // d log cos / d alpha, up to a positive factor: Σ w m g^α (ln g - mean of ln g under w g^2α).
-    let derivative = |alpha: f64| {
+    // d log cos / d alpha, up to a positive factor: Σ w m p (ln g - mean of ln g under w p²), p = g^α.
+    let slope = |powers: &[f64]| {
         let (mut square, mut mean) = (0.0, 0.0);
-        for &(log, _, dim) in &pools {
-            let weight = dim * (2.0 * alpha * log).exp();
+        for (&(log, _, dim), p) in pools.iter().zip(powers) {
+            let weight = dim * p * p;
             square += weight;
             mean += weight * log;
         }
         mean /= square;
-        pools.iter().map(|&(log, m, dim)| dim * m * (alpha * log).exp() * (log - mean)).sum::<f64>()
+        pools.iter().zip(powers).map(|(&(log, m, dim), p)| dim * m * p * (log - mean)).sum::<f64>()
     };
+    let powers = |alpha: f64| pools.iter().map(|(log, ..)| (alpha * log).exp()).collect::<Vec<f64>>();
     let residual = |alpha: f64| {
         let kappa = scale(seen, top, alpha);
         pools.iter().map(|&(log, m, dim)| dim * (m - kappa * (alpha * log).exp()).powi(2)).sum::<f64>()
     };
-    const GRID: usize = 256;
+    // Octave by octave, each in steps of equal size: from one place to the next the powers are multiplied
+    // by those of the step, so that no more than one exponential of each pool is taken.
+    const OCTAVES: u32 = 12;
+    const STEPS: u32 = 21;
+    // The first octave starts a little below `low`, its first step is above.
     let [low, high] = ALPHA_RANGE;
-    let grid = |k: usize| low * (high / low).powf(k as f64 / (GRID - 1) as f64);
+    let first = high / f64::from(1 << OCTAVES);
     let mut candidates = vec![low, high];
-    let mut before = (low, derivative(low));
-    for k in 1..GRID {
-        let here = if k == GRID - 1 { high } else { grid(k) };
-        let after = (here, derivative(here));
-        if before.1 > 0.0 && after.1 <= 0.0 {
-            candidates.push(bisect(before.0, after.0, derivative));
+    let mut step = powers(first / f64::from(STEPS));
+    let mut here = powers(first);
+    let mut before = (low, slope(&powers(low)));
+    for octave in 0..OCTAVES {
+        let start = first * f64::from(1 << octave);
+        for k in 1..=STEPS {
+            here.iter_mut().zip(&step).for_each(|(power, step)| *power *= step);
+            let alpha = start * (1.0 + f64::from(k) / f64::from(STEPS));
+            let after = (alpha, slope(&here));
+            if before.1 > 0.0 && after.1 <= 0.0 {
+                candidates.push(bisect(before.0, after.0, |alpha| slope(&powers(alpha))));
+            }
+            before = after;
         }
-        before = after;
+        step.iter_mut().for_each(|step| *step *= *step);
     }
     candidates.into_iter().min_by(|a, b| residual(*a).total_cmp(&residual(*b))).unwrap_or(low)
 }

@@ -2,6 +2,7 @@
 
 use crate::Mat;
 use crate::psd::Psd;
+use crate::symmetric;
 
 /// Weights and AGOPs of a network's layers.
 #[derive(Clone, Debug)]
@@ -32,5 +33,5 @@ pub struct Layer {
 /// # Shapes
 /// next: `[_, h]`, this: `[h, _]` → `[h, h]`
 pub fn imbalance(next: &Mat, this: &Mat) -> Mat {
-    next.transpose() * next - this * this.transpose()
+    symmetric::difference(next.transpose(), this.as_ref())
 }

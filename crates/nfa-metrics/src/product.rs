@@ -45,7 +45,7 @@ impl ProductPair {
     /// The law's two matrices: UᵀU and VVᵀ, or of each what is protected.
     pub fn pair(&self) -> Pair {
         match self.protected {
-            Protected::Whole => Pair::new(Psd::nfm(&self.upper), Psd::outer(&self.lower)),
+            Protected::Whole => Pair::new(Psd::nfm(&self.upper), Psd::outer(&self.lower).rounded()),
             Protected::RotaryPlanes | Protected::Units => {
                 let [a, b] = self.diagonals().map(|values| {
                     Psd::gram(Mat::from_fn(values.len(), values.len(), |i, j| if i == j { values[i] } else { 0.0 }))

@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 use faer::Side;
 
 use crate::Mat;
+use crate::symmetric;
 use crate::tiles::tiles;
 use crate::tolerance;
 
@@ -77,12 +78,13 @@ impl Spectrum {
     /// `[d, d]`
     pub(crate) fn map(&self, f: impl Fn(f64) -> f64) -> Mat {
         let r = self.values.len();
-        let scaled = Mat::from_fn(r, self.rank, |i, k| self.vectors[(i, k)] * f(self.values[k]).sqrt());
+        let roots: Vec<f64> = self.values[..self.rank].iter().map(|&g| f(g).sqrt()).collect();
+        let scaled = Mat::from_fn(r, self.rank, |i, k| self.vectors[(i, k)] * roots[k]);
         let scaled = match &self.frame {
             Some(frame) => &**frame * scaled,
             None => scaled,
         };
-        &scaled * scaled.transpose()
+        symmetric::product(scaled.as_ref(), scaled.transpose())
     }
 }
 
@@ -214,6 +216,19 @@ impl Psd {
         Self::nfm(&weight.transpose().to_owned())
     }
 
+    /// With no more digits than a Gram matrix has, where that makes the spectrum cheaper: enough for a matrix
+    /// that no power is taken of.
+    #[must_use]
+    pub fn rounded(mut self) -> Self {
+        if let Form::Factor { factor, rule, .. } = &mut self.form
+            && 2 * factor.nrows() > factor.ncols()
+        {
+            *rule = RankRule::Gram;
+            self.spectrum = OnceLock::new();
+        }
+        self
+    }
+
     /// d.
     pub fn dim(&self) -> usize {
         self.frame.as_ref().map_or(self.core_dim(), |frame| frame.nrows())
@@ -230,14 +245,14 @@ impl Psd {
     pub fn matrix(&self) -> &Mat {
         match &self.frame {
             None => self.core(),
-            Some(q) => self.full.get_or_init(|| &**q * self.core() * q.transpose()),
+            Some(q) => self.full.get_or_init(|| symmetric::product((&**q * self.core()).as_ref(), q.transpose())),
         }
     }
 
     /// The matrix in the frame's coordinates, `[r, r]`; without a frame the matrix itself.
     pub fn core(&self) -> &Mat {
         self.core.get_or_init(|| match &self.form {
-            Form::Factor { factor, .. } => factor.transpose() * factor,
+            Form::Factor { factor, .. } => symmetric::product(factor.transpose(), factor.as_ref()),
             // A Gram's matrix is there from the start.
             Form::Gram { .. } => Mat::zeros(0, 0),
         })
@@ -288,7 +303,7 @@ impl Psd {
         }
         let (d, frame) = (self.dim(), self.frame.clone());
         match &self.form {
-            Form::Factor { factor, rows, rule, eps } => {
+            Form::Factor { factor, rows, rule, eps } if *rule != RankRule::Gram => {
                 let r = factor.ncols();
                 // Every right singular vector is needed, the null space's too; the left ones never.
                 let svd = if factor.nrows() >= r { factor.thin_svd() } else { factor.svd() }.ok()?;
@@ -298,7 +313,7 @@ impl Psd {
                 let values = (0..r).map(|i| if i < rank { singular[i] * singular[i] } else { 0.0 }).collect();
                 Some(Spectrum { values, vectors: svd.V().to_owned(), frame, rank, rule: *rule, eps: *eps })
             }
-            Form::Gram { eps } => {
+            Form::Factor { eps, .. } | Form::Gram { eps } => {
                 let r = self.core_dim();
                 let eigen = self.core().self_adjoint_eigen(Side::Lower).ok()?;
                 let ascending: Vec<f64> = eigen.S().column_vector().iter().copied().collect();
@@ -306,7 +321,7 @@ impl Psd {
                 let cut = tolerance::rank_of_gram(d, *eps) * top;
                 let rank = ascending.iter().filter(|&&g| g > cut).count();
                 let values = (0..r).map(|i| if i < rank { ascending[r - 1 - i] } else { 0.0 }).collect();
-                let vectors = Mat::from_fn(r, r, |i, j| eigen.U()[(i, r - 1 - j)]);
+                let vectors = eigen.U().reverse_cols().to_owned();
                 Some(Spectrum { values, vectors, frame, rank, rule: RankRule::Gram, eps: *eps })
             }
         }

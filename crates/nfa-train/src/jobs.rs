@@ -12,7 +12,8 @@ thread_local! {
 /// of jobs.
 pub fn run<T: Send>(jobs: usize, count: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T> {
     if jobs <= 1 {
-        return (0..count).map(work).collect();
+        // In the pool of all threads: what they share is then handed over without waiting at its door.
+        return rayon::scope(|_| (0..count).map(&work).collect());
     }
     parallel::map_on(jobs, count, |index| {
         ALONE.with(|pool| match pool {

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use nfa_metrics::{
-    AgopOptions, Details, Finding, Law, Laws, Metrics, Observation, Scores, Snapshot, Thresholds, Update, assess_with,
-    observe_network, over_inputs, parallel,
+    AgopOptions, Details, Finding, Law, Laws, Metrics, Observation, Pair, Scores, Snapshot, Spread, Thresholds, Update,
+    assess_with, observe_network, over_inputs,
 };
 use nfa_models::AnyNetwork;
+use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 
 use crate::data::Data;
 use crate::loss::Loss;
@@ -73,24 +74,19 @@ impl Probe<'_> {
         };
         let options = AgopOptions { layers, ..AgopOptions::default() };
         let observation = observe_network(network, &split.inputs, split.weights.as_deref(), &options);
-        let train = scores(network, split, self.loss, self.data.classes);
-        let test = self.data.test.as_ref().map(|test| scores(network, test, self.loss, self.data.classes));
-        let snapshot = Snapshot {
-            observation: &observation,
-            train,
-            test,
-            penalty: penalty(&network.parameters(), solver.weight_decay(), solver.decays_biases()),
-            initial_imbalance: baseline.map(|baseline| baseline.imbalance.as_slice()),
-            update,
-        };
         let asked = |name: &str| self.plan.metrics.iter().any(|metric| metric == name);
         let brought = |name: &str| self.laws.rows().iter().any(|law| asked(law.name) && law.brings.contains(&name));
-        let mut row = vec![("step".to_string(), Cell::number(step as f64))];
-        for metric in self.metrics.rows().iter().filter(|metric| asked(metric.name) || brought(metric.name)) {
-            let values = (metric.measure)(&snapshot).into_iter().filter(|(column, _)| self.wants(column));
-            row.extend(values.map(|(column, value)| (column, Cell::from(value))));
-        }
-        // Layers are independent, and theirs is the work that grows with the widths.
+        let penalty = penalty(&network.parameters(), solver.weight_decay(), solver.decays_biases());
+        let metrics = || {
+            let train = scores(network, split, self.loss, self.data.classes);
+            let test = self.data.test.as_ref().map(|test| scores(network, test, self.loss, self.data.classes));
+            let initial_imbalance = baseline.map(|baseline| baseline.imbalance.as_slice());
+            let snapshot = Snapshot { observation: &observation, train, test, penalty, initial_imbalance, update };
+            let rows = self.metrics.rows().iter().filter(|metric| asked(metric.name) || brought(metric.name));
+            let values = rows.flat_map(|metric| (metric.measure)(&snapshot));
+            let wanted = values.filter(|(column, _)| self.wants(column));
+            (train, wanted.map(|(column, value)| (column, Cell::from(value))).collect::<Vec<_>>())
+        };
         let laws: Vec<&Law> = self.laws.rows().iter().filter(|law| asked(law.name)).collect();
         let layers: Vec<usize> =
             (0..observation.layers.len()).filter(|&layer| self.plan.layers.contains(layer)).collect();
@@ -105,8 +101,11 @@ impl Probe<'_> {
                 Some((law, layer, pair, varies, spread))
             })
             .collect();
-        let judge = |k: usize| {
-            let (law, layer, pair, varies, spread) = &pairs[k];
+        let judge = |(law, layer, pair, varies, spread): &(&Law, usize, Pair, bool, Option<Spread>)| {
+            // Decomposing them is most of the work.
+            if law.details {
+                rayon::join(|| pair.a.spectrum().is_some(), || pair.b.spectrum().is_some());
+            }
             let at_start = baseline.and_then(|baseline| baseline.misfit.get(&key(law, *layer)).copied());
             let mut finding = assess_with(pair, law.family, at_start, self.thresholds, *spread);
             if baseline.is_none() {
@@ -119,7 +118,14 @@ impl Probe<'_> {
             }
             (finding, row)
         };
-        let findings = parallel::map_on(rayon::current_num_threads(), pairs.len(), judge);
+        let mut findings: Vec<(Finding, Vec<(String, Cell)>)> = Vec::new();
+        // A network stays on its thread.
+        let (train, metrics) = rayon::in_place_scope(|scope| {
+            scope.spawn(|_| findings = pairs.par_iter().map(judge).collect());
+            metrics()
+        });
+        let mut row = vec![("step".to_string(), Cell::number(step as f64))];
+        row.extend(metrics);
         let mut misfit = BTreeMap::new();
         let mut directions = Vec::new();
         for ((law, layer, ..), (finding, columns)) in pairs.iter().zip(findings) {
@@ -207,7 +213,7 @@ fn detail_columns(
             alphas.push(alpha);
         }
     }
-    let details = Details::new(&pair.a, &pair.b, &alphas);
+    let details = Details::new(pair, &alphas);
     let name = |quantity: &str| format!("{law}.{quantity}.layer{layer}");
     let single = |f: &dyn Fn(&Details) -> Option<f64>| Cell::from(details.as_ref().and_then(f));
     let mut row = vec![

@@ -21,5 +21,5 @@ pub const LAW: Law = Law {
 fn pair(observation: &Observation, layer: usize) -> Option<Pair> {
     let this = &observation.layers.get(layer)?.weight;
     let next = &observation.layers.get(layer + 1)?.weight;
-    (next.ncols() == this.nrows()).then(|| Pair::new(Psd::nfm(next), Psd::outer(this)))
+    (next.ncols() == this.nrows()).then(|| Pair::new(Psd::nfm(next), Psd::outer(this).rounded()))
 }

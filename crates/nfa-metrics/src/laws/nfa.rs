@@ -22,5 +22,5 @@ fn pair(observation: &Observation, layer: usize) -> Option<Pair> {
     let layer = observation.layers.get(layer)?;
     let agop = layer.agop.clone()?;
     let predicted = layer.depth_from_here.filter(|_| observation.linear).map(|depth| 1.0 / depth as f64);
-    Some(Pair { a: Psd::nfm_within(&layer.weight, agop.frame()), b: agop, predicted })
+    Some(Pair::new(Psd::nfm_within(&layer.weight, agop.frame()).rounded(), agop).predicting(predicted))
 }

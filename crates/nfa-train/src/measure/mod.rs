@@ -208,16 +208,29 @@ fn measure_layer(
     settings: &Settings,
     init: &dyn Fn(&Law, usize) -> Option<f64>,
     spread: &dyn Fn(&Law, &Pair) -> Option<Spread>,
-) -> Vec<(&'static str, Finding)> {
-    laws.rows()
-        .iter()
-        .filter_map(|law| {
-            let pair = (law.pair)(observation, layer)?;
-            let spread = spread(law, &pair);
-            let finding = assess_with(&pair, law.family, init(law, layer), &settings.thresholds, spread);
-            Some((law.name, finding))
-        })
-        .collect()
+) -> LayerMeasurement {
+    let seen = &observation.layers[layer];
+    let mut details = None;
+    let mut findings = Vec::new();
+    for law in laws.rows() {
+        let Some(pair) = (law.pair)(observation, layer) else { continue };
+        let spread = spread(law, &pair);
+        findings.push((law.name, assess_with(&pair, law.family, init(law, layer), &settings.thresholds, spread)));
+        if law.name == "nfa" {
+            details = Details::new(&pair, &alphas(seen.depth_from_here, &settings.alphas));
+        }
+    }
+    LayerMeasurement {
+        layer,
+        name: seen.name.clone(),
+        d_in: seen.weight.ncols(),
+        d_out: Some(seen.weight.nrows()),
+        depth_from_here: seen.depth_from_here,
+        laws: findings,
+        details,
+        weight: Some(seen.weight.clone()),
+        matrices: seen.agop.as_ref().map(|agop| (Psd::nfm_within(&seen.weight, agop.frame()), agop.clone())),
+    }
 }
 
 fn alphas(depth: Option<usize>, more: &[f64]) -> Vec<f64> {
@@ -228,31 +241,6 @@ fn alphas(depth: Option<usize>, more: &[f64]) -> Vec<f64> {
         }
     }
     alphas
-}
-
-fn layer_of(
-    observation: &Observation,
-    layer: usize,
-    laws: Vec<(&'static str, Finding)>,
-    settings: &Settings,
-) -> LayerMeasurement {
-    let seen = &observation.layers[layer];
-    let matrices = seen.agop.as_ref().map(|agop| (Psd::nfm_within(&seen.weight, agop.frame()), agop.clone()));
-    // Of a copy: the d × d matrices that it forms on the way are not kept.
-    let details = matrices
-        .clone()
-        .and_then(|(nfm, agop)| Details::new(&nfm, &agop, &alphas(seen.depth_from_here, &settings.alphas)));
-    LayerMeasurement {
-        layer,
-        name: seen.name.clone(),
-        d_in: seen.weight.ncols(),
-        d_out: Some(seen.weight.nrows()),
-        depth_from_here: seen.depth_from_here,
-        laws,
-        details,
-        weight: Some(seen.weight.clone()),
-        matrices,
-    }
 }
 
 /// An MLP from a file's weights, on rows.
@@ -316,8 +304,7 @@ pub fn from_weights(
                 let exact = !options.centered && options.sketch.is_none();
                 (law.name == "nfa" && exact).then(|| over_inputs(&network, &x, None, layer, pair, &options)).flatten()
             };
-            let laws = measure_layer(laws, &observation, layer, settings, &at_start, &spread);
-            layer_of(&observation, layer, laws, settings)
+            measure_layer(laws, &observation, layer, settings, &at_start, &spread)
         })
         .collect();
     let task = match job {
@@ -433,10 +420,7 @@ pub fn from_capture(laws: &Laws, capture: &Capture, title: &str, settings: &Sett
         let spread = |law: &Law, _: &Pair| (law.name == "nfa").then(|| over_blocks(site)).flatten();
         // Neighbours in a capture are no neighbours in the network: only laws of one layer apply.
         let alone = Observation { layers: vec![observation.layers[layer].clone()], ..observation.clone() };
-        let laws = measure_layer(laws, &alone, 0, settings, &at_start, &spread);
-        let mut measured = layer_of(&alone, 0, laws, settings);
-        measured.layer = layer;
-        measured
+        LayerMeasurement { layer, ..measure_layer(laws, &alone, 0, settings, &at_start, &spread) }
     };
     let layers = parallel::map(wanted.len(), |i| measure(wanted[i]));
     let recorded = Recorded::new(&capture.metadata);
@@ -498,7 +482,7 @@ pub fn from_matrices(
             return Err(Error::input(message));
         }
     }
-    let pair = Pair { a: m.clone(), b: g.clone(), predicted: depth.map(|depth| 1.0 / depth as f64) };
+    let pair = Pair::new(m.clone(), g.clone()).predicting(depth.map(|depth| 1.0 / depth as f64));
     let finding = assess(&pair, Family::Power, None, &settings.thresholds);
     let layer = LayerMeasurement {
         layer: 0,
@@ -507,7 +491,7 @@ pub fn from_matrices(
         d_out: None,
         depth_from_here: depth,
         laws: vec![("nfa", finding)],
-        details: Details::new(&m, &g, &alphas(depth, &settings.alphas)),
+        details: Details::new(&pair, &alphas(depth, &settings.alphas)),
         weight: None,
         matrices: Some((m, g)),
     };
