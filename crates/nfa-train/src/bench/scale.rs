@@ -72,7 +72,8 @@ pub fn run(session: &Session<'_>, args: &ScaleArgs) -> Result<()> {
                 let network = drawn.network(&device, dtype.burn())?;
                 let x = drawn.rows(&device, dtype.burn());
                 for way in WAYS.iter().filter(|way| wanted(way, &args.path, &network)) {
-                    let options = AgopOptions { path: way.path, layers: Some(vec![0]), ..AgopOptions::default() };
+                    let options =
+                        AgopOptions { path: way.path, layers: Some(vec![0]), frames: false, ..AgopOptions::default() };
                     let label = format!("{} = {value} {name} {} {}", sweep.0, dtype.name(), way.name);
                     let times = agop::time(session, &network, &x, &options, (block, args.common.repeats), &label)?;
                     let count = (way.work)(&agop::shape(&problem, &[0]));
