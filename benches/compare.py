@@ -176,6 +176,7 @@ def contestants(args, env, folder):
         calls += [peer("train_jax.py", file, "--way", "loop", counts=args.what == "train")]
     else:
         ours("spectra", "--dims", args.dim)
+        ours("spectra", "--dims", args.dim, "--jobs", args.threads)
         save = None
         calls += [peer("spectra_numpy.py", args.dim)]
     if save:

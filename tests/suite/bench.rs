@@ -140,6 +140,8 @@ fn spectra_and_slopes_have_lines_of_their_own() {
         sound(line, "spectra");
         assert!(line["max_relative_error"].as_f64().unwrap() < 1e-13 && line["gflops"].is_null());
     }
+    let two = ["bench", "spectra", "--dims", "8", "--jobs", "2", "--repeats", "1", "--json"];
+    assert_eq!(folder.run(&two).expect(0).lines()[0]["jobs"], 2);
     let scale = ["bench", "scale", "--shrink", "16", "--repeats", "1", "--json"];
     let scale = folder.run(&scale).expect(0).lines();
     assert_eq!(scale.iter().map(|line| line["sweep"].as_str().unwrap()).collect::<Vec<_>>(), ["n", "d", "c", "L", "h"]);

@@ -110,7 +110,7 @@ impl Call<'_> {
                 if args.on_demand {
                     return spectra::on_demand(&session, args);
                 }
-                spectra::run(&session, &args.dims, common)?;
+                spectra::run(&session, &args.dims, args.jobs, common)?;
             }
             Bench::Fidelity(args) => fidelity::run(&session, args.operation.as_deref(), common)?,
             Bench::Scale(args) => scale::run(&session, args)?,
@@ -154,7 +154,7 @@ fn all(session: &Session<'_>, common: &Common) -> Result<()> {
     for standard in &problem::TRAIN {
         train::run(session, &train::Plan::standard(Problem::of(standard), session, common))?;
     }
-    spectra::run(session, &[784, 3072], common)?;
+    spectra::run(session, &[784, 3072], 1, common)?;
     fidelity::run(session, None, common)
 }
 

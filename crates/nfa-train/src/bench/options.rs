@@ -168,6 +168,9 @@ pub struct SpectraArgs {
     /// Sizes
     #[arg(long, value_name = "N,...", value_delimiter = ',', default_value = "784,3072")]
     pub dims: Vec<usize>,
+    /// So many at a time, one core each, as a probe decomposes its layers; times are per spectrum
+    #[arg(long, value_name = "J", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=1024))]
+    pub jobs: u64,
     /// Set one size up, say so, then time one repeat for every line on stdin
     #[arg(long, conflicts_with_all = ["save", "compare"], help_heading = "Output")]
     pub on_demand: bool,

@@ -10,6 +10,7 @@ use super::options::{Common, SpectraArgs};
 use super::row::{Row, finite};
 use super::{Session, clock};
 use crate::error::{Error, Result};
+use crate::jobs;
 
 /// A repeat lasts at least so many seconds.
 const BLOCK: f64 = 0.05;
@@ -35,30 +36,32 @@ fn gram(d: usize) -> Mat {
     x.transpose() * &x * (1.0 / rows as f64)
 }
 
-/// One decomposition.
-fn decompose(matrix: &Psd) -> f64 {
-    // A clone of a matrix that has not been decomposed has no spectrum either.
-    black_box(matrix.clone()).spectrum().map_or(0.0, |spectrum| spectrum.values[0])
+/// So many decompositions at a time, so many times.
+fn decompose(matrix: &Psd, jobs: u64, times: u64) {
+    for _ in 0..times {
+        // A clone of a matrix that has not been decomposed has no spectrum either.
+        let one = |_| black_box(matrix.clone()).spectrum().map_or(0.0, |spectrum| spectrum.values[0]);
+        black_box(jobs::run(jobs as usize, jobs as usize, one));
+    }
 }
 
-/// Times one size each; one row per size.
+/// Times one size each, `jobs` matrices at a time; one row per size.
 ///
 /// # Errors
 /// An interruption.
-pub fn run(session: &Session<'_>, dims: &[usize], common: &Common) -> Result<()> {
+pub fn run(session: &Session<'_>, dims: &[usize], jobs: u64, common: &Common) -> Result<()> {
     session.begin(dims.len() as u64 * (common.repeats + 1), "spectra");
     for &d in dims {
         let memory = Peak::start(session.store());
         let gram = gram(d);
         let matrix = Psd::gram(gram.clone());
         let mut work = |calls: u64| {
-            for _ in 0..calls {
-                black_box(decompose(&matrix));
-            }
+            decompose(&matrix, jobs, calls);
             Ok(())
         };
         let label = format!("spectrum of a {d} x {d} matrix");
-        let times = clock::time(&mut work, BLOCK, common.repeats, &|| session.pulse(&label))?;
+        let mut times = clock::time(&mut work, BLOCK, common.repeats, &|| session.pulse(&label))?;
+        times.repeats.iter_mut().for_each(|seconds| *seconds /= jobs as f64);
         let mut row = Row { kind: "spectra", device: "host".into(), dtype: "f64", auto: true, ..Row::default() };
         (row.path, row.engine) = (Some("gram"), Some("faer"));
         // How many there are a second; an eigensolver's operations depend on the numbers.
@@ -66,6 +69,7 @@ pub fn run(session: &Session<'_>, dims: &[usize], common: &Common) -> Result<()>
         row.peak_memory_bytes = memory.and_then(|peak| peak.bytes());
         row.max_relative_error = residual(&matrix, &gram);
         row.note("dim", d);
+        row.note("jobs", jobs);
         session.emit(row);
     }
     Ok(())
@@ -89,10 +93,9 @@ pub fn on_demand(session: &Session<'_>, args: &SpectraArgs) -> Result<()> {
     };
     let matrix = Psd::gram(gram(*d));
     let mut work = |calls: u64| {
-        for _ in 0..calls {
-            black_box(decompose(&matrix));
-        }
+        decompose(&matrix, args.jobs, calls);
         Ok(())
     };
-    session.serve("faer", true, &mut work, BLOCK)
+    let name = if args.jobs == 1 { "faer".to_string() } else { format!("faer, {} at a time", args.jobs) };
+    session.serve_scaled(&name, true, &mut work, BLOCK, 1.0 / args.jobs as f64)
 }

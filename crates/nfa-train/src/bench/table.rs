@@ -69,8 +69,10 @@ fn spectra(rows: &[Row]) -> String {
         REST[5],
         REST[6],
     ];
+    let jobs = rows[0].more.get("jobs").filter(|jobs| **jobs != 1);
+    let together = jobs.map_or(String::new(), |jobs| format!(", {jobs} at a time (times of each)"));
     format!(
-        "spectra of d x d Gram matrices, f64, on the host\n{}error: max|V diag(g) V' - G|/max|G|\n",
+        "spectra of d x d Gram matrices, f64, on the host{together}\n{}error: max|V diag(g) V' - G|/max|G|\n",
         by(&columns, 1, rows)
     )
 }
