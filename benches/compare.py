@@ -55,6 +55,12 @@ def arguments():
     parser.add_argument("--program", type=Path, default=HERE.parent / "target/release/nfa-train")
     args = parser.parse_args()
     args.problem = args.problem or {"agop": "A", "train": "S", "grid": "S"}.get(args.what)
+    for word in ("rounds", "threads", "runs", "dim"):
+        if getattr(args, word) < 1:
+            parser.error(f"--{word} {getattr(args, word)}: at least 1")
+    known = {"agop": "ABC", "train": "SML", "grid": "SML"}.get(args.what, "")
+    if args.problem and args.problem not in list(known):
+        parser.error(f"--problem {args.problem}: {args.what} has {', '.join(known) or 'none, but --dim'}")
     args.on_cpu = args.device in ("flex", "ndarray")
     args.standard = args.activation is None and args.samples is None and args.solver == "gd" and args.on_cpu
     if not args.program.is_file():
@@ -173,7 +179,7 @@ def contestants(args, env, folder):
             calls += [peer("train_torch.py", file, *torch), peer("train_jax.py", file, "--way", "step")]
         else:
             calls += [peer("train_jax.py", file, "--way", "replicas", "--runs", args.runs)]
-        calls += [peer("train_jax.py", file, "--way", "loop", counts=args.what == "train")]
+        calls += [peer("train_jax.py", file, "--way", "loop")]
     else:
         ours("spectra", "--dims", args.dim)
         ours("spectra", "--dims", args.dim, "--jobs", args.threads)
@@ -196,8 +202,8 @@ def contestants(args, env, folder):
             elif not contestant.counts:
                 contestant.name += ", all layers"
             contestant.name = f"nfa-train {contestant.name}"
-        elif not contestant.counts:
-            contestant.name += ", one run"
+        elif args.what == "grid" and "loop" in command:
+            contestant.name += ", one run after the other"
         print(f"ready: {contestant.name}", file=sys.stderr)
         started.append(contestant)
     return started
@@ -292,17 +298,23 @@ def markdown(rows, notes, about, args):
     return "\n".join([head, "", *lines, "", *("- " + note for note in notes)])
 
 
-def place(file, name, text):
-    """Between `<!-- name -->` and `<!-- end -->`."""
-    whole = file.read_text()
+def place(file, name, text=None):
+    """Between `<!-- name -->` and `<!-- end -->`; without a text looks whether there is such a place."""
+    try:
+        whole = file.read_text()
+    except OSError as error:
+        raise SystemExit(f"--into {file}: {error.strerror}; name a document with a place for the table") from None
     pattern = re.compile(rf"(<!-- {re.escape(name)} -->\n).*?(<!-- end -->)", re.DOTALL)
     if not pattern.search(whole):
-        raise SystemExit(f"{file} has no place for this table: <!-- {name} --> and, below it, <!-- end -->")
-    file.write_text(pattern.sub(lambda found: f"{found[1]}{text}\n{found[2]}", whole))
+        raise SystemExit(f"--into {file}: no place for this table: <!-- {name} --> and, below it, <!-- end -->")
+    if text is not None:
+        file.write_text(pattern.sub(lambda found: f"{found[1]}{text}\n{found[2]}", whole))
 
 
 def main():
     args = arguments()
+    if args.into:
+        place(args.into, key(args))
     env = environment(args.threads)
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)

@@ -102,16 +102,6 @@ impl<'a> Plan<'a> {
         AgopOptions { path: way.path, layers: Some(self.layers.clone()), frames: false, ..AgopOptions::default() }
     }
 
-    /// The ways that run.
-    fn ways(&self, network: &dyn AnyNetwork) -> Vec<&'static Way> {
-        let chosen = |way: &&Way| match self.path {
-            "all" => true,
-            "auto" => way.name == automatic(network),
-            name => way.name == name,
-        };
-        WAYS.iter().filter(|way| chosen(way) && (way.takes)(network)).collect()
-    }
-
     /// The way whose result in f64 on the CPU the others are held against: autodiff, which is the
     /// definition, where that is affordable.
     fn referee(&self) -> Option<&'static Way> {
@@ -129,6 +119,41 @@ impl<'a> Plan<'a> {
 pub(super) fn shape<'a>(problem: &'a Problem, layers: &'a [usize]) -> Shape<'a> {
     let linear = problem.activation == Activation::Linear;
     Shape { widths: &problem.widths, samples: problem.samples, linear, layers }
+}
+
+/// The ways of a network that `path` stands for.
+///
+/// # Errors
+/// One that was named and does not take it.
+pub(super) fn ways(path: &str, network: &dyn AnyNetwork) -> Result<Vec<&'static Way>> {
+    let chosen = |way: &&Way| match path {
+        "all" => true,
+        "auto" => way.name == automatic(network),
+        name => way.name == name,
+    };
+    let found: Vec<_> = WAYS.iter().filter(|way| chosen(way) && (way.takes)(network)).collect();
+    match found.is_empty() {
+        true => Err(Error::input(format!("--path {path}: does not take this network; --path auto does"))),
+        false => Ok(found),
+    }
+}
+
+/// How many ways `path` stands for.
+pub(super) fn count(path: &str) -> usize {
+    if path == "all" { WAYS.len() } else { 1 }
+}
+
+/// Whether a network, its rows and its AGOPs find room.
+///
+/// # Errors
+/// Where they don't.
+fn check_size(session: &Session<'_>, problem: &Problem, layers: &[usize]) -> Result<()> {
+    let (widths, n) = (&problem.widths, problem.samples);
+    let square = |l: &usize| widths[*l] * widths[*l];
+    let numbers = 3 * n * widths[0] + 4 * widths.windows(2).map(|pair| pair[0] * pair[1]).sum::<usize>();
+    // Each in f32, in f64 and beside the one that it is held against.
+    let agops = 4 * layers.iter().map(square).sum::<usize>();
+    session.fits(8.0 * (numbers + agops) as f64, "fewer --samples, smaller --widths or fewer --layers")
 }
 
 /// Checks the name of a path.
@@ -194,7 +219,9 @@ pub(super) fn time(
 pub fn run(session: &Session<'_>, plan: &Plan<'_>) -> Result<()> {
     let places = session.places(plan.common, &[Dtype::F32])?;
     let problem = &plan.problem;
-    session.begin((places.len() * WAYS.len()) as u64 * (plan.common.repeats + 1), &format!("AGOP {}", problem.title()));
+    check_size(session, problem, &plan.layers)?;
+    let pulses = (places.len() * count(plan.path)) as u64 * (plan.common.repeats + 1);
+    session.begin(pulses, &format!("AGOP {}", problem.title()));
     let drawn = problem.draw(0);
     let reference = reference(plan, &drawn)?;
     let mut done: Vec<(&str, Dtype)> = Vec::new();
@@ -202,7 +229,7 @@ pub fn run(session: &Session<'_>, plan: &Plan<'_>) -> Result<()> {
         let device = device::open(&name, dtype)?;
         let network = drawn.network(&device, dtype.burn())?;
         let x = drawn.rows(&device, dtype.burn());
-        for way in plan.ways(&network) {
+        for way in ways(plan.path, &network)? {
             if way.device.is_some_and(|own| done.contains(&(own, dtype))) {
                 continue;
             }
@@ -250,12 +277,13 @@ fn error(got: &[Mat], exact: &[Mat]) -> Option<f64> {
 /// # Errors
 /// More than one thing to time; input that ends is no error.
 pub fn on_demand(session: &Session<'_>, plan: &Plan<'_>) -> Result<()> {
+    check_size(session, &plan.problem, &plan.layers)?;
     let (name, dtype) = session.one_place(plan.common, Dtype::F32)?;
     let device = device::open(&name, dtype)?;
     let drawn = plan.problem.draw(0);
     let network: Mlp = drawn.network(&device, dtype.burn())?;
     let x = drawn.rows(&device, dtype.burn());
-    let ways = plan.ways(&network);
+    let ways = ways(plan.path, &network)?;
     let [way] = ways.as_slice() else {
         return Err(Error::input("--on-demand times one way: give --path auto, or one by name"));
     };

@@ -36,6 +36,16 @@ impl Times {
     }
 }
 
+impl Times {
+    /// Of each of `n` things that were done together.
+    #[must_use]
+    pub fn per(mut self, n: u64) -> Self {
+        self.first /= n as f64;
+        self.repeats.iter_mut().for_each(|seconds| *seconds /= n as f64);
+        self
+    }
+}
+
 /// Work that can be asked for any number of times; it returns when the device is done.
 pub type Work<'a> = dyn FnMut(u64) -> Result<()> + 'a;
 

@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::store::Store;
 
 /// Rows that agree in these are of the same thing; a field that is missing is as good as null.
-const KEYS: [&str; 19] = [
+const KEYS: [&str; 21] = [
     "kind",
     "device",
     "path",
@@ -29,6 +29,8 @@ const KEYS: [&str; 19] = [
     "operation",
     "direction",
     "sweep",
+    "values",
+    "stay",
 ];
 
 /// An earlier file.
@@ -38,19 +40,23 @@ pub struct Old {
     rows: Vec<Value>,
 }
 
+/// What to do about a file that is none.
+const NEXT: &str = "give a file that bench --save wrote";
+
 /// Reads a file that `--save` wrote.
 ///
 /// # Errors
 /// The line that is not what it should be, and why.
 pub fn read(store: &dyn Store, path: &Path) -> Result<Old> {
     let name = path.display().to_string();
-    let bytes = store.read(path).map_err(|error| Error::input(format!("--compare {name}: {error}")))?;
-    let text = String::from_utf8(bytes).map_err(|_| Error::input(format!("--compare {name}: is not UTF-8 text")))?;
+    let refused = |why: &str| Error::input(format!("--compare {name}: {why}; {NEXT}"));
+    let bytes = store.read(path).map_err(|error| refused(&error.to_string()))?;
+    let text = String::from_utf8(bytes).map_err(|_| refused("is not UTF-8 text"))?;
     let mut old = Old { name, machine: None, rows: Vec::new() };
     for (number, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
         let wrong = |why: String| {
             let place = format!("--compare {}, line {}", old.name, number + 1);
-            Error::input(format!("{place}: {why}; give a file that bench --save wrote"))
+            Error::input(format!("{place}: {why}; {NEXT}"))
         };
         let value: Value = serde_json::from_str(line).map_err(|error| wrong(error.to_string()))?;
         match value["schema"].as_str() {
@@ -60,7 +66,7 @@ pub fn read(store: &dyn Store, path: &Path) -> Result<Old> {
         }
     }
     if old.rows.is_empty() {
-        return Err(Error::input(format!("--compare {}: has no {} rows", old.name, row::SCHEMA)));
+        return Err(Error::input(format!("--compare {}: has no {} rows; {NEXT}", old.name, row::SCHEMA)));
     }
     Ok(old)
 }
@@ -86,7 +92,6 @@ pub fn compare(old: &Old, new: &[Value], here: &Value) -> Comparison {
     let null = Value::Null;
     let field = |row: &Value, key: &str| row.get(key).unwrap_or(&null).clone();
     let same = |a: &Value, b: &Value| KEYS.iter().all(|key| field(a, key) == field(b, key));
-    let figure = |row: &Value| row[if row["kind"] == "fidelity" { "ulp" } else { "median_s" }].as_f64();
     let mut found = Comparison {
         name: old.name.clone(),
         differences: old.machine.as_ref().map(|machine| machine::differences(machine, here)),
@@ -95,11 +100,20 @@ pub fn compare(old: &Old, new: &[Value], here: &Value) -> Comparison {
     };
     for new in new {
         match old.rows.iter().find(|old| same(old, new)) {
-            Some(old) => found.pairs.push(Pair { new: new.clone(), was: figure(old), is: figure(new) }),
+            Some(old) => found.pairs.push(Pair { new: new.clone(), was: figure(old).1, is: figure(new).1 }),
             None => found.unmatched += 1,
         }
     }
     found
+}
+
+/// What a row is compared by, and its name: an error, a time, of a sweep the time at its end.
+fn figure(row: &Value) -> (&'static str, Option<f64>) {
+    match row["kind"].as_str() {
+        Some("fidelity") => ("ulp", row["ulp"].as_f64()),
+        Some("scale") => ("end_s", row["seconds"].as_array().and_then(|seconds| seconds.last()?.as_f64())),
+        _ => ("median_s", row["median_s"].as_f64()),
+    }
 }
 
 impl Pair {
@@ -138,7 +152,7 @@ impl Comparison {
                     line[key] = value.clone();
                 }
             }
-            let figure = if pair.new["kind"] == "fidelity" { "ulp" } else { "median_s" };
+            let (figure, _) = figure(&pair.new);
             line["old"] = json!({ figure: pair.was });
             line["new"] = json!({ figure: pair.is });
             line["ratio"] = json!(pair.ratio());
@@ -186,10 +200,14 @@ impl Comparison {
             ]
         });
         let head = ["kind", "of", "device", "dtype", "way", "then", "now", ratio];
+        if self.pairs.is_empty() {
+            return format!("nothing of today is in {}\n", self.name);
+        }
         let mut text = format!("beside {}\n", self.name);
         text.push_str(&table::aligned(&head, &cells.collect::<Vec<_>>(), 5));
         if self.unmatched > 0 {
-            text.push_str(&format!("{} rows of today are not in {}\n", self.unmatched, self.name));
+            let rows = if self.unmatched == 1 { "row of today is" } else { "rows of today are" };
+            text.push_str(&format!("{} {rows} not in {}\n", self.unmatched, self.name));
         }
         text
     }

@@ -24,6 +24,12 @@ impl<'a> Peak<'a> {
     }
 }
 
+/// The bytes that can be had without swapping, where the system says.
+pub fn available(store: &dyn Store) -> Option<u64> {
+    let table = store.read(Path::new("/proc/meminfo")).ok()?;
+    kibibytes(&String::from_utf8_lossy(&table), "MemAvailable:").map(|count| 1024 * count)
+}
+
 /// The number behind a word of `/proc`'s tables, in KiB.
 pub fn kibibytes(table: &str, word: &str) -> Option<u64> {
     table.lines().find_map(|line| line.strip_prefix(word))?.trim().strip_suffix("kB")?.trim().parse().ok()

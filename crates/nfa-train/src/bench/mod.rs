@@ -12,6 +12,7 @@
 use std::cell::{Cell, RefCell};
 use std::hint::black_box;
 use std::io::BufRead;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use burn::tensor::{Device, Tensor, TensorData};
@@ -70,6 +71,7 @@ impl Call<'_> {
         let common = self.what.common();
         // Whatever can be refused is refused before anything takes its time.
         let old = common.compare.as_deref().map(|path| compare::read(self.store, path)).transpose()?;
+        common.save.as_deref().map_or(Ok(()), |path| self.check_save(path))?;
         for name in &common.device {
             device::check(name, common.dtype.first().copied().unwrap_or(Dtype::F32))?;
         }
@@ -84,40 +86,57 @@ impl Call<'_> {
             done: Cell::new(0),
             shown: Cell::new(0),
         };
+        let measured = self.measure(&session, common);
+        // Where it was stopped, too: what was found so far.
+        session.show();
+        measured?;
+        self.leave(&session, common, old)
+    }
+
+    fn measure(&self, session: &Session<'_>, common: &Common) -> Result<()> {
         match self.what {
             Bench::Agop(args) => {
                 let plan = agop::Plan::read(args)?;
                 if let Some(path) = &args.problem.save_problem {
-                    agop::save(&session, &plan, path)?;
+                    agop::save(session, &plan, path)?;
                 }
-                if args.problem.on_demand {
-                    return agop::on_demand(&session, &plan);
+                match args.problem.on_demand {
+                    true => agop::on_demand(session, &plan),
+                    false => agop::run(session, &plan),
                 }
-                agop::run(&session, &plan)?;
             }
             Bench::Train(args) => {
-                let plan = train::Plan::read(args, &session)?;
+                let plan = train::Plan::read(args, session)?;
                 if let Some(path) = &args.problem.save_problem {
-                    train::save(&session, &plan, path)?;
+                    train::save(session, &plan, path)?;
                 }
-                if args.problem.on_demand {
-                    return train::on_demand(&session, &plan);
+                match args.problem.on_demand {
+                    true => train::on_demand(session, &plan),
+                    false => train::run(session, &plan),
                 }
-                train::run(&session, &plan)?;
             }
             Bench::Spectra(args) => {
                 spectra::check(&args.dims)?;
-                if args.on_demand {
-                    return spectra::on_demand(&session, args);
+                match args.on_demand {
+                    true => spectra::on_demand(session, args),
+                    false => spectra::run(session, &args.dims, args.jobs, common),
                 }
-                spectra::run(&session, &args.dims, args.jobs, common)?;
             }
-            Bench::Fidelity(args) => fidelity::run(&session, args.operation.as_deref(), common)?,
-            Bench::Scale(args) => scale::run(&session, args)?,
-            Bench::All(_) => all(&session, common)?,
+            Bench::Fidelity(args) => fidelity::run(session, args.operation.as_deref(), common),
+            Bench::Scale(args) => scale::run(session, args),
+            Bench::All(_) => all(session, common),
         }
-        session.show();
-        self.leave(&session, common, old)
+    }
+
+    /// Whether a file can be written in the end, as far as that can be known before.
+    fn check_save(&self, path: &Path) -> Result<()> {
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let wrong = |what: String| Err(Error::input(format!("--save {}: {what}", path.display())));
+        match self.store.list(folder) {
+            Err(error) => wrong(format!("there is no folder {}: {error}; create it", folder.display())),
+            Ok(_) if self.store.list(path).is_ok() => wrong("is a folder; name a file".into()),
+            Ok(_) => Ok(()),
+        }
     }
 
     /// The saved file and the comparison.
@@ -194,14 +213,39 @@ impl Session<'_> {
         self.done.set(0);
     }
 
+    /// Whether the user lets it go on.
+    ///
+    /// # Errors
+    /// Where they asked to stop.
+    pub fn goes_on(&self) -> Result<()> {
+        match self.call.interrupt.load(Ordering::Relaxed) {
+            true => Err(Error::interrupted("stopped; nothing was saved")),
+            false => Ok(()),
+        }
+    }
+
+    /// Whether so many bytes are free, as far as the system says; `less` is the way out.
+    ///
+    /// # Errors
+    /// Where they are not.
+    pub fn fits(&self, bytes: f64, less: &str) -> Result<()> {
+        let gibibytes = |bytes: f64| bytes / f64::from(1u32 << 30);
+        match memory::available(self.store()) {
+            Some(free) if bytes > free as f64 => Err(Error::input(format!(
+                "this takes about {:.1} GiB of memory and {:.1} GiB are free: ask for {less}",
+                gibibytes(bytes),
+                gibibytes(free as f64)
+            ))),
+            _ => Ok(()),
+        }
+    }
+
     /// A sign of life before each repeat.
     ///
     /// # Errors
     /// Where the user asked to stop.
     pub fn pulse(&self, label: &str) -> Result<()> {
-        if self.call.interrupt.load(Ordering::Relaxed) {
-            return Err(Error::interrupted("stopped; what was measured so far is above, nothing was saved"));
-        }
+        self.goes_on()?;
         if let Some(progress) = &*self.progress.borrow() {
             progress.at(self.done.get(), label);
         }
@@ -328,7 +372,7 @@ impl Session<'_> {
     ) -> Result<()> {
         let (first, calls) = clock::warm_up(work, block)?;
         let ready = serde_json::json!({
-            "schema": "nfa.ready/1", "name": name, "auto": auto, "first_call_s": first, "calls": calls,
+            "schema": "nfa.ready/1", "name": name, "auto": auto, "first_call_s": first * scale, "calls": calls,
         });
         (self.call.out)(&ready.to_string());
         for line in std::io::stdin().lock().lines() {

@@ -82,13 +82,13 @@ pub struct ProblemArgs {
     #[arg(long, value_name = "NAME", help_heading = "Problem")]
     pub activation: Option<String>,
     /// Rows (default: the problem's, else 4096 for agop and 500 for train)
-    #[arg(long, value_name = "N", help_heading = "Problem")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, help_heading = "Problem")]
     pub samples: Option<usize>,
     /// With a bias in every layer
     #[arg(long, help_heading = "Problem")]
     pub bias: bool,
     /// Seed of weights and rows
-    #[arg(long, value_name = "N", default_value_t = 0, help_heading = "Problem")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 0, help_heading = "Problem")]
     pub seed: u64,
     /// Write weights, rows and results for other programs (safetensors)
     #[arg(long, value_name = "FILE", help_heading = "Output")]
@@ -146,10 +146,10 @@ pub struct TrainArgs {
     #[arg(long, value_name = "all|auto|NAME", default_value = "all")]
     pub engine: String,
     /// Learning rate
-    #[arg(long, value_name = "F", default_value_t = 0.01)]
+    #[arg(long, value_name = "F", allow_negative_numbers = true, default_value_t = 0.01)]
     pub lr: f64,
     /// lambda of the penalty
-    #[arg(long, value_name = "F")]
+    #[arg(long, value_name = "F", allow_negative_numbers = true)]
     pub weight_decay: Option<f64>,
     /// A grid of so many runs that differ in their seed; the rate is that of all together
     #[arg(long, value_name = "R", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
@@ -199,7 +199,7 @@ pub struct ScaleArgs {
     /// Between layers
     #[arg(long, value_name = "NAME", default_value = "relu")]
     pub activation: String,
-    /// Divide all sizes, for a quick look
+    /// Divide n, d and h, for a quick look
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=16))]
     pub shrink: u64,
     /// How

@@ -2,11 +2,11 @@
 //! beside that of the count of operations.
 
 use nfa_metrics::AgopOptions;
-use nfa_models::{Activation, AnyNetwork};
+use nfa_models::Activation;
 use serde_json::json;
 
 use super::Session;
-use super::agop::{self, WAYS, Way};
+use super::agop::{self, Way};
 use super::options::ScaleArgs;
 use super::problem::Problem;
 use super::row::{Row, finite};
@@ -56,8 +56,12 @@ pub fn run(session: &Session<'_>, args: &ScaleArgs) -> Result<()> {
     let places = session.places(&args.common, &[Dtype::F32])?;
     let points: usize = SWEEPS.iter().map(|sweep| sweep.1.len()).sum();
     let block = BLOCK / args.shrink as f64;
-    session.begin((places.len() * points) as u64 * (args.common.repeats + 1), "scale");
+    let pulses = (places.len() * points * agop::count(&args.path)) as u64 * (args.common.repeats + 1);
+    session.begin(pulses, "scale");
+    // A way with a device of its own is timed once, whatever device brought it.
+    let mut done: Vec<(&str, Dtype)> = Vec::new();
     for (name, dtype) in places {
+        let known = done.clone();
         for sweep in SWEEPS {
             let mut found: Vec<(&Way, bool, Vec<Point>)> = Vec::new();
             for &value in sweep.1 {
@@ -71,7 +75,11 @@ pub fn run(session: &Session<'_>, args: &ScaleArgs) -> Result<()> {
                 let drawn = problem.draw(0);
                 let network = drawn.network(&device, dtype.burn())?;
                 let x = drawn.rows(&device, dtype.burn());
-                for way in WAYS.iter().filter(|way| wanted(way, &args.path, &network)) {
+                for way in agop::ways(&args.path, &network)? {
+                    if way.device.is_some_and(|own| known.contains(&(own, dtype))) {
+                        continue;
+                    }
+                    done.extend(way.device.map(|own| (own, dtype)));
                     let options =
                         AgopOptions { path: way.path, layers: Some(vec![0]), frames: false, ..AgopOptions::default() };
                     let label = format!("{} = {value} {name} {} {}", sweep.0, dtype.name(), way.name);
@@ -114,15 +122,6 @@ struct Point {
     value: f64,
     seconds: f64,
     count: f64,
-}
-
-fn wanted(way: &Way, path: &str, network: &dyn AnyNetwork) -> bool {
-    let named = match path {
-        "all" => true,
-        "auto" => way.name == agop::automatic(network),
-        name => way.name == name,
-    };
-    named && (way.takes)(network)
 }
 
 /// The least-squares slope of log y over log value; `None` where the values don't differ.

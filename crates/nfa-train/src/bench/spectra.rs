@@ -14,7 +14,7 @@ use crate::jobs;
 
 /// A repeat lasts at least so many seconds.
 const BLOCK: f64 = 0.05;
-/// Larger matrices than this are a typing error: 8 GiB.
+/// Larger matrices than this, of 8 GiB, are a typing error.
 const LARGEST: usize = 1 << 15;
 
 /// Checks sizes.
@@ -50,6 +50,9 @@ fn decompose(matrix: &Psd, jobs: u64, times: u64) {
 /// # Errors
 /// An interruption.
 pub fn run(session: &Session<'_>, dims: &[usize], jobs: u64, common: &Common) -> Result<()> {
+    // Measured: the matrix and what it is made from, and a decomposition's workspace for each job.
+    let largest = dims.iter().max().map_or(0.0, |&d| 8.0 * (d as f64).powi(2));
+    session.fits(largest * (5.0 + 6.0 * jobs as f64), "smaller --dims or fewer --jobs")?;
     session.begin(dims.len() as u64 * (common.repeats + 1), "spectra");
     for &d in dims {
         let memory = Peak::start(session.store());
@@ -60,8 +63,7 @@ pub fn run(session: &Session<'_>, dims: &[usize], jobs: u64, common: &Common) ->
             Ok(())
         };
         let label = format!("spectrum of a {d} x {d} matrix");
-        let mut times = clock::time(&mut work, BLOCK, common.repeats, &|| session.pulse(&label))?;
-        times.repeats.iter_mut().for_each(|seconds| *seconds /= jobs as f64);
+        let times = clock::time(&mut work, BLOCK, common.repeats, &|| session.pulse(&label))?.per(jobs);
         let mut row = Row { kind: "spectra", device: "host".into(), dtype: "f64", auto: true, ..Row::default() };
         (row.path, row.engine) = (Some("gram"), Some("faer"));
         // How many there are a second; an eigensolver's operations depend on the numbers.

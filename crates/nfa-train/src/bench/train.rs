@@ -236,13 +236,33 @@ impl<'a> Plan<'a> {
         self.solver.get("kind").and_then(toml::Value::as_str).unwrap_or("")
     }
 
-    fn engines(&self, device: &Device) -> Vec<&'static Engine> {
+    /// The engines that run.
+    ///
+    /// # Errors
+    /// One that was named and does not take this.
+    fn engines(&self, device: &Device) -> Result<Vec<&'static Engine>> {
         let chosen = |engine: &&Engine| match self.engine {
             "all" => true,
             "auto" => engine.name == automatic(self, device),
             name => engine.name == name,
         };
-        ENGINES.iter().filter(|engine| chosen(engine) && (engine.takes)(self, device)).collect()
+        let found: Vec<_> = ENGINES.iter().filter(|engine| chosen(engine) && (engine.takes)(self, device)).collect();
+        match found.is_empty() {
+            true => Err(Error::input(format!("--engine {}: {}", self.engine, crate::host::REFUSAL))),
+            false => Ok(found),
+        }
+    }
+
+    /// Whether all runs together find room.
+    ///
+    /// # Errors
+    /// Where they don't.
+    fn check_size(&self, session: &Session<'_>) -> Result<()> {
+        let widths = &self.problem.widths;
+        let parameters: usize = widths.windows(2).map(|pair| pair[0] * pair[1]).sum();
+        // Values, gradients, memories and transposes; rows as drawn, as tensors and on their way through.
+        let each = 6 * parameters + self.problem.samples * (3 * widths[0] + 3 * widths.iter().sum::<usize>());
+        session.fits(8.0 * each as f64 * self.runs as f64, "fewer --runs, fewer --samples or smaller --widths")
     }
 
     fn targets(&self, drawn: &Drawn) -> Vec<f64> {
@@ -251,8 +271,9 @@ impl<'a> Plan<'a> {
     }
 
     /// Every run of the grid at its start, each behind a lock of its own.
-    fn replicas(&self, engine: &Engine, device: &Device, dtype: Dtype) -> Result<Vec<Replica>> {
+    fn replicas(&self, session: &Session<'_>, engine: &Engine, device: &Device, dtype: Dtype) -> Result<Vec<Replica>> {
         let replica = |run: u64| {
+            session.goes_on()?;
             let drawn = self.problem.draw(run);
             let targets = self.targets(&drawn);
             let start = Start { drawn: &drawn, targets: &targets, device, dtype, plan: self };
@@ -278,12 +299,19 @@ pub fn run(session: &Session<'_>, plan: &Plan<'_>) -> Result<()> {
     let places = session.places(plan.common, &[Dtype::F32])?;
     let problem = &plan.problem;
     let title = format!("training {}", problem.title());
-    session.begin((places.len() * ENGINES.len()) as u64 * (plan.common.repeats + 1), &title);
-    let reference = reference(plan)?;
-    let mut done: Vec<(&str, Dtype)> = Vec::new();
+    plan.check_size(session)?;
+    let mut opened = Vec::new();
     for (name, dtype) in places {
         let device = device::open(&name, dtype)?;
-        for engine in plan.engines(&device) {
+        let engines = plan.engines(&device)?;
+        opened.push((name, dtype, device, engines));
+    }
+    let rows: usize = opened.iter().map(|(.., engines)| engines.len()).sum();
+    session.begin(rows as u64 * (plan.common.repeats + 1), &title);
+    let reference = reference(plan)?;
+    let mut done: Vec<(&str, Dtype)> = Vec::new();
+    for (name, dtype, device, engines) in opened {
+        for engine in engines {
             if engine.device.is_some_and(|own| done.contains(&(own, dtype))) {
                 continue;
             }
@@ -291,17 +319,14 @@ pub fn run(session: &Session<'_>, plan: &Plan<'_>) -> Result<()> {
             let label = format!("{title} {name} {} {}", dtype.name(), engine.name);
             let peak = session.peak(&name, &device, dtype)?;
             let memory = Peak::start(session.store());
-            let replicas = plan.replicas(engine, &device, dtype)?;
+            let replicas = plan.replicas(session, engine, &device, dtype)?;
             let (mut gradients, mut steps) = (0, 0);
             let mut work = |count: u64| {
                 gradients += plan.advance(&replicas, count)?;
                 steps += count * plan.runs;
                 Ok(())
             };
-            let mut times = clock::time(&mut work, BLOCK, plan.common.repeats, &|| session.pulse(&label))?;
-            for seconds in &mut times.repeats {
-                *seconds /= plan.runs as f64;
-            }
+            let times = clock::time(&mut work, BLOCK, plan.common.repeats, &|| session.pulse(&label))?.per(plan.runs);
             let each = gradients as f64 / steps as f64 * work::gradient(&problem.widths, problem.samples);
             let mut row = Row::of("train", problem);
             row.device = engine.device.unwrap_or(&name).to_string();
@@ -313,6 +338,13 @@ pub fn run(session: &Session<'_>, plan: &Plan<'_>) -> Result<()> {
             let itself = dtype == Dtype::F64 && name == "flex" && engine.name == ENGINES[0].name;
             if let (Some(exact), false) = (&reference, itself) {
                 row.max_relative_error = difference(&after(plan, engine, &device, dtype)?, exact);
+                if row.max_relative_error.is_none() {
+                    session.say(&format!(
+                        "note: after {CHECKED} steps the weights are no numbers: training diverged, and steps over NaNs \
+                         were timed; --lr {} is too large",
+                        plan.lr
+                    ));
+                }
             }
             row.note("solver", plan.kind());
             row.note("loss", plan.loss.as_str());
@@ -357,11 +389,12 @@ fn difference(got: &[f64], exact: &[f64]) -> Option<f64> {
 pub fn on_demand(session: &Session<'_>, plan: &Plan<'_>) -> Result<()> {
     let (name, dtype) = session.one_place(plan.common, Dtype::F32)?;
     let device = device::open(&name, dtype)?;
-    let engines = plan.engines(&device);
+    plan.check_size(session)?;
+    let engines = plan.engines(&device)?;
     let [engine] = engines.as_slice() else {
         return Err(Error::input("--on-demand times one engine: give --engine auto, or one by name"));
     };
-    let replicas = plan.replicas(engine, &device, dtype)?;
+    let replicas = plan.replicas(session, engine, &device, dtype)?;
     // In blocks, so that a second is a second of steps: per step of the grid.
     let runs = plan.runs as f64;
     let mut work = |count: u64| plan.advance(&replicas, count).map(drop);

@@ -63,8 +63,8 @@ fn surprise<T: Real>(outputs: &mut [T], targets: &[T], weights: Option<&[T]>, c:
     let mut sum = 0.0;
     for (i, (outputs, targets)) in outputs.chunks_exact_mut(c).zip(targets.chunks_exact(c)).enumerate() {
         let weight = weights.map_or(1.0, |weights| weights[i].to_f64());
-        // Not max(): it would pass over a NaN.
-        let top = outputs.iter().fold(f64::NEG_INFINITY, |top, f| if f.to_f64() <= top { top } else { f.to_f64() });
+        // A NaN that max() passes over is in the total.
+        let top = outputs.iter().fold(f64::NEG_INFINITY, |top, f| top.max(f.to_f64()));
         let total: f64 = outputs.iter().map(|f| (f.to_f64() - top).exp()).sum();
         let mass: f64 = targets.iter().map(|y| y.to_f64()).sum();
         for (output, &target) in outputs.iter_mut().zip(targets) {

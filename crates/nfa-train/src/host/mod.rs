@@ -11,7 +11,7 @@ use burn::tensor::{DType, Device, Tensor, TensorData};
 use nfa_models::host::gemm::{Into, product};
 use nfa_models::host::{Real, vectorised};
 use nfa_models::network::{Parameter, is_on_host, placement};
-use nfa_models::{AnyNetwork, Parameters};
+use nfa_models::{AnyNetwork, Chain, Parameters};
 use rayon::prelude::*;
 
 use crate::loss::Loss;
@@ -64,31 +64,9 @@ impl Problem {
     /// `None` where the network is no chain of dense layers with one parameter each, is not in f32 or
     /// f64 on a CPU, or the loss is none that the host engine knows.
     pub fn new(network: &dyn AnyNetwork, training: &Training<'_>) -> Option<Problem> {
-        let chain = network.chain()?;
+        let chain = chain(network)?;
         let (device, dtype) = placement(network)?;
-        if !is_on_host(&device) || !matches!(dtype, DType::F32 | DType::F64) {
-            return None;
-        }
         let parameters = network.parameters();
-        let mut own = parameters.iter();
-        // The chain may be made of other things than the parameters, in a network of one's own.
-        let mut is_next = |shape: &[usize], value: Tensor<1>| {
-            own.next().is_some_and(|parameter| {
-                let read = |value: &Tensor<1>| value.clone().inner().try_into_vec_as::<f64>().ok();
-                parameter.shape == shape && read(&parameter.value) == read(&value)
-            })
-        };
-        for (weight, bias) in chain.weights.iter().zip(&chain.biases) {
-            let [out, into] = weight.dims();
-            let same = is_next(&[out, into], weight.clone().reshape([out * into]))
-                && bias.as_ref().is_none_or(|bias| is_next(&[out], bias.clone()));
-            if !same {
-                return None;
-            }
-        }
-        if own.next().is_some() {
-            return None;
-        }
         let first = chain.weights.first()?.dims()[1];
         Some(Problem {
             widths: std::iter::once(first).chain(chain.weights.iter().map(|w| w.dims()[0])).collect(),
@@ -103,10 +81,36 @@ impl Problem {
     }
 }
 
+/// The chain of a network on the CPU whose parameters are its layers', one by one.
+fn chain(network: &dyn AnyNetwork) -> Option<Chain> {
+    let chain = network.chain()?;
+    let (device, dtype) = placement(network)?;
+    if !is_on_host(&device) || !matches!(dtype, DType::F32 | DType::F64) {
+        return None;
+    }
+    let parameters = network.parameters();
+    let mut own = parameters.iter();
+    // The chain may be made of other things than the parameters, in a network of one's own.
+    let mut is_next = |shape: &[usize], value: Tensor<1>| {
+        own.next().is_some_and(|parameter| {
+            let read = |value: &Tensor<1>| value.clone().inner().try_into_vec_as::<f64>().ok();
+            parameter.shape == shape && read(&parameter.value) == read(&value)
+        })
+    };
+    for (weight, bias) in chain.weights.iter().zip(&chain.biases) {
+        let [out, into] = weight.dims();
+        let same = is_next(&[out, into], weight.clone().reshape([out * into]))
+            && bias.as_ref().is_none_or(|bias| is_next(&[out], bias.clone()));
+        if !same {
+            return None;
+        }
+    }
+    own.next().is_none().then_some(chain)
+}
+
 /// Whether a run is of the kind that the host engine trains, before its rows are at hand.
 pub fn takes(network: &dyn AnyNetwork, loss: &dyn Loss, solver: &dyn Solver) -> bool {
-    let on_host = placement(network).is_some_and(|(device, _)| is_on_host(&device));
-    on_host && network.chain().is_some() && loss.criterion().is_some() && solver.is_first_order()
+    chain(network).is_some() && loss.criterion().is_some() && solver.is_first_order()
 }
 
 /// Why there is no host engine for a run.
