@@ -1,6 +1,7 @@
 //! What each column that a law brings means: the words behind `list metrics`.
 
-use crate::law::{Family, Law};
+use crate::family::Family;
+use crate::law::Law;
 use crate::metric::{Better, MetricInfo};
 
 /// The columns of a law, with `layer<i>` for each layer and `@<alpha>` for other exponents.

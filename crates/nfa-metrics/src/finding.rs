@@ -2,8 +2,9 @@
 
 use crate::certificate::{Certificate, certificates};
 use crate::details::traceless_cosine;
+use crate::family::Family;
 use crate::interval::{Interval, IntervalSource, Spread};
-use crate::law::{Family, Pair};
+use crate::law::Pair;
 use crate::misfit::{Fit, Parts, Seen};
 use crate::verdict::{Evidence, Thresholds, Verdict, judge};
 

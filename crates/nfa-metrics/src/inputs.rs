@@ -5,8 +5,9 @@ use nfa_models::{AnyNetwork, Stream};
 
 use crate::Mat;
 use crate::agop::{AgopOptions, contributions, observe_network};
+use crate::family::Family;
 use crate::interval::{FEWEST_BLOCKS, Jackknife, Spread};
-use crate::law::{Family, Pair};
+use crate::law::Pair;
 use crate::misfit::{Fit, Seen};
 use crate::psd::Psd;
 use crate::sensitivity::Sensitivity;

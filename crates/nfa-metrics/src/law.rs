@@ -2,31 +2,10 @@
 
 use std::sync::OnceLock;
 
+use crate::family::Family;
 use crate::misfit::Seen;
 use crate::observation::Observation;
 use crate::psd::Psd;
-
-/// Which members B^α a law compares A with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Family {
-    /// κB^α, both free.
-    Power,
-    /// κB.
-    Proportional,
-    /// B itself.
-    Equal,
-}
-
-impl Family {
-    /// Its name.
-    pub fn name(self) -> &'static str {
-        match self {
-            Family::Power => "power",
-            Family::Proportional => "proportional",
-            Family::Equal => "equal",
-        }
-    }
-}
 
 /// The two matrices of a law at one layer, and the exponent that theory gives there, if any.
 #[derive(Clone, Debug)]

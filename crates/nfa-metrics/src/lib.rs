@@ -18,7 +18,7 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`law`], [`mod@laws`] | a law as a row; the registry, one file per law |
+//! | [`law`], [`family`], [`mod@laws`] | a law as a row, what it compares with; the registry, one file per law |
 //! | [`finding`] | the engine that measures any row |
 //! | [`psd`] | [`Psd`]: a PSD matrix as a Gram or as a factor, its spectrum and stable powers |
 //! | [`misfit`] | exponent, misfit, directions + order + shape |
@@ -45,6 +45,7 @@ pub mod certificate;
 pub mod columns;
 pub mod details;
 pub mod factor;
+pub mod family;
 pub mod finding;
 pub mod interval;
 mod isotonic;
@@ -79,9 +80,10 @@ pub use capture::{Capture, CaptureError, CapturedSite};
 pub use certificate::{Certificate, CertificateKind};
 pub use details::{AlphaDetails, Details};
 pub use factor::Stack;
+pub use family::Family;
 pub use finding::{Direction, Finding, Null, assess, assess_with};
 pub use interval::{Interval, IntervalSource, Jackknife, Spread};
-pub use law::{Family, Law, Laws, Pair};
+pub use law::{Law, Laws, Pair};
 pub use laws::laws;
 pub use metric::{Better, Metric, MetricInfo, Metrics, Scores, Snapshot, Update};
 pub use metrics::metrics;

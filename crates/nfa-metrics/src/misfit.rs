@@ -15,8 +15,8 @@
 use faer::ColRef;
 
 use crate::Mat;
+use crate::family::Family;
 use crate::isotonic::isotonic;
-use crate::law::Family;
 use crate::psd::{Psd, RankRule, Spectrum};
 use crate::{symmetric, tolerance};
 

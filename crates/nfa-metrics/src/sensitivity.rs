@@ -90,7 +90,7 @@ fn divided(x: f64, y: f64, fx: f64, fy: f64, slope: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::law::Family;
+    use crate::family::Family;
     use crate::{Psd, mat};
 
     #[test]

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::certificate::{CLEARLY, Certificate, carriers};
+use crate::family::Family;
 use crate::interval::Interval;
-use crate::law::Family;
 use crate::misfit::{End, Fit, Seen};
 
 /// What is said of a law at a layer.

@@ -1,6 +1,7 @@
 //! Balance of neighbouring layers, which gradient flow conserves in linear networks.
 
-use crate::law::{Family, Law, Pair};
+use crate::family::Family;
+use crate::law::{Law, Pair};
 use crate::observation::Observation;
 use crate::psd::Psd;
 

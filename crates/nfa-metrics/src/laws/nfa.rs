@@ -1,6 +1,7 @@
 //! The Neural Feature Ansatz: weights against the AGOP.
 
-use crate::law::{Family, Law, Pair};
+use crate::family::Family;
+use crate::law::{Law, Pair};
 use crate::observation::Observation;
 use crate::psd::Psd;
 
