@@ -28,16 +28,20 @@ pub(crate) struct Answer {
 
 /// What may be said of a study, and no more: checks that were met, on the runs that they spoke of.
 pub(crate) fn answer(study: &Study) -> Answer {
-    let checks = study.expectations.len();
+    // What is only planned, in a part of a plan, is neither met nor missed.
+    let planned = |id: &str| study.runs.iter().any(|run| run.id == id && is_planned(run));
+    let checked: Vec<_> = study.expectations.iter().filter(|checked| !planned(&checked.run)).collect();
+    let checks = checked.len();
     let ended = ended(study);
     if checks == 0 {
-        let evidence = format!("Nothing was checked: {ended}, without expectations");
+        let without = if study.expectations.is_empty() { ", without expectations" } else { "" };
+        let evidence = format!("Nothing was checked: {ended}{without}");
         return Answer { tone: Tone::Unchecked, evidence };
     }
-    let missed: Vec<&str> =
-        study.expectations.iter().filter(|checked| !checked.met).map(|checked| checked.run.as_str()).collect();
-    let runs = distinct(study.expectations.iter().map(|checked| checked.run.as_str()));
-    let broken = study.runs.iter().filter(|run| !facts::completed(run)).count();
+    let missed: Vec<&str> = checked.iter().filter(|checked| !checked.met).map(|checked| checked.run.as_str()).collect();
+    let runs = distinct(checked.iter().map(|checked| checked.run.as_str()));
+    let unfinished = study.runs.iter().filter(|run| !facts::completed(run)).count();
+    let broken = study.runs.iter().filter(|run| !facts::completed(run) && !is_planned(run)).count();
     let tone = if missed.is_empty() && broken == 0 { Tone::Met } else { Tone::Missed };
     let mut evidence = if missed.is_empty() {
         let all = if checks == 1 { "The one check is met".to_string() } else { format!("All {checks} checks are met") };
@@ -52,10 +56,15 @@ pub(crate) fn answer(study: &Study) -> Answer {
             list(&groups(study, &failing), 3)
         )
     };
-    if broken > 0 {
+    if unfinished > 0 {
         evidence.push_str(&format!("; {}", stopped(study)));
     }
     Answer { tone, evidence }
+}
+
+/// Whether a run has not begun.
+fn is_planned(run: &StudyRun) -> bool {
+    run.outcome == "planned"
 }
 
 /// The arms of some runs, or the runs themselves where there are no arms.
@@ -195,6 +204,20 @@ mod tests {
         assert!(answer(&study).evidence.ends_with("on all 4 runs; 1 run diverged"));
         study.expectations.clear();
         assert_eq!(answer(&study).tone, Tone::Unchecked);
+    }
+
+    #[test]
+    fn what_is_only_planned_is_not_missed() {
+        let mut study = sample::study();
+        let waiting = study.runs[0].id.clone();
+        study.runs[0].outcome = "planned".to_string();
+        let checks = study.expectations.iter_mut().filter(|checked| checked.run == waiting);
+        let left_out = checks.map(|checked| checked.met = false).count();
+        assert!(left_out > 0 && left_out < study.expectations.len());
+        let answer = answer(&study);
+        assert_eq!(answer.tone, Tone::Met);
+        let rest = study.expectations.len() - left_out;
+        assert_eq!(answer.evidence, format!("All {rest} checks are met, on 3 of 4 runs; 1 run planned"));
     }
 
     #[test]
