@@ -3,7 +3,7 @@
 use burn::tensor::{Device, Tensor, TensorData};
 use nfa_metrics::Mat;
 use nfa_models::{Activation, Mlp};
-use nfa_train::device::{BACKENDS, Dtype, open};
+use nfa_train::machine::devices::{BACKENDS, Dtype, open};
 
 /// A backend in a dtype.
 pub struct Place {

@@ -1,6 +1,6 @@
 //! What a backend cannot do is an error that names the way out.
 
-use nfa_train::device::{BACKENDS, Dtype, check, open};
+use nfa_train::machine::devices::{BACKENDS, Dtype, check, open};
 
 #[test]
 fn what_is_not_compiled_in_names_its_feature() {

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use nfa_tests::binary::{Folder, same_records};
 use nfa_train::cli::{Cli, Command, Options, RunArgs, Voice};
-use nfa_train::store::{Disk, Lock, Store};
+use nfa_train::machine::disk::{Disk, Lock, Store};
 use nfa_train::{App, Result};
 
 use crate::place::Place;

@@ -4,13 +4,16 @@ use std::collections::BTreeSet;
 
 use burn::tensor::{Int, Tensor, TensorData};
 use nfa_metrics::Mat;
-use nfa_metrics::jacobian::to_host;
+use nfa_metrics::to_host;
 use nfa_models::{Activation, AnyNetwork, Parameters, Stream};
 use nfa_tests::golden::{list, matrix, number, numbers, read, text};
-use nfa_train::loss::{Loss, half_mse::HalfMse, losses};
-use nfa_train::objective::scalar;
-use nfa_train::schedule::Rate;
-use nfa_train::solver::{Objective, solvers};
+use nfa_train::train::loss::Loss;
+use nfa_train::train::loss::half_mse::HalfMse;
+use nfa_train::train::losses::losses;
+use nfa_train::train::objective::Objective;
+use nfa_train::train::objective::scalar;
+use nfa_train::train::rate::Rate;
+use nfa_train::train::solvers::solvers;
 
 use crate::place::{Place, Worst, relative};
 

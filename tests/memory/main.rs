@@ -7,7 +7,7 @@ mod allocator;
 
 use allocator::peak_of;
 use burn::tensor::{DType, Device, Tensor, TensorData, activation};
-use nfa_metrics::jacobian::jacobian;
+use nfa_metrics::observe::jacobian::jacobian;
 use nfa_metrics::{Accumulator, AgopOptions, Mat, observe_network};
 use nfa_models::{Activation, Mlp, Stream};
 

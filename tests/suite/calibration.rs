@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use nfa_metrics::psd::RankRule;
+use nfa_metrics::matrix::psd::RankRule;
 use nfa_metrics::{Family, Finding, Mat, Pair, Psd, Thresholds, Verdict, assess};
 use nfa_models::Stream;
 use nfa_models::init::{geometric, orthonormal_columns};

@@ -12,8 +12,8 @@
 
 use std::fmt::Write as _;
 
-use nfa_metrics::interval::FEWEST_BLOCKS;
-use nfa_metrics::misfit::{ALPHA_RANGE, Seen};
+use nfa_metrics::judge::interval::FEWEST_BLOCKS;
+use nfa_metrics::judge::misfit::{ALPHA_RANGE, Seen};
 use nfa_metrics::{Family, Fit, Interval, Jackknife, Mat, Pair, Psd, Sensitivity, Spread, Thresholds, Verdict};
 use nfa_metrics::{assess, assess_with};
 use nfa_models::Stream;

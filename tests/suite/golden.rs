@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
-use nfa_metrics::jacobian::to_host;
+use nfa_metrics::to_host;
 use nfa_metrics::{
     AgopOptions, AlphaDetails, CertificateKind, Details, Family, Finding, Mat, Pair, Path, Psd, Scores, Snapshot,
     Thresholds, Verdict, assess, laws, metrics, observe_network,

@@ -14,10 +14,10 @@ use std::sync::Mutex;
 use nfa_metrics::Laws;
 use nfa_models::Registry;
 use nfa_train::Result;
-use nfa_train::cli::{MeasureArgs, MeasureDtype};
-use nfa_train::loss::Loss;
+use nfa_train::machine::disk::{Lock, Store};
+use nfa_train::measure::args::{MeasureArgs, MeasureDtype};
 use nfa_train::measure::command::Call;
-use nfa_train::store::{Lock, Store};
+use nfa_train::train::loss::Loss;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use proptest::test_runner::RngSeed;
@@ -165,7 +165,7 @@ fn of_weights(inputs: &str) -> MeasureArgs {
 
 fn call(files: &Files, args: &MeasureArgs, json: bool) -> Result<Vec<String>> {
     let laws: Laws = nfa_metrics::laws();
-    let losses: Registry<dyn Loss> = nfa_train::loss::losses();
+    let losses: Registry<dyn Loss> = nfa_train::train::losses::losses();
     Call { args, laws: &laws, losses: &losses, store: &files }.run(json, false)
 }
 

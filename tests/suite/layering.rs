@@ -86,7 +86,7 @@ const CRATES: [&str; 3] = ["crates/nfa-models/src", "crates/nfa-metrics/src", "c
 #[test]
 fn one_door_to_the_file_system() {
     let words = ["std::fs", "fs::", "File::", "OpenOptions", ".exists()", ".is_file()", ".is_dir()", "canonicalize"];
-    only("crates/nfa-train/src/store.rs", &CRATES, &words);
+    only("crates/nfa-train/src/machine/disk.rs", &CRATES, &words);
 }
 
 #[test]
@@ -121,8 +121,8 @@ fn documented<T: ?Sized + Component>(registry: &Registry<T>, what: &str) {
 fn every_kind_is_documented_with_an_example_that_builds() {
     documented(&nfa_models::models(), "model");
     documented(&nfa_train::data::datasets(), "data");
-    documented(&nfa_train::loss::losses(), "loss");
-    documented(&nfa_train::solver::solvers(), "solver");
+    documented(&nfa_train::train::losses::losses(), "loss");
+    documented(&nfa_train::train::solvers::solvers(), "solver");
     for law in nfa_metrics::laws().rows() {
         assert!(!law.doc.is_empty() && !law.reference.is_empty(), "{}", law.name);
     }

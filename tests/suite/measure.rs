@@ -31,7 +31,7 @@ fn files(case: &Value) -> (Vec<u8>, String) {
         .iter()
         .map(|row| numbers(row).iter().map(|v| format!("{v:e}")).collect::<Vec<_>>().join(","))
         .collect();
-    (nfa_train::checkpoint::serialize(&tensors).unwrap(), inputs.join("\n") + "\n")
+    (nfa_train::array::save::serialize(&tensors).unwrap(), inputs.join("\n") + "\n")
 }
 
 fn close(name: &str, got: &Value, expected: &Value) {
@@ -104,7 +104,7 @@ fn files_that_do_not_add_up_are_refused_with_the_reason() {
     folder.write("narrow.csv", "1,2\n3,4\n");
     folder.write("nan.csv", inputs.replacen(',', ",nan,", 1));
     folder.write("cut.safetensors", &weights[..weights.len() - 9]);
-    let norm = nfa_train::checkpoint::serialize(&[
+    let norm = nfa_train::array::save::serialize(&[
         ("fc.weight".into(), vec![2, 2], vec![0; 32]),
         ("norm.weight".into(), vec![2], vec![0; 16]),
     ]);

@@ -6,7 +6,7 @@ use burn::tensor::{DType, Device, Tensor, TensorData};
 use nfa_metrics::{Mat, ProductPair};
 use nfa_models::Stream;
 use nfa_train::array::safetensors::Tensors;
-use nfa_train::checkpoint::serialize;
+use nfa_train::array::save::serialize;
 use nfa_train::measure::pairs::{Heads, find};
 use serde_json::json;
 
@@ -156,7 +156,7 @@ fn gradients(scheme: Scheme, weights: &[Mat; 4], biases: &[Vec<f64>; 3], x: &[f6
     let loss = (error.clone() * error).mean() + out.sin().mean();
     let mut found = loss.backward();
     let host = |t: Option<Tensor<2>>, rows: usize, cols: usize| match t {
-        Some(t) => nfa_metrics::jacobian::to_host(t),
+        Some(t) => nfa_metrics::to_host(t),
         None => Mat::zeros(rows, cols),
     };
     let of_weights = w.each_ref().map(|t| host(t.grad_remove(&mut found), t.dims()[0], t.dims()[1]));

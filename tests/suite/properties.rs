@@ -1,9 +1,9 @@
 //! What must hold for every network and every pair of matrices, whatever the numbers are.
 
 use burn::tensor::{DType, Device, Tensor};
-use nfa_metrics::agop::weights_of;
-use nfa_metrics::jacobian::{jacobian, to_host};
-use nfa_metrics::misfit::ALPHA_RANGE;
+use nfa_metrics::judge::misfit::ALPHA_RANGE;
+use nfa_metrics::observe::jacobian::{jacobian, to_host};
+use nfa_metrics::weights_of;
 use nfa_metrics::{
     AgopOptions, Details, Family, Finding, Mat, Observation, Pair, Path, Psd, Thresholds, Verdict, assess, laws,
     observe_network,

@@ -4,9 +4,12 @@ use burn::tensor::{DType, Device, Tensor};
 use faer::Side;
 use nfa_metrics::Mat;
 use nfa_models::{Activation, AnyNetwork, Mlp, Parameters, Stream};
-use nfa_train::loss::{Loss, half_mse::HalfMse};
-use nfa_train::schedule::Rate;
-use nfa_train::solver::{Objective, Solver, StepError, solvers};
+use nfa_train::train::loss::Loss;
+use nfa_train::train::loss::half_mse::HalfMse;
+use nfa_train::train::objective::Objective;
+use nfa_train::train::rate::Rate;
+use nfa_train::train::solver::{Solver, StepError};
+use nfa_train::train::solvers::solvers;
 use serde_json::Value;
 
 use crate::binary::{Folder, SMALL};
@@ -41,15 +44,16 @@ fn network(weights: &[Mat], activation: Activation) -> Mlp {
 }
 
 fn weights(network: &dyn AnyNetwork) -> Vec<Mat> {
-    network.parameters().iter().map(|p| nfa_metrics::jacobian::to_host(p.matrix())).collect()
+    network.parameters().iter().map(|p| nfa_metrics::to_host(p.matrix())).collect()
 }
 
 /// The gradient of loss + (λ/2)|W|² in all parameters, its norm.
 fn slope(network: &dyn AnyNetwork, rows: &Rows, decay: f64) -> f64 {
     let (_, gradient) = rows.evaluate(network, 0);
     let total = gradient.zip(&network.parameters(), |g, p| g.value.clone() + p.value.clone().mul_scalar(decay));
-    let square =
-        |p: &nfa_models::network::Parameter| nfa_train::objective::scalar(p.value.clone().powi_scalar(2).sum());
+    let square = |p: &nfa_models::parameters::Parameter| {
+        nfa_train::train::objective::scalar(p.value.clone().powi_scalar(2).sum())
+    };
     total.iter().map(square).sum::<f64>().sqrt()
 }
 
@@ -279,7 +283,7 @@ fn lbfgs_comes_to_rest_where_the_gradient_is_rounding() {
         for step in 0..3000 {
             let penalty = 0.5 * decay * weights(&net).iter().map(|w| w.squared_norm_l2()).sum::<f64>();
             let done = lbfgs.step(&mut net, &rows, step).unwrap();
-            let total = nfa_train::objective::scalar(done.loss) + penalty;
+            let total = nfa_train::train::objective::scalar(done.loss) + penalty;
             // Each step lowers the objective, but for rounding.
             assert!(total <= before * (1.0 + 1e-13), "step {step}: {before} to {total}");
             before = total;

@@ -4,7 +4,7 @@
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use divan::Bencher;
-use nfa_metrics::misfit::{Fit, Seen};
+use nfa_metrics::judge::misfit::{Fit, Seen};
 use nfa_metrics::{AgopOptions, Family, Mat, Pair, Path, Psd, Thresholds, assess, observe_network};
 use nfa_models::{Activation, Mlp, Stream};
 

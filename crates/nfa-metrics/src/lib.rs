@@ -18,20 +18,14 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`law`], [`family`], [`mod@laws`] | a law as a row, what it compares with; the registry, one file per law |
-//! | [`finding`] | the engine that measures any row |
-//! | [`psd`] | [`Psd`]: a PSD matrix as a Gram or as a factor, its spectrum and stable powers |
-//! | [`misfit`] | exponent, misfit, directions + order + shape |
-//! | [`certificate`] | lower bounds on the misfit that no exponent escapes |
-//! | [`interval`], [`sensitivity`] | intervals and what they speak of; the jackknife over blocks and the infinitesimal one |
-//! | [`verdict`] | holds, approximate, fails, undetermined, and why |
-//! | [`details`] | everything else that is known to be asked for: cosines, correlations, ranks |
-//! | [`capture`] | networks that never were in Burn, from a file |
+//! | [`matrix`] | [`Psd`], a PSD matrix as a Gram or as a factor, its spectrum and stable powers; what AGOPs are summed in |
+//! | [`judge`] | a [`Pair`] of matrices in, a [`Finding`] out: misfit, certificates, intervals, verdict, details |
 //! | [`observation`] | what the laws look at: weights and AGOPs of one network, on the host |
-//! | [`metric`], [`mod@metrics`] | what is no law: loss, accuracy, imbalance, recurrence residual |
-//! | [`factor`] | stacked Jacobians compressed on the fly to a triangle |
-//! | [`accumulator`] | what an AGOP is summed in, block by block and shard by shard |
-//! | `jacobian`, `agop`, `tap` | Jacobians and AGOP of any model through Burn (feature `burn`) |
+//! | [`mod@laws`] | a law as a row, one file each; what each of its columns means |
+//! | [`mod@metrics`] | what is no law: loss, accuracy, imbalance, recurrence residual |
+//! | [`observe`] | networks on Burn (feature `burn`) and captures of any network, as observations |
+//! | [`forecast`](mod@forecast) | when a linear network will have come to the ansatz |
+//! | [`parallel`] | independent work on all cores, results in order |
 //!
 //! Without the default feature `burn` this crate depends on `faer`, `safetensors` and `serde` alone.
 //!
@@ -39,67 +33,46 @@
 //!
 //! No files, no command line, no training. Everything is `f64` on the host, whatever computed it.
 
-pub mod accumulator;
-pub mod capture;
-pub mod certificate;
-pub mod columns;
-pub mod details;
-pub mod factor;
-pub mod family;
-pub mod finding;
-pub mod interval;
-mod isotonic;
-pub mod law;
+pub mod forecast;
+pub mod judge;
 pub mod laws;
-pub mod metric;
+pub mod matrix;
 pub mod metrics;
-pub mod misfit;
 pub mod observation;
+pub mod observe;
 pub mod parallel;
-pub mod product;
-pub mod psd;
-pub mod sensitivity;
-mod symmetric;
-mod tiles;
-pub mod tolerance;
-pub mod verdict;
 
-#[cfg(feature = "burn")]
-pub mod agop;
-#[cfg(feature = "burn")]
-mod host_sweep;
-#[cfg(feature = "burn")]
-pub mod inputs;
-#[cfg(feature = "burn")]
-pub mod jacobian;
-#[cfg(feature = "burn")]
-pub mod tap;
-
-pub use accumulator::Accumulator;
-pub use capture::{Capture, CaptureError, CapturedSite};
-pub use certificate::{Certificate, CertificateKind};
-pub use details::{AlphaDetails, Details};
-pub use factor::Stack;
-pub use family::Family;
-pub use finding::{Direction, Finding, Null, assess, assess_with};
-pub use interval::{Interval, IntervalSource, Jackknife, Spread};
-pub use law::{Law, Laws, Pair};
+pub use forecast::{Forecast, forecast};
+pub use judge::certificate::{Certificate, CertificateKind};
+pub use judge::details::{AlphaDetails, Details};
+pub use judge::family::Family;
+pub use judge::finding::{Direction, Finding, Null, assess, assess_with};
+pub use judge::interval::{Interval, IntervalSource, Jackknife, Spread};
+pub use judge::misfit::{Fit, Parts};
+pub use judge::pair::Pair;
+pub use judge::sensitivity::Sensitivity;
+pub use judge::verdict::{Thresholds, Verdict};
+pub use laws::law::{Law, Laws};
 pub use laws::laws;
-pub use metric::{Better, Metric, MetricInfo, Metrics, Scores, Snapshot, Update};
+pub use laws::product::{ProductPair, Protected};
+pub use matrix::accumulator::Accumulator;
+pub use matrix::factor::Stack;
+pub use matrix::psd::{Psd, RankRule, Spectrum};
+pub use metrics::metric::{Better, Metric, MetricInfo, Metrics, Scores, Snapshot, Update};
 pub use metrics::metrics;
-pub use misfit::{Fit, Parts};
 pub use observation::{Layer, Observation};
-pub use product::{ProductPair, Protected};
-pub use psd::{Psd, RankRule, Spectrum};
-pub use sensitivity::Sensitivity;
-pub use verdict::{Thresholds, Verdict};
+pub use observe::capture::{Capture, CaptureError, CapturedSite};
 
 #[cfg(feature = "burn")]
-pub use agop::{AgopOptions, Path, agop, contributions, observe_network};
+pub use observe::agop::options::{AgopOptions, Path};
 #[cfg(feature = "burn")]
-pub use inputs::over_inputs;
+pub use observe::agop::{agop, contributions, observe_network, weights_of};
 #[cfg(feature = "burn")]
-pub use tap::{Tap, TapError, observe};
+pub use observe::inputs::over_inputs;
+#[cfg(feature = "burn")]
+pub use observe::jacobian::{epsilon, to_host};
+#[cfg(feature = "burn")]
+pub use observe::tap::{Tap, TapError, observe};
 
 /// The host matrix type: column-major `f64`.
 pub type Mat = faer::Mat<f64>;

@@ -1,8 +1,8 @@
 //! What the laws look at: one network at one moment, on the host.
 
 use crate::Mat;
-use crate::psd::Psd;
-use crate::symmetric;
+use crate::matrix::psd::Psd;
+use crate::matrix::symmetric;
 
 /// Weights and AGOPs of a network's layers.
 #[derive(Clone, Debug)]

@@ -24,13 +24,13 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`network`] | [`Network`], [`AnyNetwork`], [`Site`] |
+//! | [`network`], [`parameters`] | [`Network`], [`AnyNetwork`], [`Site`]; its parameters by name |
 //! | [`mlp`] | dense networks of any depth and widths |
-//! | [`activation`] | the functions between layers |
-//! | [`host`] | the same on slices of a CPU, without Burn |
-//! | [`init`] | balanced, Gaussian, orthogonal and other starts, from a file too |
+//! | [`activation`] | the functions between layers; on tensors, and in [`host`] on slices of a CPU, without Burn |
+//! | [`init`], [`matrix`] | balanced, Gaussian, orthogonal and other starts, from a file too |
 //! | [`rng`] | keyed streams: a seed gives the same numbers on every device and thread count |
-//! | [`spec`] | how a TOML table becomes a network (or a dataset, a solver): one mechanism |
+//! | [`spec`], [`spec_error`] | how a TOML table becomes a network (or a dataset, a solver): one mechanism |
+//! | [`context`], [`place`] | what a model is built from; where tensors live |
 //! | [`registry`] | the models that the command line knows: one line each |
 //! | `testing` | the conformance suite for one's own models (feature `testing`) |
 //!
@@ -39,21 +39,31 @@
 //! Nothing measures (`nfa-metrics`) and nothing trains (`nfa-train`): a network knows no loss,
 //! no solver and no file.
 
+mod activate;
 pub mod activation;
+pub mod context;
 pub mod host;
 pub mod init;
+pub mod matrix;
 pub mod mlp;
 pub mod network;
+pub mod parameters;
+pub mod place;
 pub mod registry;
 pub mod rng;
 pub mod spec;
+pub mod spec_error;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+mod visit;
 
 pub use activation::Activation;
+pub use context::Context;
 pub use init::{Init, StoredLayer};
 pub use mlp::{Mlp, MlpSpec};
-pub use network::{AnyNetwork, Chain, Network, ParameterError, Parameters, Site};
+pub use network::{AnyNetwork, Chain, Network, Site};
+pub use parameters::{ParameterError, Parameters};
 pub use registry::models;
 pub use rng::Stream;
-pub use spec::{Context, Registry, Spec, SpecError};
+pub use spec::{Registry, Spec};
+pub use spec_error::SpecError;

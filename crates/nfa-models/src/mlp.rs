@@ -5,9 +5,12 @@ use burn::tensor::{Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
 use crate::activation::Activation;
-use crate::init::{Init, Matrix};
+use crate::context::Context;
+use crate::init::Init;
+use crate::matrix::Matrix;
 use crate::network::{AnyNetwork, Chain, Network, Site};
-use crate::spec::{Context, Spec, SpecError};
+use crate::spec::Spec;
+use crate::spec_error::SpecError;
 
 /// f(x) = W_L φ(… φ(W_1 x + b_1) …) + b_L; no activation after the last layer.
 ///

@@ -1,11 +1,11 @@
 //! What a model author writes ([`Network`]), and what the workspace holds ([`AnyNetwork`]).
 
-use std::fmt;
-
-use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
+use burn::module::Module;
 use burn::tensor::{DType, Device, Tensor};
 
 use crate::activation::Activation;
+use crate::parameters::{ParameterError, Parameters};
+use crate::visit::{Collect, CollectGradients, Replace, Track};
 
 /// A place where features are measured: the input of a layer with weights, counted from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -110,123 +110,6 @@ impl Chain {
         self.activations.iter().all(|&a| a == Activation::Linear)
     }
 }
-
-/// The parameters of a network (or anything of the same shape: gradients, momenta), by name.
-///
-/// Values are flat, so that an update rule is written once for every shape.
-#[derive(Clone, Debug, Default)]
-pub struct Parameters {
-    entries: Vec<Parameter>,
-}
-
-/// One named tensor of [`Parameters`].
-#[derive(Clone, Debug)]
-pub struct Parameter {
-    /// Path in the module: `layers.0.weight`.
-    pub name: String,
-    /// Its true shape.
-    pub shape: Vec<usize>,
-    /// Its entries, flat in row-major order.
-    pub value: Tensor<1>,
-}
-
-impl Parameters {
-    /// Parameters from their entries, in the module's order.
-    pub fn new(entries: Vec<Parameter>) -> Self {
-        Parameters { entries }
-    }
-
-    /// The entries in the module's order.
-    pub fn iter(&self) -> std::slice::Iter<'_, Parameter> {
-        self.entries.iter()
-    }
-
-    /// How many tensors.
-    pub fn len(&self) -> usize {
-        self.entries.len()
-    }
-
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
-    }
-
-    /// The tensor of this name.
-    pub fn get(&self, name: &str) -> Option<&Parameter> {
-        self.entries.iter().find(|entry| entry.name == name)
-    }
-
-    /// New values, one from each entry.
-    pub fn map(&self, mut f: impl FnMut(&Parameter) -> Tensor<1>) -> Parameters {
-        Parameters::new(
-            self.entries
-                .iter()
-                .map(|entry| Parameter { name: entry.name.clone(), shape: entry.shape.clone(), value: f(entry) })
-                .collect(),
-        )
-    }
-
-    /// New values from each entry and the one in the same place of `other`.
-    ///
-    /// Both must come from the same network.
-    pub fn zip(&self, other: &Parameters, mut f: impl FnMut(&Parameter, &Parameter) -> Tensor<1>) -> Parameters {
-        debug_assert_eq!(self.len(), other.len());
-        let mut others = other.entries.iter();
-        self.map(|entry| match others.next() {
-            Some(partner) => f(entry, partner),
-            None => entry.value.clone(),
-        })
-    }
-}
-
-impl Parameter {
-    /// Whether this is a bias: a parameter of one axis. Penalties leave biases alone by default.
-    pub fn is_bias(&self) -> bool {
-        self.shape.len() == 1
-    }
-
-    /// The value as a matrix.
-    ///
-    /// # Shapes
-    /// `[rows, rest]`, rows the first axis
-    pub fn matrix(&self) -> Tensor<2> {
-        let rows = self.shape.first().copied().unwrap_or(1);
-        let cols = self.shape.iter().skip(1).product::<usize>();
-        self.value.clone().reshape([rows, cols])
-    }
-}
-
-/// Parameters that don't fit the network they are set in.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ParameterError {
-    /// The network has this parameter and the values don't.
-    Missing(String),
-    /// The values have this entry and the network has no such parameter.
-    Unexpected(String),
-    /// Same name, other shape.
-    Shape {
-        /// The parameter.
-        name: String,
-        /// Its shape in the network.
-        expected: Vec<usize>,
-        /// Its shape in the values.
-        got: Vec<usize>,
-    },
-}
-
-impl fmt::Display for ParameterError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            ParameterError::Missing(name) => write!(f, "no value for the parameter {name}"),
-            ParameterError::Unexpected(name) => write!(f, "the network has no parameter {name}"),
-            ParameterError::Shape { name, expected, got } => {
-                write!(f, "{name} has shape {expected:?} in the network and {got:?} in the values")
-            }
-        }
-    }
-}
-
-impl std::error::Error for ParameterError {}
 
 /// A scalar to minimise, built from a network's forward pass: returns shape `[1]`.
 pub type Loss<'a> = dyn Fn(&dyn AnyNetwork) -> Tensor<1> + 'a;
@@ -339,81 +222,4 @@ impl Clone for Box<dyn AnyNetwork> {
 pub fn placement(network: &dyn AnyNetwork) -> Option<(Device, DType)> {
     let weight = network.weight(Site::INPUT)?;
     Some((weight.device(), weight.dtype()))
-}
-
-/// Whether a device computes on the host's own cores, in its memory.
-pub fn is_on_host(device: &Device) -> bool {
-    // Burn has no question for it: variants of its device type exist with Cargo features of its own alone.
-    let name = format!("{:?}", device.clone().inner());
-    ["Device<Flex", "Device<NdArray"].iter().any(|backend| name.starts_with(backend))
-}
-
-#[derive(Default)]
-struct Collect {
-    path: Vec<String>,
-    entries: Vec<Parameter>,
-}
-
-impl Collect {
-    fn push<const D: usize>(&mut self, value: Tensor<D>) {
-        let shape = value.dims().to_vec();
-        let count = shape.iter().product::<usize>();
-        self.entries.push(Parameter { name: self.path.join("."), shape, value: value.reshape([count]) });
-    }
-}
-
-impl ModuleVisitor for Collect {
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        self.push(param.val().inner());
-    }
-    fn enter_module(&mut self, name: &str, _container: &str) {
-        self.path.push(name.to_string());
-    }
-    fn exit_module(&mut self, _name: &str, _container: &str) {
-        self.path.pop();
-    }
-}
-
-struct CollectGradients<'a> {
-    gradients: &'a mut burn::tensor::Gradients,
-    collect: Collect,
-}
-
-impl ModuleVisitor for CollectGradients<'_> {
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        let value = param.val();
-        // A parameter that the loss doesn't reach has gradient 0.
-        let gradient = value.grad_remove(self.gradients).unwrap_or_else(|| value.inner().zeros_like());
-        self.collect.push(gradient);
-    }
-    fn enter_module(&mut self, name: &str, container: &str) {
-        self.collect.enter_module(name, container);
-    }
-    fn exit_module(&mut self, name: &str, container: &str) {
-        self.collect.exit_module(name, container);
-    }
-}
-
-struct Replace {
-    values: Vec<Parameter>,
-    next: usize,
-}
-
-impl ModuleMapper for Replace {
-    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        let value = self.values[self.next].value.clone();
-        self.next += 1;
-        param.map(|old| {
-            let (device, dtype, shape) = (old.device(), old.dtype(), old.dims());
-            value.to_device(&device).cast(dtype).reshape(shape)
-        })
-    }
-}
-
-struct Track;
-
-impl ModuleMapper for Track {
-    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        param.map(|value| value.inner().autodiff().require_grad())
-    }
 }

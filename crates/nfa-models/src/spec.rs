@@ -4,58 +4,14 @@
 //! [`Registry`] is an explicit list of them. Errors carry the path of the key at fault, so that
 //! whoever read the file can add its line.
 
-use std::fmt;
-
-use burn::tensor::{DType, Device, Tensor, TensorData};
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::init::{Init, Matrix, StoredLayer};
-use crate::network::AnyNetwork;
-use crate::rng::Stream;
-
-/// What a model needs to be built.
-#[derive(Clone, Debug)]
-pub struct Context<'a> {
-    /// Input size d, from the data.
-    pub inputs: usize,
-    /// Output size c, from the data.
-    pub outputs: usize,
-    /// Where its tensors live.
-    pub device: &'a Device,
-    /// Their dtype.
-    pub dtype: DType,
-    /// Where its weights are drawn from.
-    pub stream: Stream,
-    /// The layers of the file that its `init` names, if it names one.
-    pub stored: Option<&'a [StoredLayer]>,
-}
-
-impl Context<'_> {
-    /// A matrix drawn on the host, as a tensor in its place.
-    ///
-    /// # Shapes
-    /// `[rows, cols]`
-    pub fn tensor(&self, matrix: Matrix) -> Tensor<2> {
-        Tensor::from_data(TensorData::new(matrix.data, [matrix.rows, matrix.cols]), (self.device, self.dtype))
-    }
-
-    /// The weights of one linear map, drawn from the stream of this name.
-    ///
-    /// # Shapes
-    /// `[d_out, d_in]`, paper layout
-    pub fn weight(&self, name: &str, init: &Init, [d_out, d_in]: [usize; 2]) -> Result<Tensor<2>, SpecError> {
-        Ok(self.tensor(init.weight([d_out, d_in], &self.stream.fork(name))?))
-    }
-}
+use crate::spec_error::SpecError;
 
 /// Something that a registry can build: says what building it takes.
 pub trait Component {
     /// What is handed to [`Spec::build`].
     type Context<'a>;
-}
-
-impl Component for dyn AnyNetwork {
-    type Context<'a> = Context<'a>;
 }
 
 /// The file form of one kind of component: a serde struct (with `deny_unknown_fields`) whose
@@ -83,86 +39,6 @@ pub trait Spec<T: ?Sized + Component>: Serialize + DeserializeOwned + Send + 'st
     /// # Errors
     /// The key at fault and why.
     fn build(&self, context: &T::Context<'_>) -> Result<Box<T>, SpecError>;
-}
-
-/// A table that describes nothing: which key, why, and what may have been meant.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SpecError {
-    /// Dotted path of the key below the table that was read; empty for the table itself.
-    pub path: String,
-    /// What is wrong with it.
-    pub message: String,
-    /// A key or value close to what was written.
-    pub suggestion: Option<String>,
-    /// What could have stood there, where that is a short list.
-    pub known: Vec<String>,
-}
-
-impl SpecError {
-    /// A wrong value at a key.
-    pub fn value(path: &str, message: String) -> Self {
-        SpecError { path: path.to_string(), message, suggestion: None, known: Vec::new() }
-    }
-
-    /// The same error one table further out.
-    pub fn under(mut self, parent: &str) -> Self {
-        self.path = match (parent, self.path.as_str()) {
-            ("", path) => path.to_string(),
-            (parent, "") => parent.to_string(),
-            (parent, path) => format!("{parent}.{path}"),
-        };
-        self
-    }
-
-    /// An unknown name among known ones, with the closest of them suggested.
-    pub fn unknown<'a>(path: &str, what: &str, name: &str, known: impl IntoIterator<Item = &'a str>) -> Self {
-        let known: Vec<String> = known.into_iter().map(str::to_string).collect();
-        SpecError {
-            path: path.to_string(),
-            message: format!("unknown {what} `{name}`"),
-            suggestion: closest(name, known.iter().map(String::as_str)),
-            known,
-        }
-    }
-
-    /// More names that could have stood there: the suggestion is taken among all.
-    #[must_use]
-    pub fn or_known(mut self, more: &[&str]) -> Self {
-        if !self.known.is_empty() && self.message.starts_with("unknown key") {
-            self.known.splice(0..0, more.iter().map(|name| name.to_string()));
-            let name = self.path.rsplit('.').next().unwrap_or("");
-            self.suggestion = closest(name, self.known.iter().map(String::as_str));
-        }
-        self
-    }
-}
-
-impl fmt::Display for SpecError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if !self.path.is_empty() {
-            write!(f, "{}: ", self.path)?;
-        }
-        f.write_str(&self.message)?;
-        if !self.known.is_empty() {
-            write!(f, "; known here: {}", self.known.join(", "))?;
-        }
-        if let Some(suggestion) = &self.suggestion {
-            write!(f, "; did you mean `{suggestion}`?")?;
-        }
-        Ok(())
-    }
-}
-
-impl std::error::Error for SpecError {}
-
-/// The known name closest to what was written, if it is within a third of its letters.
-pub fn closest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
-    known
-        .into_iter()
-        .map(|candidate| (strsim::osa_distance(name, candidate), candidate))
-        .filter(|(distance, candidate)| 3 * distance <= name.len().max(candidate.len()))
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, candidate)| candidate.to_string())
 }
 
 /// Reads a serde type from a table; errors name the key.

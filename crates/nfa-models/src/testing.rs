@@ -8,9 +8,11 @@
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
 
-use crate::network::{AnyNetwork, Parameter, Site};
+use crate::context::Context;
+use crate::network::{AnyNetwork, Site};
+use crate::parameters::Parameter;
 use crate::rng::Stream;
-use crate::spec::{Context, Registry};
+use crate::spec::Registry;
 
 const INPUTS: usize = 5;
 const OUTPUTS: usize = 3;

@@ -7,18 +7,20 @@ use divan::Bencher;
 use nfa_metrics::Thresholds;
 use nfa_models::{Activation, AnyNetwork};
 use nfa_train::bench::problem::Problem;
-use nfa_train::data::{Data, Split};
-use nfa_train::device::Dtype;
-use nfa_train::loss::{Loss, mse::Mse};
-use nfa_train::objective::Training;
-use nfa_train::probe::Probe;
+use nfa_train::data::split::{Data, Split};
+use nfa_train::machine::devices::Dtype;
+use nfa_train::observe::plan::ProbePlan;
+use nfa_train::observe::probe::Probe;
 use nfa_train::registries::Registries;
-use nfa_train::resolved::ProbePlan;
-use nfa_train::schedule::Rate;
-use nfa_train::solver::{Solver, solvers};
+use nfa_train::train::loss::Loss;
+use nfa_train::train::loss::mse::Mse;
+use nfa_train::train::objective::Training;
+use nfa_train::train::rate::Rate;
+use nfa_train::train::solver::Solver;
+use nfa_train::train::solvers::solvers;
 
 fn main() {
-    nfa_train::allocator::keep_pages();
+    nfa_train::machine::allocator::keep_pages();
     divan::main();
 }
 

@@ -14,25 +14,28 @@ use nfa_models::{AnyNetwork, Registry};
 use serde_json::json;
 use toml::Value;
 
-use crate::cli::{Cli, Color, Command, Listed, Options, Voice};
-use crate::data::Source;
-use crate::device::{Backend, Card};
+use crate::cli::Options;
+use crate::cli::voice::{Color, Voice};
+use crate::cli::{Cli, Command, Listed};
+use crate::data::source::Source;
 use crate::error::{Error, Result};
-use crate::experiment::{Experiment, Grid};
-use crate::folder::{self, PlanFile, PlanLine};
-use crate::forecast::{Forecast, REACHED};
-use crate::jobs;
-use crate::loss::Loss;
-use crate::manifest::Provenance;
-use crate::outcome::{Outcome, Status};
-use crate::plan::{PlannedRun, plan};
-use crate::progress::{Progress, message};
+use crate::experiment::Experiment;
+use crate::experiment::arm::Grid;
+use crate::experiment::plan::{PlannedRun, plan};
+use crate::keys::{parse_value, plain};
+use crate::machine::devices::{Backend, Card};
+use crate::machine::disk::{Disk, Store};
+use crate::machine::progress::{Progress, message};
+use crate::machine::threads;
+use crate::record::layout::{PlanFile, PlanLine};
+use crate::record::status::{Outcome, Status};
 use crate::registries::Registries;
 use crate::run::Runner;
-use crate::solver::Solver;
-use crate::store::{Disk, Store};
+use crate::run::manifest::Provenance;
 use crate::study::Study;
-use crate::toml_text::{parse_value, plain};
+use crate::train::loss::Loss;
+use crate::train::solver::Solver;
+use nfa_metrics::forecast::{Forecast, REACHED};
 
 /// Experiments that are part of the binary: name, text.
 pub const BUILT_IN: [(&str, &str); 1] = [("depth_law", include_str!("../experiments/depth_law.toml"))];
@@ -117,7 +120,7 @@ impl App {
 
     /// Reads the process's arguments, does what they say, and says how it went.
     pub fn main(self) -> ExitCode {
-        crate::allocator::keep_pages();
+        crate::machine::allocator::keep_pages();
         let cli = Cli::parse();
         // A second Ctrl-C does not wait for the step to end.
         let _ = ctrlc::set_handler(|| {
@@ -180,23 +183,23 @@ impl App {
             }
             Some(Command::Report { folders }) => {
                 for folder in folders {
-                    let study = folder::read(self.store.as_ref(), folder, &self.registries)?;
+                    let study = crate::study::read(self.store.as_ref(), folder, &self.registries)?;
                     self.write_report(folder, &study)?;
                     out(&folder.join("report.html").display().to_string());
                 }
                 Ok(0)
             }
             Some(Command::Explain { kind }) => {
-                out(crate::explain::explain(kind, &self.registries)?.trim_end());
+                out(crate::cli::explain::explain(kind, &self.registries)?.trim_end());
                 Ok(0)
             }
             Some(Command::Init { model, solver, data }) => {
-                out(crate::explain::starter(model, solver, data, &self.registries)?.trim_end());
+                out(crate::cli::explain::starter(model, solver, data, &self.registries)?.trim_end());
                 Ok(0)
             }
             Some(Command::Completions { shell }) => {
                 let mut script = Vec::new();
-                clap_complete::generate(*shell, &mut Cli::command(), crate::cli::program(), &mut script);
+                clap_complete::generate(*shell, &mut Cli::command(), crate::machine::build::program(), &mut script);
                 out(String::from_utf8_lossy(&script).trim_end());
                 Ok(0)
             }
@@ -278,7 +281,7 @@ impl App {
         }
         let folder = self.folder(&options.out, &experiment.name, options.fresh);
         let statuses = self.execute(&experiment, &runs, &chosen, &folder, options.jobs, voice)?;
-        let mut study = folder::read(self.store.as_ref(), &folder, &self.registries)?;
+        let mut study = crate::study::read(self.store.as_ref(), &folder, &self.registries)?;
         self.write_report(&folder, &study)?;
         if chosen.len() < runs.len() {
             // What was not to be run is not held against what was.
@@ -433,7 +436,7 @@ impl App {
             }
             Ok(Some(status))
         };
-        let statuses: Result<Vec<Option<Status>>> = jobs::run(jobs, chosen.len(), work).into_iter().collect();
+        let statuses: Result<Vec<Option<Status>>> = threads::run(jobs, chosen.len(), work).into_iter().collect();
         progress.finish();
         Ok(statuses?.into_iter().flatten().collect())
     }
@@ -479,7 +482,7 @@ impl App {
 
     fn write_report(&self, folder: &Path, study: &Study) -> Result<()> {
         self.write(&folder.join("summary.csv"), &study.summary())?;
-        if let Some(seeds) = crate::seeds::csv(study) {
+        if let Some(seeds) = crate::study::seeds::csv(study) {
             self.write(&folder.join("seeds.csv"), &seeds)?;
         }
         let checked = serde_json::to_string_pretty(&study.expectations).unwrap_or_default();
@@ -512,7 +515,7 @@ impl App {
             return Err(Error::input(format!("{}: no experiment here (a folder with a plan.json)", folder.display())));
         }
         for folder in folders {
-            let study = folder::read(self.store.as_ref(), &folder, &self.registries)?;
+            let study = crate::study::read(self.store.as_ref(), &folder, &self.registries)?;
             if voice.json {
                 for run in &study.runs {
                     let keys: serde_json::Map<String, serde_json::Value> =
@@ -555,7 +558,7 @@ impl App {
             }
             Listed::Metrics => {
                 let metrics = self.registries.metrics.rows().iter().flat_map(|metric| (metric.info)());
-                let laws = self.registries.laws.rows().iter().flat_map(nfa_metrics::columns::law_columns);
+                let laws = self.registries.laws.rows().iter().flat_map(nfa_metrics::laws::quantity::law_columns);
                 for info in metrics.chain(laws) {
                     if voice.json {
                         line("nfa.metric/1", &info);
@@ -565,7 +568,7 @@ impl App {
                 }
             }
             Listed::Devices => {
-                for backend in crate::device::BACKENDS {
+                for backend in crate::machine::devices::BACKENDS {
                     let cards = backend.cards();
                     if voice.json {
                         line("nfa.device/1", &Found { backend, cards });
@@ -574,7 +577,7 @@ impl App {
                     let way = match (backend.compiled, cards.is_empty()) {
                         (true, false) => "compiled in".to_string(),
                         (true, true) => "compiled in; no card found".to_string(),
-                        (false, _) => crate::device::build_with(backend.name),
+                        (false, _) => crate::machine::devices::build_with(backend.name),
                     };
                     let dtypes = if backend.f64 { "f32 f64" } else { "f32" };
                     out(&format!("{:8} {dtypes:8} {}  ({way})", backend.name, backend.doc));
@@ -714,7 +717,7 @@ fn chosen<'a>(experiment: &Experiment, plan: &'a [PlannedRun], options: &Options
         }
     }
     Ok(match options.shard {
-        Some((index, of)) => jobs::shard(runs.len(), index, of).map(|i| runs[i]).collect(),
+        Some((index, of)) => threads::shard(runs.len(), index, of).map(|i| runs[i]).collect(),
         None => runs,
     })
 }

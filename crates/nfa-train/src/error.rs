@@ -6,7 +6,7 @@ use std::path::Path;
 use nfa_models::SpecError;
 
 /// Why nothing was started, or why the work had to stop. Runs that diverge are no errors: see
-/// [`crate::outcome`].
+/// [`crate::record::status`].
 #[derive(Debug)]
 pub struct Error {
     kind: Kind,

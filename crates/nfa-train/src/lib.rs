@@ -19,56 +19,42 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`experiment`], [`resolved`], [`plan`] | a file; one run's configuration; all runs |
-//! | [`data`], [`loss`], [`solver`] | datasets, losses, solvers: one file and one line each |
-//! | [`start`], [`objective`] | starting weights in a file; the loss that solvers see |
-//! | [`run`], [`probe`], [`checkpoint`], [`outcome`] | the loop, what it measures, saves, ends in |
-//! | [`record`], [`folder`], [`study`], [`expect`], [`plot`], [`report`] | rows; a folder read back; claims; pictures |
-//! | [`formula`], [`scope`] | what claims and pictures are written in; which runs they speak of |
-//! | [`store`] | the only door to the file system |
-//! | [`measure`], [`mod@array`] | networks trained elsewhere; the files that arrays come in |
-//! | [`device`], [`mod@bench`] | from a name to a Burn device; devices, paths and engines side by side |
-//! | [`app`], [`cli`], [`explain`] | the command line |
+//! | [`cli`], [`app`] | the command line; the builder that a user's crate extends |
+//! | [`measure`] | networks trained elsewhere |
+//! | [`run`] | a plan's line -> a folder |
+//! | [`report`] | a study -> tables, figures, a page |
+//! | [`study`] | folders -> what they say |
+//! | [`experiment`] | a file -> a plan |
+//! | [`claim`] | what is expected and drawn |
+//! | [`registries`] | everything that files may name |
+//! | [`observe`] | a network -> a row |
+//! | [`mod@bench`] | devices, paths and engines side by side |
+//! | [`train`] | rows and a network -> steps |
+//! | [`data`] | a table -> rows |
+//! | [`machine`], [`mod@array`] | disk, devices, threads; files of numbers -> arrays |
+//! | [`keys`], [`error`] | dotted keys of a run; the one error |
+//! | [`record`] | the bytes that programs read |
+//!
+//! Imports go down this table only; a test holds that.
 
-pub mod allocator;
 pub mod app;
 pub mod array;
 pub mod bench;
-pub mod checkpoint;
+pub mod claim;
 pub mod cli;
 pub mod data;
-pub mod device;
 pub mod error;
-pub mod expect;
 pub mod experiment;
-pub mod explain;
-pub mod folder;
-pub mod forecast;
-pub mod formula;
-pub mod host;
-pub mod jobs;
-pub mod loss;
-pub mod manifest;
+pub mod keys;
+pub mod machine;
 pub mod measure;
-pub mod objective;
-pub mod outcome;
-pub mod plan;
-pub mod plot;
-pub mod probe;
-mod progress;
+pub mod observe;
 pub mod record;
 pub mod registries;
 pub mod report;
-pub mod resolved;
 pub mod run;
-pub mod schedule;
-pub mod scope;
-pub mod seeds;
-pub mod solver;
-pub mod start;
-pub mod store;
 pub mod study;
-pub mod toml_text;
+pub mod train;
 
 pub use app::App;
 pub use error::{Error, Result};

@@ -5,10 +5,13 @@
 
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 use nfa_models::{Activation, AnyNetwork, Mlp, Parameters};
-use nfa_train::checkpoint::{Checkpoint, Progress};
-use nfa_train::loss::{Loss, half_mse::HalfMse};
-use nfa_train::schedule::Rate;
-use nfa_train::solver::{Objective, State, solvers};
+use nfa_train::run::checkpoint::{Checkpoint, Progress};
+use nfa_train::train::loss::Loss;
+use nfa_train::train::loss::half_mse::HalfMse;
+use nfa_train::train::objective::Objective;
+use nfa_train::train::rate::Rate;
+use nfa_train::train::solver::State;
+use nfa_train::train::solvers::solvers;
 use serde_json::Value;
 
 const GOLDEN: &str = include_str!("../../../tests/golden/solvers.json");
@@ -99,7 +102,7 @@ fn ten_steps_of_every_solver_agree_with_numpy() {
         let tolerance = case["tolerance"].as_f64().unwrap_or(TOLERANCE);
         for step in 0..10u64 {
             let done = solver.step(network.as_mut(), &rows, step).unwrap();
-            let loss = nfa_train::objective::scalar(done.loss);
+            let loss = nfa_train::train::objective::scalar(done.loss);
             let expected = losses[step as usize];
             assert!(
                 (loss - expected).abs() <= tolerance,

@@ -5,12 +5,13 @@
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use nfa_models::{Activation, AnyNetwork, Mlp, Stream};
-use nfa_train::data::Split;
-use nfa_train::host::Problem;
-use nfa_train::loss::losses;
-use nfa_train::objective::{Training, scalar};
-use nfa_train::schedule::Rate;
-use nfa_train::solver::{Solver, solvers};
+use nfa_train::data::split::Split;
+use nfa_train::train::losses::losses;
+use nfa_train::train::objective::{Training, scalar};
+use nfa_train::train::problem::Problem;
+use nfa_train::train::rate::Rate;
+use nfa_train::train::solver::Solver;
+use nfa_train::train::solvers::solvers;
 
 fn tensor(name: &str, rows: usize, cols: usize, dtype: DType) -> Tensor<2> {
     let data = Stream::root(7).fork(name).normals(rows * cols).into_iter().map(|v| v / (cols as f64).sqrt()).collect();
@@ -222,6 +223,6 @@ fn a_state_goes_on_in_either_engine() {
         burn.restore(first.state()).unwrap();
         burn.advance(net.as_mut(), &training, 12..30, &mut |_, _| true).unwrap();
         assert!(difference(net.as_ref(), whole.as_ref()) <= 1e-13, "and Burn takes it up");
-        assert!(again.restore(nfa_train::solver::State { steps: 3, ..Default::default() }).is_err());
+        assert!(again.restore(nfa_train::train::solver::State { steps: 3, ..Default::default() }).is_err());
     }
 }

@@ -7,7 +7,7 @@ use burn::tensor::{Tensor, TensorReadError};
 use burn::train::metric::{
     Metric, MetricAttributes, MetricMetadata, MetricName, Numeric, NumericAttributes, NumericEntry, SerializedEntry,
 };
-use nfa_metrics::jacobian::to_host;
+use nfa_metrics::to_host;
 use nfa_metrics::{Family, Finding, Pair, Psd, Thresholds, agop, assess};
 
 /// A network as the metric sees it: what a model's validation output adapts to.

@@ -2,7 +2,7 @@
 
 use nfa_models::init::{geometric, orthonormal_columns};
 use nfa_models::{Spec, SpecError};
-use nfa_train::data::{LoadContext, Raw, Source, Targets};
+use nfa_train::data::source::{LoadContext, Raw, Source, Targets};
 use serde::{Deserialize, Serialize};
 
 /// y_k = s_k (a_k·x)(b_k·x) + noise·N(0, 1), x ~ N(0, I), the a_k and b_k orthonormal and random.
@@ -79,7 +79,7 @@ impl Spec<dyn Source> for Products {
 mod tests {
     use super::*;
     use nfa_models::Stream;
-    use nfa_train::data::Holdout;
+    use nfa_train::data::preparation::Holdout;
 
     #[test]
     fn targets_have_the_variance_of_products_and_follow_the_seed() {

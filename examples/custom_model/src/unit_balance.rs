@@ -41,7 +41,7 @@ mod tests {
     use super::*;
     use crate::gated_mlp::GatedMlpSpec;
     use burn::tensor::{DType, Device, Tensor, TensorData};
-    use nfa_metrics::agop::weights_of;
+    use nfa_metrics::weights_of;
     use nfa_metrics::{Layer, Thresholds, Verdict, assess, mat};
     use nfa_models::{Activation, Context, Init, Parameters, Spec, Stream};
 

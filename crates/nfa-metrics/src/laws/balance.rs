@@ -1,9 +1,10 @@
 //! Balance of neighbouring layers, which gradient flow conserves in linear networks.
 
-use crate::family::Family;
-use crate::law::{Law, Pair};
+use crate::judge::family::Family;
+use crate::judge::pair::Pair;
+use crate::laws::law::Law;
+use crate::matrix::psd::Psd;
 use crate::observation::Observation;
-use crate::psd::Psd;
 
 /// W_{l+1}ᵀW_{l+1} = W_lW_lᵀ.
 pub const LAW: Law = Law {

@@ -1,9 +1,12 @@
 //! The known laws: one file and one line each.
 
-use crate::law::Laws;
+use crate::laws::law::Laws;
 
 pub mod balance;
+pub mod law;
 pub mod nfa;
+pub mod product;
+pub mod quantity;
 
 /// Every built-in law.
 pub fn laws() -> Laws {

@@ -1,9 +1,10 @@
 //! The Neural Feature Ansatz: weights against the AGOP.
 
-use crate::family::Family;
-use crate::law::{Law, Pair};
+use crate::judge::family::Family;
+use crate::judge::pair::Pair;
+use crate::laws::law::Law;
+use crate::matrix::psd::Psd;
 use crate::observation::Observation;
-use crate::psd::Psd;
 
 /// W_lᵀW_l ∝ AGOP_l^α, with α = 1/(L-l+1) in balanced linear networks (layers from 1).
 pub const LAW: Law = Law {

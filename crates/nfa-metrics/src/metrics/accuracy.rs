@@ -1,6 +1,6 @@
 //! Classification accuracy on both splits.
 
-use crate::metric::{Better, Metric, MetricInfo, Snapshot, Value};
+use crate::metrics::metric::{Better, Metric, MetricInfo, Snapshot, Value};
 
 /// `accuracy`, `accuracy.test`; no columns where targets are no classes.
 pub const METRIC: Metric = Metric { name: "accuracy", info, measure };

@@ -1,6 +1,6 @@
 //! How unbalanced neighbouring layers are, absolutely and against the start.
 
-use crate::metric::{Better, Metric, MetricInfo, Snapshot, Value};
+use crate::metrics::metric::{Better, Metric, MetricInfo, Snapshot, Value};
 use crate::observation::{Observation, imbalance};
 
 /// `imbalance.layer<i>`, `imbalance_ratio.layer<i>`.
@@ -48,7 +48,7 @@ fn measure(at: &Snapshot<'_>) -> Vec<Value> {
         // A balanced start has |D(0)| = rounding, and a ratio to rounding means nothing.
         let d = at.observation.layers[*l].weight.nrows();
         let start = at.initial_imbalance.map_or(Some(*norm), |start| start.get(k).copied());
-        let base = start.filter(|&base| base > crate::tolerance::pool(d, at.observation.eps) * scale);
+        let base = start.filter(|&base| base > crate::matrix::tolerance::pool(d, at.observation.eps) * scale);
         values.push((format!("imbalance_ratio.layer{l}"), base.map(|base| norm / base)));
     }
     values

@@ -1,6 +1,6 @@
 //! Loss on both splits, and the penalty.
 
-use crate::metric::{Better, Metric, MetricInfo, Snapshot, Value};
+use crate::metrics::metric::{Better, Metric, MetricInfo, Snapshot, Value};
 
 /// `loss`, `loss.test`, `penalty`.
 pub const METRIC: Metric = Metric { name: "loss", info, measure };

@@ -1,10 +1,11 @@
 //! The known metrics: one file and one line each.
 
-use crate::metric::Metrics;
+use crate::metrics::metric::Metrics;
 
 pub mod accuracy;
 pub mod imbalance;
 pub mod loss;
+pub mod metric;
 pub mod recurrence_residual;
 
 /// Every built-in metric.

@@ -1,6 +1,6 @@
 //! The exact recurrence of gradient descent, as a check on the training loop itself.
 
-use crate::metric::{Better, Metric, MetricInfo, Snapshot, Value};
+use crate::metrics::metric::{Better, Metric, MetricInfo, Snapshot, Value};
 use crate::observation::imbalance;
 
 /// `recurrence_residual.layer<i>`.

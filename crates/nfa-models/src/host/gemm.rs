@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use ::gemm::{Parallelism, gemm};
 
-use super::Real;
+use crate::host::Real;
 
 /// A matrix in a slice, row-major or transposed.
 #[derive(Clone, Copy, Debug)]

@@ -1,9 +1,9 @@
-//! What the kernels of [`vector`](super::vector) need of a number type; it seals [`Real`](super::Real).
+//! What the kernels of [`vector`](crate::host::vector) need of a number type; it seals [`Real`](crate::host::Real).
 
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
-use super::vector;
-use crate::Activation;
+use crate::activation::Activation;
+use crate::host::vector;
 
 /// A number type with its polynomials, one lane of a vector register.
 ///

@@ -5,7 +5,7 @@ use std::ops::{AddAssign, MulAssign, SubAssign};
 
 use burn::tensor::{DType, Element};
 
-use super::lane::Lane;
+use crate::host::lane::Lane;
 
 /// `f32` or `f64`.
 pub trait Real: Lane + Element + AddAssign + SubAssign + MulAssign + Sum {

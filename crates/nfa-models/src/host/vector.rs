@@ -20,8 +20,9 @@
 use pulp::{Arch, NullaryFnOnce};
 use rayon::prelude::*;
 
-use super::{Real, lane::Lane};
-use crate::Activation;
+use crate::activation::Activation;
+use crate::host::Real;
+use crate::host::lane::Lane;
 
 /// Numbers that are worked on together: a multiple of every vector length.
 const BLOCK: usize = 64;
@@ -47,7 +48,7 @@ pub fn activate<T: Real>(activation: Activation, z: &mut [T], slope: Option<&mut
 /// # Shapes
 /// z, factors: the same length
 pub fn scale<T: Real>(z: &mut [T], factors: &[T]) {
-    super::vectorised(
+    crate::host::vectorised(
         #[inline(always)]
         || z.iter_mut().zip(factors).for_each(|(z, &factor)| *z *= factor),
     );

@@ -3,7 +3,7 @@
 use ::csv::{ByteRecord, Position, ReaderBuilder, Trim};
 use serde::{Deserialize, Serialize};
 
-use super::{Array, ArrayError, counted, listing, quoted};
+use crate::array::{Array, ArrayError, counted, listing, quoted};
 
 /// A table of finite numbers.
 #[derive(Clone, Debug, PartialEq)]
@@ -324,9 +324,9 @@ fn line(bytes: &[u8], position: Option<&Position>) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::super::gzip;
-    use super::super::testing::*;
     use super::*;
+    use crate::array::gzip;
+    use crate::array::testing::*;
     use proptest::prelude::*;
 
     fn table(text: &str) -> Table {

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::io::Read;
 
-use super::ArrayError;
+use crate::array::ArrayError;
 
 /// What compressed data may unpack to, in bytes: a small file can hold much more than any machine.
 pub const MAX_UNPACKED: u64 = 1 << 30;
@@ -38,8 +38,8 @@ pub(super) fn bounded(decoder: impl Read, limit: u64) -> Result<Vec<u8>, ArrayEr
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::*;
     use super::*;
+    use crate::array::testing::*;
     use std::io::Write;
 
     use flate2::Compression;

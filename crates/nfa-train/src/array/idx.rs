@@ -1,7 +1,7 @@
 //! The IDX format of MNIST and its kin, plain or gzipped.
 
-use super::element::Element;
-use super::{Array, ArrayError, entries, gzip};
+use crate::array::element::Element;
+use crate::array::{Array, ArrayError, entries, gzip};
 
 /// Reads an IDX array from bytes, gzipped or not.
 ///
@@ -46,8 +46,8 @@ pub fn read(bytes: &[u8]) -> Result<Array, ArrayError> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::*;
     use super::*;
+    use crate::array::testing::*;
     use proptest::prelude::*;
 
     #[test]

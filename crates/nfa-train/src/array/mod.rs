@@ -16,6 +16,8 @@ pub mod idx;
 pub mod npy;
 pub mod npz;
 pub mod safetensors;
+pub mod save;
+pub mod weights;
 
 /// Numbers of any rank.
 #[derive(Clone, Debug, PartialEq)]
@@ -289,7 +291,7 @@ mod testing {
     use proptest::prelude::*;
     use proptest::test_runner::RngSeed;
 
-    use super::{Array, ArrayError};
+    use crate::array::{Array, ArrayError};
 
     pub const STORED: &[u8] = include_bytes!("fixtures/stored.npz");
     pub const DEFLATED: &[u8] = include_bytes!("fixtures/deflated.npz");
@@ -446,8 +448,8 @@ mod testing {
 mod tests {
     use proptest::prelude::*;
 
-    use super::testing::*;
     use super::*;
+    use crate::array::testing::*;
 
     fn open(files: &'static [(&'static str, &'static [u8])]) -> impl Fn(&Path) -> io::Result<Vec<u8>> {
         move |path| {

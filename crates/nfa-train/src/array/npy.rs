@@ -3,8 +3,8 @@
 //! Reference: NumPy Enhancement Proposal 1, "A Simple File Format for NumPy Arrays", and
 //! `numpy.lib.format`.
 
-use super::element::Element;
-use super::{Array, ArrayError, counted, entries, quoted};
+use crate::array::element::Element;
+use crate::array::{Array, ArrayError, counted, entries, quoted};
 
 /// The first bytes of every file.
 pub(super) const MAGIC: &[u8] = b"\x93NUMPY";
@@ -260,8 +260,8 @@ const REWRITE: &str = "write the file again with numpy.save";
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::*;
     use super::*;
+    use crate::array::testing::*;
     use proptest::prelude::*;
 
     fn file(header: &str, body: &[u8]) -> Vec<u8> {

@@ -7,8 +7,8 @@ use std::borrow::Cow;
 use flate2::Crc;
 use flate2::read::DeflateDecoder;
 
-use super::gzip::{MAX_UNPACKED, bounded};
-use super::{Array, ArrayError, counted, listing, npy, quoted};
+use crate::array::gzip::{MAX_UNPACKED, bounded};
+use crate::array::{Array, ArrayError, counted, listing, npy, quoted};
 
 /// An archive's table of contents; arrays are read on demand.
 #[derive(Clone, Debug)]
@@ -186,8 +186,8 @@ fn end_record(bytes: &[u8]) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::*;
     use super::*;
+    use crate::array::testing::*;
     use proptest::prelude::*;
 
     #[test]

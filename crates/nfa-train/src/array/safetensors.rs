@@ -10,8 +10,8 @@ use ::safetensors::tensor::{Dtype, Metadata, TensorInfo};
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, MapAccess, Visitor};
 
-use super::element::Element;
-use super::{Array, ArrayError, counted, entries, listing, pickle, quoted};
+use crate::array::element::Element;
+use crate::array::{Array, ArrayError, counted, entries, listing, pickle, quoted};
 
 /// The longest header the format allows.
 const MAX_HEADER: usize = 100_000_000;
@@ -264,8 +264,8 @@ impl<'de> Deserialize<'de> for Header {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::*;
     use super::*;
+    use crate::array::testing::*;
     use proptest::prelude::*;
 
     fn file(header: &str, body: &[u8]) -> Vec<u8> {

@@ -4,19 +4,19 @@ use std::hint::black_box;
 
 use burn::tensor::{DType, Tensor};
 use nfa_metrics::{AgopOptions, Mat, Path, observe_network};
-use nfa_models::network::{is_on_host, placement};
 use nfa_models::{Activation, AnyNetwork, Mlp};
+use nfa_models::{network::placement, place::is_on_host};
 use serde_json::Value;
 
-use super::memory::Peak;
-use super::options::{AgopArgs, Common, Reference};
-use super::problem::{AGOP, Drawn, Problem};
-use super::row::{Row, finite};
-use super::saved::Saved;
-use super::work::{self, Shape};
-use super::{Session, clock};
-use crate::device::{self, Dtype};
+use crate::bench::memory::Peak;
+use crate::bench::options::{AgopArgs, Common, Reference};
+use crate::bench::problem::{AGOP, Drawn, Problem};
+use crate::bench::row::{Row, finite};
+use crate::bench::saved::Saved;
+use crate::bench::work::{self, Shape};
+use crate::bench::{Session, clock};
 use crate::error::{Error, Result};
+use crate::machine::devices::{self, Dtype};
 
 /// A way to compute AGOPs.
 pub struct Way {
@@ -226,7 +226,7 @@ pub fn run(session: &Session<'_>, plan: &Plan<'_>) -> Result<()> {
     let reference = reference(plan, &drawn)?;
     let mut done: Vec<(&str, Dtype)> = Vec::new();
     for (name, dtype) in places {
-        let device = device::open(&name, dtype)?;
+        let device = devices::open(&name, dtype)?;
         let network = drawn.network(&device, dtype.burn())?;
         let x = drawn.rows(&device, dtype.burn());
         for way in ways(plan.path, &network)? {
@@ -260,7 +260,7 @@ pub fn run(session: &Session<'_>, plan: &Plan<'_>) -> Result<()> {
 
 /// The result in f64 on the CPU, and by which way; `None` where that is too slow or has no device.
 fn reference(plan: &Plan<'_>, drawn: &Drawn) -> Result<Option<(&'static str, Vec<Mat>)>> {
-    let (Some(way), Ok(device)) = (plan.referee(), device::open("flex", Dtype::F64)) else { return Ok(None) };
+    let (Some(way), Ok(device)) = (plan.referee(), devices::open("flex", Dtype::F64)) else { return Ok(None) };
     let network = drawn.network(&device, DType::F64)?;
     Ok(Some((way.name, compute(&network, &drawn.rows(&device, DType::F64), &plan.options(way)))))
 }
@@ -279,7 +279,7 @@ fn error(got: &[Mat], exact: &[Mat]) -> Option<f64> {
 pub fn on_demand(session: &Session<'_>, plan: &Plan<'_>) -> Result<()> {
     check_size(session, &plan.problem, &plan.layers)?;
     let (name, dtype) = session.one_place(plan.common, Dtype::F32)?;
-    let device = device::open(&name, dtype)?;
+    let device = devices::open(&name, dtype)?;
     let drawn = plan.problem.draw(0);
     let network: Mlp = drawn.network(&device, dtype.burn())?;
     let x = drawn.rows(&device, dtype.burn());
@@ -304,7 +304,7 @@ pub fn on_demand(session: &Session<'_>, plan: &Plan<'_>) -> Result<()> {
 pub fn save(session: &Session<'_>, plan: &Plan<'_>, path: &std::path::Path) -> Result<()> {
     let drawn = plan.problem.draw(0);
     let mut saved = Saved::of(&plan.problem, &drawn);
-    let device = device::open("flex", Dtype::F64)?;
+    let device = devices::open("flex", Dtype::F64)?;
     let network = drawn.network(&device, DType::F64)?;
     let agops = compute(&network, &drawn.rows(&device, DType::F64), &plan.options(&WAYS[0]));
     for (layer, agop) in plan.layers.iter().zip(&agops) {

@@ -4,9 +4,9 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::{machine, row, table};
+use crate::bench::{machine, row, table};
 use crate::error::{Error, Result};
-use crate::store::Store;
+use crate::machine::disk::Store;
 
 /// Rows that agree in these are of the same thing; a field that is missing is as good as null.
 const KEYS: [&str; 21] = [

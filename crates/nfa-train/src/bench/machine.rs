@@ -5,9 +5,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 
-use super::memory::kibibytes;
-use crate::manifest::{BURN, revision};
-use crate::store::Store;
+use crate::bench::memory::kibibytes;
+use crate::machine::build::{BURN, revision};
+use crate::machine::disk::Store;
 
 /// The schema's name.
 pub const SCHEMA: &str = "nfa.machine/1";
@@ -121,7 +121,7 @@ mod tests {
 
     #[test]
     fn a_machine_is_like_itself() {
-        let here = line(&crate::store::Disk, false);
+        let here = line(&crate::machine::disk::Disk, false);
         assert_eq!(differences(&here, &here), Vec::<String>::new());
         let mut other = here.clone();
         other["cpu"] = "another".into();

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::store::Store;
+use crate::machine::disk::Store;
 
 /// The process's peak from here on.
 pub struct Peak<'a> {
@@ -12,7 +12,7 @@ pub struct Peak<'a> {
 impl<'a> Peak<'a> {
     /// Gives freed memory back and starts anew; `None` where the system keeps no account of it.
     pub fn start(store: &'a dyn Store) -> Option<Self> {
-        crate::allocator::give_back();
+        crate::machine::allocator::give_back();
         // 5 resets the high-water mark: proc_pid_clear_refs(5).
         store.append(Path::new("/proc/self/clear_refs"), b"5").ok().map(|()| Peak { store })
     }
@@ -41,7 +41,7 @@ mod tests {
 
     #[test]
     fn a_block_that_is_touched_is_seen() {
-        let Some(peak) = Peak::start(&crate::store::Disk) else { return };
+        let Some(peak) = Peak::start(&crate::machine::disk::Disk) else { return };
         let before = peak.bytes().expect("Linux tells");
         let block = vec![1u8; 200 << 20];
         assert!(block.iter().step_by(4096).map(|&b| u64::from(b)).sum::<u64>() > 0);

@@ -18,14 +18,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use burn::tensor::{Device, Tensor, TensorData};
 use serde_json::Value;
 
-use self::options::{Bench, Common};
-use self::problem::Problem;
-use self::row::Row;
-use crate::device::{self, Dtype};
+use crate::bench::options::{Bench, Common};
+use crate::bench::problem::Problem;
+use crate::bench::row::Row;
 use crate::error::{Error, Result};
-use crate::progress::Progress;
+use crate::machine::devices::{self, Dtype};
+use crate::machine::disk::Store;
+use crate::machine::progress::Progress;
 use crate::registries::Registries;
-use crate::store::Store;
 
 pub mod agop;
 pub mod clock;
@@ -73,10 +73,12 @@ impl Call<'_> {
         let old = common.compare.as_deref().map(|path| compare::read(self.store, path)).transpose()?;
         common.save.as_deref().map_or(Ok(()), |path| self.check_save(path))?;
         for name in &common.device {
-            device::check(name, common.dtype.first().copied().unwrap_or(Dtype::F32))?;
+            devices::check(name, common.dtype.first().copied().unwrap_or(Dtype::F32))?;
         }
         if env!("NFA_PROFILE") != "release" && !self.quiet && !matches!(self.what, Bench::Fidelity(_)) {
-            crate::progress::message("note: this is a dev build; time one of `cargo build --release -p nfa-train`");
+            crate::machine::progress::message(
+                "note: this is a dev build; time one of `cargo build --release -p nfa-train`",
+            );
         }
         let session = Session {
             call: self,
@@ -152,7 +154,7 @@ impl Call<'_> {
         if let Some(old) = old {
             let found = compare::compare(&old, &rows, &here());
             if let Some(warning) = found.warning() {
-                crate::progress::message(&format!("warning: {warning}"));
+                crate::machine::progress::message(&format!("warning: {warning}"));
             }
             match self.json {
                 true => found.json().iter().for_each(|line| (self.out)(&line.to_string())),
@@ -299,7 +301,7 @@ impl Session<'_> {
         let mut places: Vec<(String, Dtype)> = Vec::new();
         for name in &common.device {
             for &dtype in dtypes {
-                device::check(name, dtype)?;
+                devices::check(name, dtype)?;
                 if !places.iter().any(|(known, other)| known == name && *other == dtype) {
                     places.push((name.clone(), dtype));
                 }

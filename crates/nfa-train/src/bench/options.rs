@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use crate::device::Dtype;
+use crate::machine::devices::Dtype;
 
 /// What is measured.
 #[derive(Clone, Debug, Subcommand)]

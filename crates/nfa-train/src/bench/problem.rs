@@ -3,8 +3,8 @@
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use nfa_models::{Activation, Mlp, Stream};
 
-use super::options::ProblemArgs;
-use crate::data::Split;
+use crate::bench::options::ProblemArgs;
+use crate::data::split::Split;
 use crate::error::{Error, Result};
 
 /// A problem of the tables.

@@ -3,8 +3,8 @@
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::clock::Times;
-use super::problem::Problem;
+use crate::bench::clock::Times;
+use crate::bench::problem::Problem;
 
 /// The schema's name.
 pub const SCHEMA: &str = "nfa.bench/1";

@@ -5,9 +5,9 @@ use std::path::Path;
 
 use safetensors::tensor::{Dtype, TensorView};
 
-use super::problem::{Drawn, Problem};
+use crate::bench::problem::{Drawn, Problem};
 use crate::error::{Error, Result};
-use crate::store::Store;
+use crate::machine::disk::Store;
 
 /// Tensors and words on their way into a file.
 pub struct Saved {

@@ -5,13 +5,13 @@ use nfa_metrics::AgopOptions;
 use nfa_models::Activation;
 use serde_json::json;
 
-use super::Session;
-use super::agop::{self, Way};
-use super::options::ScaleArgs;
-use super::problem::Problem;
-use super::row::{Row, finite};
-use crate::device::{self, Dtype};
+use crate::bench::Session;
+use crate::bench::agop::{self, Way};
+use crate::bench::options::ScaleArgs;
+use crate::bench::problem::Problem;
+use crate::bench::row::{Row, finite};
 use crate::error::{Error, Result};
+use crate::machine::devices::{self, Dtype};
 
 /// The sizes that stay while another grows.
 #[derive(Clone, Copy)]
@@ -71,7 +71,7 @@ pub fn run(session: &Session<'_>, args: &ScaleArgs) -> Result<()> {
                 let value = *sweep.2(&mut { sizes });
                 let widths = [vec![sizes.d], vec![sizes.h; sizes.depth - 1], vec![sizes.c]].concat();
                 let problem = Problem { name: None, widths, activation, samples: sizes.n, bias: false, seed: 0 };
-                let device = device::open(&name, dtype)?;
+                let device = devices::open(&name, dtype)?;
                 let drawn = problem.draw(0);
                 let network = drawn.network(&device, dtype.burn())?;
                 let x = drawn.rows(&device, dtype.burn());

@@ -5,12 +5,12 @@ use std::hint::black_box;
 use nfa_metrics::{Mat, Psd};
 use nfa_models::Stream;
 
-use super::memory::Peak;
-use super::options::{Common, SpectraArgs};
-use super::row::{Row, finite};
-use super::{Session, clock};
+use crate::bench::memory::Peak;
+use crate::bench::options::{Common, SpectraArgs};
+use crate::bench::row::{Row, finite};
+use crate::bench::{Session, clock};
 use crate::error::{Error, Result};
-use crate::jobs;
+use crate::machine::threads;
 
 /// A repeat lasts at least so many seconds.
 const BLOCK: f64 = 0.05;
@@ -41,7 +41,7 @@ fn decompose(matrix: &Psd, jobs: u64, times: u64) {
     for _ in 0..times {
         // A clone of a matrix that has not been decomposed has no spectrum either.
         let one = |_| black_box(matrix.clone()).spectrum().map_or(0.0, |spectrum| spectrum.values[0]);
-        black_box(jobs::run(jobs as usize, jobs as usize, one));
+        black_box(threads::run(jobs as usize, jobs as usize, one));
     }
 }
 

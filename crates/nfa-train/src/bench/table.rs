@@ -1,7 +1,7 @@
 //! The tables for people: ASCII, units in the headings.
 
-use super::fidelity;
-use super::row::Row;
+use crate::bench::fidelity;
+use crate::bench::row::Row;
 
 /// A table of rows of one kind, with what its columns mean.
 pub fn text(rows: &[Row]) -> String {

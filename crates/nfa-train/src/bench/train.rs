@@ -3,23 +3,23 @@
 use std::sync::{Mutex, PoisonError};
 
 use burn::tensor::Device;
-use nfa_models::network::is_on_host;
+use nfa_models::place::is_on_host;
 use nfa_models::{AnyNetwork, Registry};
 
-use super::memory::Peak;
-use super::options::{Common, TrainArgs};
-use super::problem::{Drawn, Problem, TRAIN};
-use super::row::{Row, finite};
-use super::saved::Saved;
-use super::{Session, clock, work};
-use crate::data::Split;
-use crate::device::{self, Dtype};
+use crate::bench::memory::Peak;
+use crate::bench::options::{Common, TrainArgs};
+use crate::bench::problem::{Drawn, Problem, TRAIN};
+use crate::bench::row::{Row, finite};
+use crate::bench::saved::Saved;
+use crate::bench::{Session, clock, work};
+use crate::data::split::Split;
 use crate::error::{Error, Result};
-use crate::jobs;
-use crate::loss::Loss;
-use crate::objective::Training as Objective;
-use crate::schedule::Rate;
-use crate::solver::Solver;
+use crate::machine::devices::{self, Dtype};
+use crate::machine::threads;
+use crate::train::loss::Loss;
+use crate::train::objective::Training as Objective;
+use crate::train::rate::Rate;
+use crate::train::solver::Solver;
 
 /// Something that trains.
 pub trait Steps: Send {
@@ -91,13 +91,14 @@ fn autodiff(start: &Start<'_>) -> Result<Box<dyn Steps>> {
     Ok(Box::new(training(start)?))
 }
 
-/// The same with [`crate::host`] in the solver's place.
+/// The same with [`crate::train::host`] in the solver's place.
 fn host(start: &Start<'_>) -> Result<Box<dyn Steps>> {
     let mut training = training(start)?;
     let objective = Objective::of_all_rows(&training.split, training.loss.as_ref());
-    let problem = crate::host::Problem::new(training.network.as_ref(), &objective);
+    let problem = crate::train::problem::Problem::new(training.network.as_ref(), &objective);
     let fused = problem.and_then(|problem| training.solver.fused(problem));
-    training.solver = fused.ok_or_else(|| Error::input(format!("--engine host: {}", crate::host::REFUSAL)))?;
+    training.solver =
+        fused.ok_or_else(|| Error::input(format!("--engine host: {}", crate::train::problem::REFUSAL)))?;
     Ok(Box::new(training))
 }
 
@@ -248,7 +249,7 @@ impl<'a> Plan<'a> {
         };
         let found: Vec<_> = ENGINES.iter().filter(|engine| chosen(engine) && (engine.takes)(self, device)).collect();
         match found.is_empty() {
-            true => Err(Error::input(format!("--engine {}: {}", self.engine, crate::host::REFUSAL))),
+            true => Err(Error::input(format!("--engine {}: {}", self.engine, crate::train::problem::REFUSAL))),
             false => Ok(found),
         }
     }
@@ -285,7 +286,7 @@ impl<'a> Plan<'a> {
     /// So many steps of every run; returns gradients.
     fn advance(&self, replicas: &[Replica], steps: u64) -> Result<u64> {
         let one = |run: usize| replicas[run].lock().unwrap_or_else(PoisonError::into_inner).advance(steps);
-        jobs::run(self.jobs as usize, replicas.len(), one).into_iter().sum()
+        threads::run(self.jobs as usize, replicas.len(), one).into_iter().sum()
     }
 }
 
@@ -302,7 +303,7 @@ pub fn run(session: &Session<'_>, plan: &Plan<'_>) -> Result<()> {
     plan.check_size(session)?;
     let mut opened = Vec::new();
     for (name, dtype) in places {
-        let device = device::open(&name, dtype)?;
+        let device = devices::open(&name, dtype)?;
         let engines = plan.engines(&device)?;
         opened.push((name, dtype, device, engines));
     }
@@ -370,7 +371,7 @@ fn after(plan: &Plan<'_>, engine: &Engine, device: &Device, dtype: Dtype) -> Res
 /// The same in f64 on the CPU; `None` where that is too slow or has no device.
 fn reference(plan: &Plan<'_>) -> Result<Option<Vec<f64>>> {
     let cost = CHECKED as f64 * work::gradient(&plan.problem.widths, plan.problem.samples);
-    match device::open("flex", Dtype::F64) {
+    match devices::open("flex", Dtype::F64) {
         Ok(device) if cost <= AFFORDABLE => after(plan, &ENGINES[0], &device, Dtype::F64).map(Some),
         _ => Ok(None),
     }
@@ -388,7 +389,7 @@ fn difference(got: &[f64], exact: &[f64]) -> Option<f64> {
 /// More than one thing to time; training that can't go on; input that ends is no error.
 pub fn on_demand(session: &Session<'_>, plan: &Plan<'_>) -> Result<()> {
     let (name, dtype) = session.one_place(plan.common, Dtype::F32)?;
-    let device = device::open(&name, dtype)?;
+    let device = devices::open(&name, dtype)?;
     plan.check_size(session)?;
     let engines = plan.engines(&device)?;
     let [engine] = engines.as_slice() else {
@@ -420,7 +421,7 @@ pub fn save(session: &Session<'_>, plan: &Plan<'_>, path: &std::path::Path) -> R
     ] {
         saved.say(word, text);
     }
-    let after = after(plan, &ENGINES[0], &device::open("flex", Dtype::F64)?, Dtype::F64)?;
+    let after = after(plan, &ENGINES[0], &devices::open("flex", Dtype::F64)?, Dtype::F64)?;
     saved.result("parameters_after_steps", vec![after.len()], after);
     saved.write(session.store(), path)
 }

@@ -3,8 +3,8 @@
 use nfa_models::{Spec, SpecError};
 use serde::{Deserialize, Serialize};
 
-use super::{LoadContext, Raw, Source, open, raw};
 use crate::array::csv::Column;
+use crate::data::source::{LoadContext, Raw, Source, open, raw};
 
 /// A CSV or TSV file, gzipped or not: some columns are targets, all others inputs.
 ///

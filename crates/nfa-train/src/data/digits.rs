@@ -3,8 +3,8 @@
 use nfa_models::{Spec, SpecError};
 use serde::{Deserialize, Serialize};
 
-use super::{LoadContext, Raw, Source, Targets};
 use crate::array::{ArrayError, idx};
+use crate::data::source::{LoadContext, Raw, Source, Targets};
 
 const IMAGES: &[u8] = include_bytes!("../../data/digits/images-idx3-ubyte.gz");
 const LABELS: &[u8] = include_bytes!("../../data/digits/labels-idx1-ubyte.gz");
@@ -45,7 +45,7 @@ impl Spec<dyn Source> for Digits {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::Holdout;
+    use crate::data::preparation::Holdout;
     use nfa_models::Stream;
 
     #[test]

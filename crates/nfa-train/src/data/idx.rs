@@ -3,7 +3,7 @@
 use nfa_models::{Spec, SpecError};
 use serde::{Deserialize, Serialize};
 
-use super::{LoadContext, Raw, Source, open, raw};
+use crate::data::source::{LoadContext, Raw, Source, open, raw};
 
 /// Two IDX files, gzipped or not. Values are taken as they are: u8 images stay 0..255, so `scale`
 /// them.

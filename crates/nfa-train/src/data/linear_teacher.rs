@@ -4,7 +4,7 @@ use nfa_models::init::{geometric, orthonormal_columns};
 use nfa_models::{Spec, SpecError};
 use serde::{Deserialize, Serialize};
 
-use super::{LoadContext, Raw, Source, Targets};
+use crate::data::source::{LoadContext, Raw, Source, Targets};
 
 /// y = Px + noise·N(0, I), P with geometric singular values and Haar singular vectors; input j is
 /// N(0, s_j²), s_j = exp(-input_decay · j / (d - 1)).

@@ -3,7 +3,7 @@
 use nfa_models::{Spec, SpecError};
 use serde::{Deserialize, Serialize};
 
-use super::{LoadContext, Raw, Source, Targets};
+use crate::data::source::{LoadContext, Raw, Source, Targets};
 
 /// y = x_1 x_2 ... x_k + noise·N(0, 1): no gradient descent finds it without finding its k directions.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -3,7 +3,7 @@
 use nfa_models::{Spec, SpecError};
 use serde::{Deserialize, Serialize};
 
-use super::{LoadContext, Raw, Source, open, raw};
+use crate::data::source::{LoadContext, Raw, Source, open, raw};
 
 /// Two arrays: `.npy`, `.npz:key` or `.safetensors:key`. Integer targets `[n]` are classes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -3,8 +3,8 @@
 use nfa_models::{Spec, SpecError};
 use serde::{Deserialize, Serialize};
 
-use super::{LoadContext, Raw, Source, Targets};
 use crate::array::csv::Column;
+use crate::data::source::{LoadContext, Raw, Source, Targets};
 
 const TABLE: &[u8] = include_bytes!("../../data/red_wine/winequality-red.csv.gz");
 
@@ -15,7 +15,7 @@ pub struct RedWine {}
 
 impl Source for RedWine {
     fn load(&self, _context: &LoadContext) -> Result<Raw, SpecError> {
-        let raw = super::csv::read(TABLE, "the bundled red wines", &[Column::Name("quality".into())])?;
+        let raw = crate::data::csv::read(TABLE, "the bundled red wines", &[Column::Name("quality".into())])?;
         // Quality is a grade: an order and a distance, not eleven classes.
         let targets = match raw.targets {
             Targets::Classes { labels, .. } => {

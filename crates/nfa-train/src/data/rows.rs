@@ -3,7 +3,7 @@
 use nfa_models::{Spec, SpecError};
 use serde::{Deserialize, Serialize};
 
-use super::{LoadContext, Raw, Source, Targets};
+use crate::data::source::{LoadContext, Raw, Source, Targets};
 
 /// Inputs and targets as lists of rows.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

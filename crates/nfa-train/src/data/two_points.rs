@@ -3,7 +3,7 @@
 use nfa_models::{Spec, SpecError};
 use serde::{Deserialize, Serialize};
 
-use super::{LoadContext, Raw, Source, Targets};
+use crate::data::source::{LoadContext, Raw, Source, Targets};
 
 /// (e_1, s) with weight p and (e_2, -1) with weight 1 - p, the weights relative.
 ///

@@ -6,15 +6,16 @@ use nfa_metrics::{AgopOptions, Capture, Laws, Mat, Path as Way, Thresholds};
 use nfa_models::spec::{Registry, read};
 use nfa_models::{Activation, SpecError};
 
-use super::pairs::{self, Heads};
-use super::{Job, Measurement, Rows, Settings, Targets, Weights, from_capture, from_matrices, from_weights, title_of};
+use crate::array::weights::Weights;
 use crate::array::{self, Array};
-use crate::cli::{MeasureArgs, MeasureDtype};
-use crate::device::Dtype;
 use crate::error::{Error, Result};
-use crate::loss::Loss;
-use crate::store::Store;
-use crate::toml_text::parse_value;
+use crate::keys::parse_value;
+use crate::machine::devices::Dtype;
+use crate::machine::disk::Store;
+use crate::measure::args::{MeasureArgs, MeasureDtype};
+use crate::measure::pairs::{self, Heads};
+use crate::measure::{Job, Measurement, Rows, Settings, Targets, from_capture, from_matrices, from_weights, title_of};
+use crate::train::loss::Loss;
 
 /// A call of `measure`.
 pub struct Call<'a> {
@@ -47,16 +48,26 @@ impl Call<'_> {
             ([], None, files) => self.networks(files, &settings)?,
             (files, ..) => self.captures(files, &settings)?,
         };
-        if let Some(message) = self.args.compare.then(|| super::compare::refusal(&measurements)).flatten() {
+        if let Some(message) = self.args.compare.then(|| crate::measure::compare::refusal(&measurements)).flatten() {
             return Err(Error::input(format!("--compare {message}")));
         }
         self.leave_files(&measurements)?;
         let mut lines: Vec<String> = measurements
             .iter()
-            .map(|m| if json { super::json::measurement(m).to_string() } else { super::table::text(m, color) })
+            .map(|m| {
+                if json {
+                    crate::measure::json::measurement(m).to_string()
+                } else {
+                    crate::measure::table::text(m, color)
+                }
+            })
             .collect();
         if let ([a, b], true) = (measurements.as_slice(), self.args.compare) {
-            lines.push(if json { super::compare::json(a, b).to_string() } else { super::compare::text(a, b) });
+            lines.push(if json {
+                crate::measure::compare::json(a, b).to_string()
+            } else {
+                crate::measure::compare::text(a, b)
+            });
         }
         Ok(lines)
     }
@@ -113,7 +124,7 @@ impl Call<'_> {
             MeasureDtype::F32 => Dtype::F32,
             MeasureDtype::F64 => Dtype::F64,
         };
-        crate::device::check(&args.device, dtype)?;
+        crate::machine::devices::check(&args.device, dtype)?;
         Ok(Settings {
             thresholds,
             alphas: args.alpha.clone(),
@@ -188,7 +199,7 @@ impl Call<'_> {
         for site in &capture.sites {
             let d = site.weight.ncols();
             let what = format!("{}: the Gram matrix of `{}`'s inputs", path.display(), site.name);
-            super::check_size(&what, d, d, "record without it (`sites`, `max_size`)")?;
+            crate::measure::check_size(&what, d, d, "record without it (`sites`, `max_size`)")?;
         }
         from_capture(self.laws, &capture, &title_of(path), settings)
     }
@@ -325,7 +336,7 @@ impl Call<'_> {
                 "--targets row {row}: class {class} of a network with {outputs} outputs"
             )));
         }
-        super::check_size("--targets as one-hot rows", count, outputs, "give fewer rows")?;
+        crate::measure::check_size("--targets as one-hot rows", count, outputs, "give fewer rows")?;
         let hot = |class: f64| (0..outputs).map(move |k| if k as f64 == class { 1.0 } else { 0.0 });
         Ok(Targets { values: found.values.iter().flat_map(|&class| hot(class)).collect(), dim: outputs, classes: true })
     }
@@ -339,10 +350,10 @@ impl Call<'_> {
             self.store.write(path, bytes).map_err(|error| Error::io("cannot write", path, &error))
         };
         if let Some(path) = &self.args.save {
-            write("--save", path, &super::matrices(&measurements[0])?)?;
+            write("--save", path, &crate::measure::matrices(&measurements[0])?)?;
         }
         if let Some(path) = &self.args.plot {
-            let svg = super::fan::svg(&measurements[0])
+            let svg = crate::measure::fan::svg(&measurements[0])
                 .ok_or_else(|| Error::input("--plot: no layer has anything to draw"))?;
             write("--plot", path, svg.as_bytes())?;
         }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::Measurement;
+use crate::measure::Measurement;
 
 /// Why measurements are no two checkpoints of one network, if so.
 pub fn refusal(measurements: &[Measurement]) -> Option<String> {

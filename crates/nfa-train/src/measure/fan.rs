@@ -1,8 +1,9 @@
 //! The fan of a measured network: the report's figure, one network a layer.
 
-use super::Measurement;
+use crate::measure::Measurement;
+use crate::record::direction::Direction;
 use crate::record::{Cell, Record};
-use crate::study::{Direction, Study, StudyRun};
+use crate::study::{Study, StudyRun};
 
 /// The figure as a standalone SVG; `None` where no layer has directions.
 pub fn svg(measurement: &Measurement) -> Option<String> {

@@ -3,7 +3,7 @@
 use nfa_metrics::{AlphaDetails, Details, Finding, Interval};
 use serde_json::{Map, Value, json};
 
-use super::{LayerMeasurement, Measurement};
+use crate::measure::{LayerMeasurement, Measurement};
 use crate::record::decimal;
 
 /// One object per network.

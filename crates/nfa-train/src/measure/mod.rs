@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use burn::tensor::{Device, Tensor, TensorData};
-use nfa_metrics::interval::FEWEST_BLOCKS;
+use nfa_metrics::judge::interval::FEWEST_BLOCKS;
+use nfa_metrics::judge::misfit::Seen;
 use nfa_metrics::metrics::imbalance::norms;
-use nfa_metrics::misfit::Seen;
 use nfa_metrics::parallel;
 use nfa_metrics::{
     AgopOptions, Capture, CapturedSite, Details, Family, Finding, Fit, Jackknife, Law, Laws, Mat, Observation, Pair,
@@ -13,12 +13,14 @@ use nfa_metrics::{
 };
 use nfa_models::{Activation, AnyNetwork, Mlp};
 
-use crate::data::Split;
-use crate::device::Dtype;
+use crate::array::weights::{self, Weights};
+use crate::data::split::Split;
 use crate::error::{Error, Result};
-use crate::loss::Loss;
-use crate::objective::scores;
+use crate::machine::devices::Dtype;
+use crate::observe::scores::scores;
+use crate::train::loss::Loss;
 
+pub mod args;
 pub mod command;
 pub mod compare;
 pub mod fan;
@@ -26,10 +28,8 @@ pub mod json;
 pub mod pairs;
 pub mod recorded;
 pub mod table;
-pub mod weights;
 
 pub use recorded::Recorded;
-pub use weights::Weights;
 
 /// Everything that `measure` says of one network.
 #[derive(Debug)]
@@ -256,7 +256,7 @@ pub fn from_weights(
     job: Option<&Job<'_>>,
     settings: &Settings,
 ) -> Result<Measurement> {
-    let device = crate::device::open(&settings.device, settings.dtype)?;
+    let device = crate::machine::devices::open(&settings.device, settings.dtype)?;
     let network = network(weights, activations, settings.dtype, &device)?;
     settings.check_layers(weights.layers.len())?;
     let expected = weights.layers[0].weight.ncols();
@@ -381,7 +381,7 @@ fn task(
     }
     let split =
         Split { inputs: x, targets: tensor(&targets.values, rows.count, targets.dim, dtype, device), weights: None };
-    let half = crate::loss::half_mse::HalfMse {};
+    let half = crate::train::loss::half_mse::HalfMse {};
     let value = loss.map(|loss| scores(network, &split, loss, false).loss);
     let squared = scores(network, &split, &half, targets.classes);
     let error = match squared.accuracy {
@@ -535,10 +535,10 @@ pub fn matrices(measurement: &Measurement) -> Result<Vec<u8>> {
     for layer in &measurement.layers {
         let Some((nfm, agop)) = &layer.matrices else { continue };
         for (kind, matrix) in [("nfm", nfm), ("agop", agop)] {
-            entries.push(crate::run::matrix_entry(format!("layers.{}.{kind}", layer.layer), matrix.matrix()));
+            entries.push(crate::array::save::matrix_entry(format!("layers.{}.{kind}", layer.layer), matrix.matrix()));
         }
     }
-    crate::checkpoint::serialize(&entries).map_err(Error::environment)
+    crate::array::save::serialize(&entries).map_err(Error::environment)
 }
 
 /// The path of a file for messages.

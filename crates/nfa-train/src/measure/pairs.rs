@@ -1,13 +1,14 @@
 //! Pair laws from weights alone: which tensors of a file are two factors of a product.
 //!
-//! A table of naming schemes finds attention heads and adapters; `nfa_metrics::product` has the law.
+//! A table of naming schemes finds attention heads and adapters; `nfa_metrics::laws::product` has the law.
 //! Adding a scheme is one line.
 
 use nfa_metrics::{Laws, Mat, ProductPair, Protected, Thresholds, assess};
 
-use super::{Imbalance, LayerMeasurement, Measurement, Task, Weights};
 use crate::array::safetensors::Tensors;
+use crate::array::weights::Weights;
 use crate::error::{Error, Result};
+use crate::measure::{Imbalance, LayerMeasurement, Measurement, Task};
 
 /// Where a scheme keeps query, key and value.
 enum Inner {

@@ -2,7 +2,7 @@
 
 use nfa_metrics::Verdict;
 
-use super::Measurement;
+use crate::measure::Measurement;
 
 /// The table, aligned; coloured on request.
 pub fn text(measurement: &Measurement, color: bool) -> String {
@@ -16,7 +16,7 @@ pub fn text(measurement: &Measurement, color: bool) -> String {
             let alpha = match (found.alpha, found.alpha_interval) {
                 (None, _) => "-".to_string(),
                 _ if fixed => "-".to_string(),
-                (Some(alpha), _) if alpha <= nfa_metrics::misfit::ALPHA_RANGE[0] => "-> 0".to_string(),
+                (Some(alpha), _) if alpha <= nfa_metrics::judge::misfit::ALPHA_RANGE[0] => "-> 0".to_string(),
                 (Some(alpha), Some(interval)) if interval.width() > 0.0 => {
                     format!("{alpha:.3} [{:.3}, {:.3}]", interval.low, interval.high)
                 }

@@ -1,8 +1,8 @@
 //! The answer in one sentence: what was claimed, what was checked, what failed.
 
-use super::facts;
-use super::format::{count, list};
-use super::view::value;
+use crate::report::draw::format::{count, list};
+use crate::report::facts;
+use crate::report::figures::view::value;
 use crate::study::{Study, StudyRun};
 use maud::{Markup, html};
 
@@ -155,7 +155,7 @@ pub(crate) fn html(study: &Study, law: Option<&str>) -> Markup {
 fn counts(study: &Study, law: Option<&str>) -> Markup {
     let met = study.expectations.iter().filter(|checked| checked.met).count();
     let words: Vec<String> = law
-        .map(|law| super::table::verdicts(study, law, 0))
+        .map(|law| crate::report::tables::runs::verdicts(study, law, 0))
         .unwrap_or_default()
         .into_iter()
         .map(|(word, n)| format!("{word} {n}"))

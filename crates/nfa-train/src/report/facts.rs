@@ -2,8 +2,8 @@
 
 use serde::Deserialize;
 
-use crate::schedule::Rate;
 use crate::study::{Study, StudyRun};
+use crate::train::rate::Rate;
 
 /// The law that the page is about: `nfa` where it was measured, else the first law there is.
 pub(crate) fn main_law(study: &Study) -> Option<String> {

@@ -4,33 +4,26 @@
 //! any other file. Grey is theory, colour is measurement, hollow is null.
 
 mod answer;
-mod checks;
-mod curve;
+pub(crate) mod draw;
 mod facts;
-mod fan;
-mod figure;
-mod format;
-mod map;
-mod misfit;
-mod plots;
+pub(crate) mod figures;
 mod reproduce;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod sample;
-mod seeds;
-mod strip;
-mod style;
-mod svg;
-mod table;
-mod view;
+pub(crate) mod tables;
 
-pub use checks::text as checks_text;
-pub use table::text;
+pub use tables::checks::text as checks_text;
+pub use tables::runs::text;
 
-use crate::study::Study;
-use figure::Figure;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
-use view::View;
+
+use crate::report::draw::figure::Figure;
+use crate::report::draw::{format, style};
+use crate::report::figures::view::View;
+use crate::report::figures::{fan, misfit, plots, strip};
+use crate::report::tables::{checks, runs as table, seeds};
+use crate::study::Study;
 
 /// Figures that stand open on the page; the others are folded.
 const OPEN: usize = 4;

@@ -1,7 +1,7 @@
 //! How to get the same numbers again: commands, versions, data, configurations.
 
-use super::facts;
-use super::table::scroll;
+use crate::report::facts;
+use crate::report::tables::runs::scroll;
 use crate::study::{Study, StudyRun};
 use maud::{Markup, html};
 use serde_json::Value;

@@ -1,7 +1,8 @@
 //! A small study for tests: two arms, two depths, records that follow theory exactly.
 
+use crate::record::direction::Direction;
 use crate::record::{Cell, Record};
-use crate::study::{Checked, Direction, Study, StudyRun};
+use crate::study::{Checked, Study, StudyRun};
 
 /// Probes of a sample run.
 const STEPS: [u32; 4] = [0, 1, 10, 100];
@@ -119,7 +120,7 @@ pub(crate) fn checked(run: &str, met: bool) -> Checked {
 }
 
 /// A plot as it stands in a file.
-pub(crate) fn plot(text: &str) -> crate::plot::Plot {
+pub(crate) fn plot(text: &str) -> crate::claim::plot::Plot {
     let block = toml::Value::Table(text.parse().unwrap());
-    crate::plot::Plot::parse(&block, 0, &crate::registries::Registries::standard()).unwrap()
+    crate::claim::plot::Plot::parse(&block, 0, &crate::registries::Registries::standard().columns()).unwrap()
 }

@@ -10,12 +10,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use burn::tensor::{Device, Tensor};
 use serde_json::json;
 
-use self::twofold::Twofold;
-use super::options::Common;
-use super::row::{Row, finite};
-use super::{Session, problem, table};
-use crate::device::{self, Dtype};
+use crate::bench::fidelity::twofold::Twofold;
+use crate::bench::options::Common;
+use crate::bench::row::{Row, finite};
+use crate::bench::{Session, problem, table};
 use crate::error::{Error, Result};
+use crate::machine::devices::{self, Dtype};
 
 mod networks;
 pub mod operations;
@@ -185,11 +185,11 @@ pub fn run(session: &Session<'_>, only: Option<&str>, common: &Common) -> Result
     for name in &common.device {
         let dtypes: Vec<Dtype> = match common.dtype.as_slice() {
             // Both, where the device has both.
-            [] => [Dtype::F32, Dtype::F64].into_iter().filter(|&dtype| device::check(name, dtype).is_ok()).collect(),
+            [] => [Dtype::F32, Dtype::F64].into_iter().filter(|&dtype| devices::check(name, dtype).is_ok()).collect(),
             given => given.to_vec(),
         };
         for dtype in dtypes {
-            device::check(name, dtype)?;
+            devices::check(name, dtype)?;
             if !places.contains(&(name.clone(), dtype)) {
                 places.push((name.clone(), dtype));
             }
@@ -208,7 +208,7 @@ pub fn run(session: &Session<'_>, only: Option<&str>, common: &Common) -> Result
     session.begin((operations.len() * places.len()) as u64, "fidelity");
     let mut rows: Vec<Row> = Vec::new();
     for (name, dtype) in &places {
-        let device = device::open(name, *dtype)?;
+        let device = devices::open(name, *dtype)?;
         let place = Place { device: &device, dtype: *dtype };
         for operation in &operations {
             session.pulse(&format!("{} {name} {}", operation.name, dtype.name()))?;

@@ -5,12 +5,13 @@ use burn::tensor::Tensor;
 use nfa_metrics::{AgopOptions, observe_network};
 use nfa_models::{Activation, AnyNetwork};
 
-use super::operations::Operation;
-use super::twofold::Twofold;
-use super::{Finding, Place, Unit, Worst};
 use crate::bench::agop::WAYS;
+use crate::bench::fidelity::operations::Operation;
+use crate::bench::fidelity::twofold::Twofold;
+use crate::bench::fidelity::{Finding, Place, Unit, Worst};
 use crate::bench::problem::{Drawn, Problem};
-use crate::loss::{Loss, losses};
+use crate::train::loss::Loss;
+use crate::train::losses::losses;
 
 /// Smooth, so that no gate stands on its edge; wide to narrow and back.
 fn problem() -> Problem {

@@ -3,9 +3,9 @@
 use burn::tensor::{Bool, Int, Tensor, TensorData, activation};
 use nfa_models::{Activation, Stream};
 
-use super::twofold::Twofold;
-use super::{Finding, Place, Unit, Worst};
-use crate::device::Dtype;
+use crate::bench::fidelity::twofold::Twofold;
+use crate::bench::fidelity::{Finding, Place, Unit, Worst};
+use crate::machine::devices::Dtype;
 
 /// Something that is held against its definition: a name, and what was found in a place.
 pub struct Operation {

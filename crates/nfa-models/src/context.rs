@@ -1,0 +1,49 @@
+//! What a model is built from, beside its own table.
+
+use burn::tensor::{DType, Device, Tensor, TensorData};
+
+use crate::init::{Init, StoredLayer};
+use crate::matrix::Matrix;
+use crate::network::AnyNetwork;
+use crate::rng::Stream;
+use crate::spec::Component;
+use crate::spec_error::SpecError;
+
+/// What a model needs to be built.
+#[derive(Clone, Debug)]
+pub struct Context<'a> {
+    /// Input size d, from the data.
+    pub inputs: usize,
+    /// Output size c, from the data.
+    pub outputs: usize,
+    /// Where its tensors live.
+    pub device: &'a Device,
+    /// Their dtype.
+    pub dtype: DType,
+    /// Where its weights are drawn from.
+    pub stream: Stream,
+    /// The layers of the file that its `init` names, if it names one.
+    pub stored: Option<&'a [StoredLayer]>,
+}
+
+impl Context<'_> {
+    /// A matrix drawn on the host, as a tensor in its place.
+    ///
+    /// # Shapes
+    /// `[rows, cols]`
+    pub fn tensor(&self, matrix: Matrix) -> Tensor<2> {
+        Tensor::from_data(TensorData::new(matrix.data, [matrix.rows, matrix.cols]), (self.device, self.dtype))
+    }
+
+    /// The weights of one linear map, drawn from the stream of this name.
+    ///
+    /// # Shapes
+    /// `[d_out, d_in]`, paper layout
+    pub fn weight(&self, name: &str, init: &Init, [d_out, d_in]: [usize; 2]) -> Result<Tensor<2>, SpecError> {
+        Ok(self.tensor(init.weight([d_out, d_in], &self.stream.fork(name))?))
+    }
+}
+
+impl Component for dyn AnyNetwork {
+    type Context<'a> = Context<'a>;
+}

@@ -1,0 +1,192 @@
+//! `explain` and `init`: what a kind is, and a first file that uses it.
+
+use nfa_models::Registry;
+use nfa_models::spec::Component;
+use toml::Table;
+
+use crate::error::{Error, Result};
+use crate::registries::Registries;
+
+/// One kind in words.
+struct Page {
+    section: &'static str,
+    kind: String,
+    doc: String,
+    reference: String,
+    /// Its table with every default spelled out.
+    keys: String,
+}
+
+fn pages<T: ?Sized + Component>(section: &'static str, registry: &Registry<T>) -> Vec<Page> {
+    registry
+        .entries()
+        .iter()
+        .map(|entry| Page {
+            section,
+            kind: entry.kind.into(),
+            doc: entry.doc.into(),
+            reference: entry.reference.into(),
+            keys: table(registry, entry.kind),
+        })
+        .collect()
+}
+
+/// Every key of a kind with its default, where it has one for all of them, else with its example's
+/// values.
+fn table<T: ?Sized + Component>(registry: &Registry<T>, kind: &str) -> String {
+    let bare = Table::from_iter([("kind".to_string(), toml::Value::from(kind))]);
+    let example = registry.entries().iter().find(|entry| entry.kind == kind).map_or("", |entry| entry.example);
+    let mut full: Table = example.parse().unwrap_or_default();
+    full.extend(bare.clone());
+    let resolved = registry.resolve(bare).or_else(|_| registry.resolve(full.clone())).unwrap_or(full);
+    // Inline, so that the text can stand under any [section].
+    let value = |value: &toml::Value| match value {
+        toml::Value::Float(number) => crate::record::decimal(*number),
+        other => other.to_string(),
+    };
+    resolved.iter().map(|(key, found)| format!("{key} = {}\n", value(found))).collect()
+}
+
+/// What is known of a kind: doc, keys with their defaults, reference.
+///
+/// # Errors
+/// An unknown kind, with what it may have meant.
+pub fn explain(kind: &str, registries: &Registries) -> Result<String> {
+    let mut all = pages("model", &registries.models);
+    all.extend(pages("data", &registries.data));
+    all.extend(pages("loss", &registries.losses));
+    all.extend(pages("solver", &registries.solvers));
+    let mut text = String::new();
+    for page in all.iter().filter(|page| page.kind == kind) {
+        text.push_str(&format!(
+            "{} ({})\n\n  {}\n\n[{}]\n{}",
+            page.kind, page.section, page.doc, page.section, page.keys
+        ));
+        match page.section {
+            "model" if page.keys.lines().any(|line| line.starts_with("init = ")) => text.push_str(STARTS),
+            "data" => text.push_str(COMMON_DATA),
+            "solver" => text.push_str(COMMON_SOLVER),
+            _ => {}
+        }
+        text.push_str(&format!("\nReference: {}\n", page.reference));
+    }
+    if let Some(law) = registries.laws.get(kind) {
+        text.push_str(&format!(
+            "{} (law, {})\n\n  {}\n  {} against {}.\n\nColumns:\n",
+            law.name,
+            law.family.name(),
+            law.doc,
+            law.left,
+            law.right
+        ));
+        for info in nfa_metrics::laws::quantity::law_columns(law) {
+            text.push_str(&format!("  {:44} {}\n", info.name, info.doc));
+        }
+        text.push_str(&format!("\nReference: {}\n", law.reference));
+    }
+    if let Some(metric) = registries.metrics.get(kind).filter(|_| text.is_empty() || kind != "loss") {
+        for info in (metric.info)() {
+            text.push_str(&format!(
+                "{} ({}, {}): {}\n  Reference: {}\n",
+                info.name, info.symbol, info.range, info.doc, info.reference
+            ));
+        }
+    }
+    if kind == "plot" {
+        text.push_str(PLOT);
+    }
+    if !text.is_empty() {
+        return Ok(text);
+    }
+    let known: Vec<String> = all
+        .iter()
+        .map(|page| page.kind.clone())
+        .chain(registries.laws.rows().iter().map(|law| law.name.to_string()))
+        .chain(registries.metrics.rows().iter().map(|metric| metric.name.to_string()))
+        .chain(["plot".to_string()])
+        .collect();
+    let error = nfa_models::SpecError::unknown("", "kind", kind, known.iter().map(String::as_str));
+    Err(Error::input(format!("explain: {error}")))
+}
+
+const STARTS: &str = "# init = one of (widths allowing):\n\
+    #   { kind = \"gaussian\", scale = 1.0 }               std = scale / sqrt(fan_in)\n\
+    #   { kind = \"kaiming\", gain = 1.4142135623730951 }  std = gain / sqrt(fan_in)\n\
+    #   { kind = \"xavier\", gain = 1.0 }                  std = gain * sqrt(2 / (fan_in + fan_out))\n\
+    #   { kind = \"orthogonal\", gain = 1.0 }              orthonormal rows or columns, times gain\n\
+    #   { kind = \"balanced\", spectrum = [0.9, 0.5] }     W'^T W' = W W^T, geometric singular values\n\
+    #   { kind = \"lambda_balanced\", c = 0.1 }            W'^T W' = W W^T + cI; spectrum = [1.0, 0.5]\n\
+    #   { kind = \"values\", weights = [[[1, 0], [0, 1]], [[1, 1]]] }   these numbers, rows of each layer\n\
+    #   { kind = \"file\", path = \"w.safetensors\" }        its 2-D tensors in natural order, biases too; or layers = [\"NAME\", ...]\n\
+    # scale and gain: a number, or a list with one per layer, as in scale = [1.0, 0.1, 3.0]\n";
+
+const COMMON_DATA: &str = "# and, as for every dataset (defaults; digits: scale = 0.0625, center = true):\n\
+    # scale = 1, center = false, standardize = false, targets = \"auto\", test = 0, limit = (all), weights = (none)\n";
+
+const COMMON_SOLVER: &str = "# and, as for every solver:\n\
+    # lr = (required; a number, or pieces [[0, 1e-3], [2000, 3e-4]]; flow: the time a step takes, lbfgs: the first length tried)\n\
+    # steps = (required; or time = lr * steps)\n\
+    # batch = \"full\" (or rows per step, reshuffled every epoch; not gd, flow, lbfgs)\n\
+    # diverged_above = 1e6\n";
+
+const PLOT: &str = "plot (experiment file)\n\n  \
+    A figure of the experiment's own, on its page and in plots/: theory as grey lines, measurement in colour.\n\n\
+    [[plot]]\n\
+    kind = \"curve\"\n\
+    x = \"lambda_t\"                   # or step, time (lr * step), alpha (of a cosine), a numeric key, another column\n\
+    y = \"imbalance_ratio.layer0\"     # a column; layer* draws a line per layer\n\
+    lines = \"model.depth\"            # a key or arm: a colour per value, at most 5\n\
+    theory = \"exp(-2*x)\"             # a formula, also of x and of one fitted factor c: \"c*lr^2\"\n\
+    log = \"y\"                        # x, y or xy\n\
+    # and, as for every plot: at = \"last\" | \"first\" | step (where x isn't time), panels = \"arm\" (at most 6),\n\
+    # where = { arm or key = value or list }, title, caption (one sentence; by default what was measured)\n\n\
+    [[plot]]\n\
+    kind = \"map\"\n\
+    x = \"data.share\"                 # two numeric keys\n\
+    y = \"data.ratio\"\n\
+    value = \"nfa.parts.order.layer0\" # a column, or \"verdict\"\n\
+    boundary = [1, \"sqrt((1-x)/x)\"]  # y as formulas of x; a string: one formula that is 0 there\n\
+    log = \"y\"                        # x, y, v (the colours)\n\n\
+    Formulas, also of [[expect]]: L (depth), l (layer, from 1), lr, lambda, t (step), keys like data.ratio, pi,\n\
+    exp, log, sqrt, abs, min(a, b), max(a, b), + - * / ^.\n";
+
+/// A commented experiment file that runs as printed.
+///
+/// # Errors
+/// An unknown kind, with what it may have meant.
+pub fn starter(model: &str, solver: &str, data: &str, registries: &Registries) -> Result<String> {
+    fn check<T: ?Sized + Component>(option: &str, registry: &Registry<T>, kind: &str) -> Result<String> {
+        let known = || registry.entries().iter().map(|entry| entry.kind);
+        if known().any(|known| known == kind) {
+            return Ok(table(registry, kind));
+        }
+        let error = nfa_models::SpecError::unknown("", "kind", kind, known());
+        Err(Error::input(format!("init --{option}: {error}")))
+    }
+    let (model, data) = (check("model", &registries.models, model)?, check("data", &registries.data, data)?);
+    let lr = match solver {
+        "adam" | "adamw" | "rmsprop" => 0.001,
+        "muon" => 0.02,
+        "lbfgs" => 1.0,
+        _ => 0.05,
+    };
+    let solver = check("solver", &registries.solvers, solver)?;
+    Ok(format!(
+        "name = \"first\"            # results go to out/first/\n\
+         # claim = \"...\"           # one sentence that the [[expect]] blocks below check\n\
+         seed = 0                  # everything random follows from it\n\n\
+         [model]\n{model}\n\
+         [data]\n{data}test = 0.2                # held out, drawn by the seed\n\n\
+         [loss]\nkind = \"half_mse\"\n\n\
+         [solver]\n{solver}lr = {lr}\nsteps = 500\n\n\
+         [probe]\n\
+         at = {{ log = 30 }}         # also {{ every = 100 }} or {{ steps = [0, 10, 500] }}\n\
+         metrics = [\"loss\", \"accuracy\", \"nfa\", \"balance\"]\n\n\
+         # [grid]                  # every combination runs\n\
+         # seed = [0, 1, 2]\n\n\
+         # [[plot]]                # a figure of its own: the command `explain plot`\n\n\
+         [[expect]]                # the command `check` holds the records against these\n\
+         metric = \"outcome\"\n\
+         equals = \"completed\"\n"
+    ))
+}

@@ -1,0 +1,133 @@
+//! The shape of the command line, without logic. Its doc comments are the help texts.
+
+#![allow(rustdoc::broken_intra_doc_links)] // brackets are TOML there
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::bench::options::Bench;
+pub use crate::cli::options::Options;
+pub use crate::cli::voice::{Color, Voice};
+use crate::measure::args::MeasureArgs;
+
+pub mod explain;
+pub mod options;
+pub mod voice;
+
+/// Does a network's first layer follow its gradients, with which exponent, and how do we know?
+///
+/// Without a command, runs the flagship experiment: deep linear networks of depth 2 to 5 on a
+/// synthetic teacher and on handwritten digits, balanced, unbalanced, and with weight decay.
+#[derive(Debug, Parser)]
+#[command(name = "nfa-train", version, max_term_width = 100)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// How to talk.
+    #[command(flatten)]
+    pub voice: Voice,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run an experiment; finished runs are skipped, partial ones continued
+    Run(RunArgs),
+    /// Run experiments, then hold the records against their [[expect]] blocks
+    Check(CheckArgs),
+    /// Measure a network trained elsewhere: weights, a capture, or matrices
+    Measure(Box<MeasureArgs>),
+    /// Time devices, paths and engines side by side, and check their arithmetic
+    Bench {
+        /// What is measured
+        #[command(subcommand)]
+        what: Box<Bench>,
+    },
+    /// Rebuild tables, plots and report.html from records alone
+    Report {
+        /// Experiment folders
+        #[arg(required = true, value_name = "DIR")]
+        folders: Vec<PathBuf>,
+    },
+    /// List the runs of an experiment's folder
+    Ls {
+        /// An experiment's folder, or a folder of them
+        #[arg(value_name = "DIR", default_value = "out")]
+        folder: PathBuf,
+    },
+    /// Say what a kind of model, dataset, loss, solver or law takes
+    Explain {
+        /// Its name, as in `list`
+        kind: String,
+    },
+    /// Print a first experiment file, commented, that runs as printed
+    Init {
+        /// Model
+        #[arg(long, value_name = "K", default_value = "mlp")]
+        model: String,
+        /// Solver
+        #[arg(long, value_name = "K", default_value = "gd")]
+        solver: String,
+        /// Dataset
+        #[arg(long, value_name = "K", default_value = "linear_teacher")]
+        data: String,
+    },
+    /// Print completions for a shell
+    Completions {
+        /// bash, zsh, fish, ...
+        shell: clap_complete::Shell,
+    },
+    /// List what files and options may name
+    List {
+        /// Of what
+        what: Listed,
+    },
+}
+
+/// Arguments of `run`.
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// An experiment file, or the name of a built-in experiment
+    #[arg(value_name = "SPEC.toml")]
+    pub spec: PathBuf,
+    /// What to change
+    #[command(flatten)]
+    pub options: Options,
+}
+
+/// Arguments of `check`.
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    /// Experiment files, or names of built-in experiments
+    #[arg(required = true, value_name = "SPEC.toml")]
+    pub specs: Vec<PathBuf>,
+    /// Only experiments with this claim id
+    #[arg(long, value_name = "ID")]
+    pub claim: Option<String>,
+    /// What to change
+    #[command(flatten)]
+    pub options: Options,
+}
+
+/// What `list` lists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Listed {
+    /// [model] kinds
+    Models,
+    /// [solver] kinds
+    Solvers,
+    /// [data] kinds
+    Data,
+    /// [loss] kinds
+    Losses,
+    /// Laws
+    Laws,
+    /// Columns of records
+    Metrics,
+    /// Devices, compiled in or not
+    Devices,
+    /// Built-in experiments
+    Experiments,
+}

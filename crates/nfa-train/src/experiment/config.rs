@@ -1,0 +1,268 @@
+//! One run's configuration with every default spelled out and checked.
+
+use std::path::Path;
+
+use nfa_metrics::Thresholds;
+use nfa_models::SpecError;
+use nfa_models::spec::read;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use toml::{Table, Value};
+
+use crate::data::preparation::{Preparation, WeightSource};
+use crate::machine::devices::Dtype;
+use crate::observe::plan::ProbePlan;
+use crate::registries::Registries;
+use crate::train::course::{Batch, Course};
+use crate::train::engine::Engine;
+
+/// `[checkpoint]`: records don't depend on it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct CheckpointPlan {
+    /// Steps between checkpoints; by default about 10 s of work.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub every: Option<u64>,
+}
+
+/// Everything that fixes a run's numbers, checked and complete.
+#[derive(Clone, Debug)]
+pub struct Resolved {
+    /// The seed of all streams.
+    pub seed: u64,
+    /// What is trained in.
+    pub dtype: Dtype,
+    /// Where.
+    pub device: String,
+    /// What the gradients come from.
+    pub engine: Engine,
+    /// For [`Registries::models`].
+    pub model: Table,
+    /// For [`Registries::data`].
+    pub data: Table,
+    /// What is done to the data.
+    pub preparation: Preparation,
+    /// For [`Registries::losses`].
+    pub loss: Table,
+    /// For [`Registries::solvers`].
+    pub solver: Table,
+    /// How long, how fast.
+    pub course: Course,
+    /// What is measured.
+    pub probe: ProbePlan,
+    /// Of the verdict.
+    pub verdict: Thresholds,
+    /// How often state is saved.
+    pub checkpoint: CheckpointPlan,
+}
+
+#[derive(Deserialize)]
+struct Top {
+    #[serde(default)]
+    seed: u64,
+    #[serde(default = "double")]
+    dtype: Dtype,
+    #[serde(default = "flex")]
+    device: String,
+    #[serde(default)]
+    engine: Engine,
+}
+
+fn double() -> Dtype {
+    Dtype::F64
+}
+
+fn flex() -> String {
+    "flex".into()
+}
+
+/// A path that means the same from everywhere: a run's own `config.toml` lies elsewhere than the
+/// file that named it.
+fn absolute(base: &Path, file: &str) -> String {
+    let path = base.join(file);
+    std::path::absolute(&path).unwrap_or(path).display().to_string()
+}
+
+/// Splits a table into the keys named and the others.
+fn peel(mut table: Table, keys: &[&str]) -> (Table, Table) {
+    let mut peeled = Table::new();
+    for key in keys {
+        if let Some(value) = table.remove(*key) {
+            peeled.insert(key.to_string(), value);
+        }
+    }
+    (peeled, table)
+}
+
+fn to_table(value: &impl Serialize) -> Table {
+    // Plain structs of numbers, words and lists always have a TOML form.
+    Table::try_from(value).unwrap_or_default()
+}
+
+impl Resolved {
+    /// Checks a run's tables and fills in every default. Paths in it are relative to `base`.
+    ///
+    /// # Errors
+    /// The dotted key at fault and why.
+    pub fn new(table: &Table, registries: &Registries, base: &Path) -> Result<Self, SpecError> {
+        let section = |key: &str, required: bool| match table.get(key) {
+            Some(Value::Table(section)) => Ok(section.clone()),
+            Some(other) => Err(SpecError::value(key, format!("must be a table, not {other}"))),
+            None if required => Err(SpecError::value(key, "is required and missing".into())),
+            None => Ok(Table::new()),
+        };
+        let (top, _) = peel(table.clone(), &["seed", "dtype", "device", "engine"]);
+        let top: Top = read(top)?;
+        crate::machine::devices::check(&top.device, top.dtype).map_err(|error| {
+            let message = error.to_string();
+            SpecError::value("device", message.strip_prefix("device: ").unwrap_or(&message).to_string())
+        })?;
+        let mut model = registries.models.resolve(section("model", true)?).map_err(|error| error.under("model"))?;
+        if let Some(file) = crate::run::start::path(&mut model) {
+            *file = absolute(base, file);
+        }
+
+        let given = section("data", true)?;
+        // `targets` is a file for npy, rows for rows, and a form for all others.
+        let kind = given.get("kind").and_then(Value::as_str);
+        let is_own = kind == Some("npy") || given.get("targets").is_some_and(Value::is_array);
+        let keys: Vec<&str> = Preparation::KEYS.into_iter().filter(|key| !(is_own && *key == "targets")).collect();
+        let (common, own) = peel(given, &keys);
+        let mut data =
+            registries.data.resolve(own).map_err(|error| error.or_known(&Preparation::KEYS).under("data"))?;
+        let mut preparation: Preparation = read(common).map_err(|error| error.under("data"))?;
+        preparation.check().map_err(|error| error.under("data"))?;
+        let source = registries.data.build(data.clone(), &()).map_err(|error| error.under("data"))?;
+        for key in source.paths() {
+            if let Some(Value::String(file)) = data.get_mut(*key) {
+                *file = absolute(base, file);
+            }
+        }
+        let (scale, center) = source.defaults();
+        preparation.scale.get_or_insert(scale);
+        preparation.center.get_or_insert(center);
+        if let Some(WeightSource::File(file)) = &mut preparation.weights {
+            *file = absolute(base, file);
+        }
+
+        let mut loss = section("loss", false)?;
+        loss.entry("kind").or_insert_with(|| "half_mse".into());
+        let loss = registries.losses.resolve(loss).map_err(|error| error.under("loss"))?;
+
+        let (common, own) = peel(section("solver", true)?, &Course::KEYS);
+        let solver = registries.solvers.resolve(own).map_err(|error| error.or_known(&Course::KEYS).under("solver"))?;
+        let course: Course = read(common).map_err(|error| error.under("solver"))?;
+        course.check().map_err(|error| error.under("solver"))?;
+        let built = registries.solvers.build(solver.clone(), &course.lr).map_err(|error| error.under("solver"))?;
+        if course.batch != Batch::Full && !built.takes_batches() {
+            let kind = solver.get("kind").and_then(Value::as_str).unwrap_or_default();
+            let message = format!("{kind} is full batch; use kind = \"sgd\" for batches");
+            return Err(SpecError::value("solver.batch", message));
+        }
+
+        let probe: ProbePlan = read(section("probe", false)?).map_err(|error| error.under("probe"))?;
+        probe.at.check().map_err(|why| SpecError::value("probe.at", why))?;
+        if let Some(bad) = probe.alpha.iter().find(|alpha| !(alpha.is_finite() && **alpha > 0.0)) {
+            return Err(SpecError::value("probe.alpha", format!("exponents are positive, not {bad}")));
+        }
+        let known = || {
+            let laws = registries.laws.rows().iter().map(|law| law.name);
+            laws.chain(registries.metrics.rows().iter().map(|metric| metric.name))
+        };
+        if let Some(name) = probe.metrics.iter().find(|name| !known().any(|known| known == *name)) {
+            return Err(SpecError::unknown("probe.metrics", "law or metric", name, known()));
+        }
+        let verdict = read(section("verdict", false)?).map_err(|error| error.under("verdict"))?;
+        let checkpoint: CheckpointPlan =
+            read(section("checkpoint", false)?).map_err(|error| error.under("checkpoint"))?;
+        if checkpoint.every == Some(0) {
+            return Err(SpecError::value("checkpoint.every", "must be at least 1".into()));
+        }
+        Ok(Resolved {
+            seed: top.seed,
+            dtype: top.dtype,
+            device: top.device,
+            engine: top.engine,
+            model,
+            data,
+            preparation,
+            loss,
+            solver,
+            course,
+            probe,
+            verdict,
+            checkpoint,
+        })
+    }
+
+    /// What fixes the numbers, as TOML with every default.
+    pub fn table(&self) -> Table {
+        let mut data = self.data.clone();
+        for (key, value) in to_table(&self.preparation) {
+            data.entry(key).or_insert(value);
+        }
+        let mut solver = self.solver.clone();
+        solver.extend(to_table(&self.course));
+        let mut table = Table::new();
+        table.insert("seed".into(), Value::Integer(self.seed.cast_signed()));
+        table.insert("dtype".into(), self.dtype.name().into());
+        table.insert("device".into(), self.device.clone().into());
+        // The automatic choice follows from the rest.
+        if self.engine != Engine::Auto {
+            table.insert("engine".into(), self.engine.name().into());
+        }
+        for (key, section) in [
+            ("model", self.model.clone()),
+            ("data", data),
+            ("loss", self.loss.clone()),
+            ("solver", solver),
+            ("probe", to_table(&self.probe)),
+            ("verdict", to_table(&self.verdict)),
+        ] {
+            table.insert(key.into(), Value::Table(section));
+        }
+        table
+    }
+
+    /// SHA-256 over [`Resolved::table`] in a canonical form, in hexadecimal.
+    pub fn fingerprint(&self) -> String {
+        let mut hash = Sha256::new();
+        canonical(&Value::Table(self.table()), &mut hash);
+        hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// λ of the penalty, where the solver has one.
+    pub fn weight_decay(&self) -> f64 {
+        self.solver.get("weight_decay").and_then(crate::keys::number).unwrap_or(0.0)
+    }
+}
+
+/// Keys sorted, numbers by value: 1 and 1.0 are the same setting.
+fn canonical(value: &Value, hash: &mut Sha256) {
+    match value {
+        Value::Table(table) => {
+            let mut keys: Vec<&String> = table.keys().collect();
+            keys.sort();
+            hash.update(b"{");
+            for key in keys {
+                hash.update(key.as_bytes());
+                hash.update(b"=");
+                canonical(&table[key], hash);
+            }
+            hash.update(b"}");
+        }
+        Value::Array(list) => {
+            hash.update(b"[");
+            list.iter().for_each(|item| canonical(item, hash));
+            hash.update(b"]");
+        }
+        other => {
+            let text = match crate::keys::number(other) {
+                Some(number) => crate::record::decimal(number),
+                None => other.to_string(),
+            };
+            hash.update(text.as_bytes());
+            hash.update(b";");
+        }
+    }
+}

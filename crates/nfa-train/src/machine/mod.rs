@@ -1,0 +1,8 @@
+//! The machine that a program runs on: disk, devices, threads.
+
+pub mod allocator;
+pub mod build;
+pub mod devices;
+pub mod disk;
+pub mod progress;
+pub mod threads;

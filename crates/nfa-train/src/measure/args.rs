@@ -1,0 +1,104 @@
+//! The arguments of `measure`; their doc comments are its help.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+/// Arguments of `measure`.
+#[derive(Clone, Debug, Default, Args)]
+pub struct MeasureArgs {
+    /// Weights of an MLP (safetensors, PyTorch's layout); several files are a trajectory
+    #[arg(long, value_name = "FILE", num_args = 1.., group = "source", help_heading = "Network")]
+    pub weights: Vec<PathBuf>,
+    /// A capture of any network (nfa.capture/1, made by python/nfa_capture.py); several are a trajectory
+    #[arg(long, value_name = "FILE", num_args = 1.., group = "source", help_heading = "Network")]
+    pub capture: Vec<PathBuf>,
+    /// A layer's W^T W computed elsewhere
+    #[arg(long, value_name = "FILE", requires = "agop", group = "source", help_heading = "Network")]
+    pub nfm: Option<String>,
+    /// The AGOP at the same layer's input
+    #[arg(long, value_name = "FILE", requires = "nfm", help_heading = "Network")]
+    pub agop: Option<String>,
+    /// With --nfm: weight matrices from there to the outputs; gives the predicted exponent
+    #[arg(long, value_name = "L", requires = "nfm", help_heading = "Network")]
+    pub depth: Option<usize>,
+    /// Rows to measure on: .npy, .npz:key, .csv[.gz], IDX[.gz], .safetensors:key
+    #[arg(long, value_name = "FILE", requires = "weights", help_heading = "Rows")]
+    pub inputs: Option<String>,
+    /// Targets of the rows: integers are classes
+    #[arg(long, value_name = "FILE", requires = "inputs", help_heading = "Rows")]
+    pub targets: Option<String>,
+    /// Loss to state: mse, half_mse, cross_entropy
+    #[arg(long, value_name = "KIND", requires = "targets", help_heading = "Rows")]
+    pub loss: Option<String>,
+    /// Between layers, one or one per hidden layer: linear, relu, leaky_relu[:slope], tanh, gelu, silu, sigmoid,
+    /// softplus, quadratic
+    #[arg(long, value_name = "NAME,...", value_delimiter = ',', requires = "weights", help_heading = "Network")]
+    pub activation: Vec<String>,
+    /// The weights' names in the file, in order
+    #[arg(long, value_name = "NAME,...", value_delimiter = ',', requires = "weights", help_heading = "Network")]
+    pub layers: Vec<String>,
+    /// Balance of the weights that the loss sees through their product (attention heads, LoRA, linear or ReLU
+    /// neighbours), from weights alone
+    #[arg(long, value_name = "auto", requires = "weights", conflicts_with = "inputs", help_heading = "Network")]
+    pub pairs: Option<Pairs>,
+    /// With --pairs: attention heads of each block, where no config.json beside the weights says so
+    #[arg(long, value_name = "N", requires = "pairs", help_heading = "Network")]
+    pub heads: Option<usize>,
+    /// Weights (or the capture) at initialisation, for the misfit there
+    #[arg(long, value_name = "FILE", requires = "source", help_heading = "Network")]
+    pub init: Option<PathBuf>,
+    /// Two files of --weights or --capture side by side
+    #[arg(long, requires = "source", help_heading = "Output")]
+    pub compare: bool,
+    /// More exponents for the details
+    #[arg(long, value_name = "A,...", value_delimiter = ',')]
+    pub alpha: Vec<f64>,
+    /// Layers to measure, from 0
+    #[arg(long, value_name = "all|0,1", default_value = "all")]
+    pub layer: String,
+    /// Multiply the inputs
+    #[arg(long, value_name = "F", default_value_t = 1.0, help_heading = "Rows")]
+    pub scale: f64,
+    /// Subtract each output's mean gradient
+    #[arg(long, requires = "weights")]
+    pub centered: bool,
+    /// exact, or sketch:K random combinations of the outputs
+    #[arg(long, value_name = "exact|sketch:K", default_value = "exact", requires = "weights")]
+    pub estimator: String,
+    /// Rows per batch
+    #[arg(long, value_name = "ROWS", help_heading = "Rows")]
+    pub batch: Option<usize>,
+    /// Where to compute
+    #[arg(long, value_name = "D", default_value = "flex")]
+    pub device: String,
+    /// What to evaluate the network in
+    #[arg(long, default_value = "f64")]
+    pub dtype: MeasureDtype,
+    /// A threshold of the verdict, as in --set verdict.holds=0.1
+    #[arg(long, value_name = "verdict.KEY=V")]
+    pub set: Vec<String>,
+    /// Write NFM and AGOP of every layer (safetensors, f64)
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub save: Option<PathBuf>,
+    /// Write the fan
+    #[arg(long, value_name = "FILE.svg", help_heading = "Output")]
+    pub plot: Option<PathBuf>,
+}
+
+/// How `--pairs` finds pairs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Pairs {
+    /// By the names of gpt2, llama, bert, vit, opt, t5, torch's attention and peft's adapters
+    Auto,
+}
+
+/// What `measure` evaluates in; `f64` unless told otherwise.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum MeasureDtype {
+    /// Single precision.
+    F32,
+    /// Double precision.
+    #[default]
+    F64,
+}

@@ -1,0 +1,6 @@
+//! From a network to a row: when it is measured, and everything that was asked for.
+
+pub mod plan;
+pub mod probe;
+pub mod schedule;
+pub mod scores;

@@ -1,0 +1,86 @@
+//! `[probe]`: what is measured, and when.
+
+use serde::{Deserialize, Serialize};
+use toml::Value;
+
+use crate::observe::schedule::ProbeSchedule;
+
+/// `[probe]`: what is measured, and when.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ProbePlan {
+    /// Which steps.
+    pub at: ProbeSchedule,
+    /// Which layers, from 0.
+    pub layers: Layers,
+    /// Names of laws and metrics.
+    pub metrics: Vec<String>,
+    /// More exponents for the cosines.
+    pub alpha: Vec<f64>,
+    /// What the exponent's interval speaks of.
+    pub interval: ProbeInterval,
+    /// Whether NFM and AGOP are written too.
+    pub matrices: bool,
+}
+
+impl Default for ProbePlan {
+    fn default() -> Self {
+        ProbePlan {
+            at: ProbeSchedule::Log(60),
+            layers: Layers::All,
+            metrics: ["loss", "accuracy", "nfa", "balance"].map(String::from).to_vec(),
+            alpha: Vec::new(),
+            interval: ProbeInterval::None,
+            matrices: false,
+        }
+    }
+}
+
+/// Where the exponent's interval comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ProbeInterval {
+    /// No interval: exact for the rows given.
+    None,
+    /// The training rows as draws from a distribution: two more sweeps a layer.
+    Inputs,
+}
+
+/// `"all"` or a list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Layers {
+    /// Every one.
+    All,
+    /// These, from 0.
+    List(Vec<usize>),
+}
+
+impl Layers {
+    /// Whether a layer is among them.
+    pub fn contains(&self, layer: usize) -> bool {
+        match self {
+            Layers::All => true,
+            Layers::List(list) => list.contains(&layer),
+        }
+    }
+}
+
+impl Serialize for Layers {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Layers::All => serializer.serialize_str("all"),
+            Layers::List(list) => list.serialize(serializer),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Layers {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        use serde::de::Error;
+        match Value::deserialize(deserializer)? {
+            Value::String(word) if word == "all" => Ok(Layers::All),
+            list @ Value::Array(_) => list.try_into().map(Layers::List).map_err(D::Error::custom),
+            other => Err(D::Error::custom(format!("must be \"all\" or a list of layers from 0, not {other}"))),
+        }
+    }
+}

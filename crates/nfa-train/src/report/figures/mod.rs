@@ -1,0 +1,9 @@
+//! Figures: what a study shows, drawn.
+
+pub(crate) mod curve;
+pub(crate) mod fan;
+pub(crate) mod map;
+pub(crate) mod misfit;
+pub(crate) mod plots;
+pub(crate) mod strip;
+pub(crate) mod view;

@@ -1,0 +1,92 @@
+//! An experiment's folder: `plan.json`, and everything in it read back as a [`Study`].
+
+use std::path::Path;
+
+use toml::Table;
+
+use crate::error::{Error, Result};
+use crate::experiment::Experiment;
+use crate::machine::disk::Store;
+use crate::record::Record;
+use crate::record::direction::read_directions;
+use crate::record::layout::PlanFile;
+use crate::record::status::{Outcome, Status};
+use crate::registries::Registries;
+use crate::study::{Study, StudyRun};
+
+/// Reads an experiment's folder back and holds its records against its expectations.
+///
+/// # Errors
+/// A missing or damaged file, with its path.
+pub fn read(store: &dyn Store, folder: &Path, registries: &Registries) -> Result<Study> {
+    let maybe = |path: &Path| -> Result<Option<String>> {
+        match store.read(path) {
+            Ok(bytes) => match String::from_utf8(bytes) {
+                Ok(text) => Ok(Some(text)),
+                Err(_) => Err(Error::input(format!("{} is not UTF-8 text", path.display()))),
+            },
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(Error::io("cannot read", path, &error)),
+        }
+    };
+    let text = |path: &Path| -> Result<String> {
+        maybe(path)?.ok_or_else(|| {
+            let (path, folder) = (path.display(), folder.display());
+            Error::input(format!("{path} is missing: is {folder} an experiment's folder?"))
+        })
+    };
+    let damaged = |path: &Path, why: &dyn std::fmt::Display| {
+        Error::input(format!("{}: {why}; run the experiment again to write it anew", path.display()))
+    };
+    let plan_path = folder.join("plan.json");
+    let plan: PlanFile = serde_json::from_str(&text(&plan_path)?).map_err(|error| damaged(&plan_path, &error))?;
+    let spec_path = folder.join("experiment.toml");
+    let source = text(&spec_path)?;
+    let origin = spec_path.display().to_string();
+    let experiment = Experiment::parse(source, &origin, folder, &[], &Vec::new(), registries)?;
+    let mut runs = Vec::new();
+    for planned in plan.runs {
+        let run = folder.join("runs").join(&planned.id);
+        let path = |name: &str| run.join(name);
+        let config: Table = maybe(&path("config.toml"))?
+            .map(|text| text.parse().map_err(|error: toml::de::Error| damaged(&path("config.toml"), &error.message())))
+            .transpose()?
+            .unwrap_or_default();
+        let status: Status = match maybe(&path("status.json"))? {
+            Some(text) => serde_json::from_str(&text).map_err(|error| damaged(&path("status.json"), &error))?,
+            None => Status::new(Outcome::Planned, 0, None),
+        };
+        let record = match maybe(&path("metrics.csv"))? {
+            Some(text) => Record::from_csv(&text).map_err(|error| damaged(&path("metrics.csv"), &error))?,
+            None => Record::default(),
+        };
+        let directions = match maybe(&path("directions.csv"))? {
+            Some(text) => read_directions(&text).map_err(|error| damaged(&path("directions.csv"), &error))?,
+            None => Vec::new(),
+        };
+        let manifest = maybe(&path("manifest.json"))?.and_then(|text| serde_json::from_str(&text).ok());
+        runs.push(StudyRun {
+            id: planned.id,
+            keys: planned.keys,
+            outcome: status.outcome.name().into(),
+            step: status.step,
+            reason: status.reason,
+            config,
+            manifest: manifest.unwrap_or_default(),
+            record,
+            directions,
+        });
+    }
+    let mut study = Study {
+        name: experiment.name,
+        id: experiment.id,
+        claim: experiment.claim,
+        reference: experiment.reference,
+        experiment: experiment.source,
+        runs,
+        plots: experiment.plots,
+        expectations: Vec::new(),
+    };
+    study.expectations = crate::study::check::check(&experiment.expectations, &study);
+    Ok(study)
+}

@@ -1,0 +1,133 @@
+//! Runs that differ in their seed alone: what a number is between seeds, with its interval.
+
+use nfa_metrics::judge::interval::t_quantile;
+
+use crate::record::{csv_line, decimal};
+use crate::study::{Study, StudyRun, distinct};
+
+/// The key of the seed.
+const SEED: &str = "seed";
+
+/// Completed runs that differ in their seed alone, at least two.
+#[derive(Clone, Debug)]
+pub struct Seeds<'a> {
+    /// The keys that they share.
+    pub keys: Vec<(&'a str, &'a str)>,
+    /// In the plan's order.
+    pub runs: Vec<&'a StudyRun>,
+}
+
+/// A number's mean over seeds.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Mean {
+    /// Seeds.
+    pub n: usize,
+    /// Their mean.
+    pub mean: f64,
+    /// Standard deviation between seeds, of n - 1.
+    pub deviation: f64,
+    /// The mean's 95 % interval by Student's t.
+    pub interval: [f64; 2],
+    /// The smallest and the largest.
+    pub range: [f64; 2],
+}
+
+impl Mean {
+    /// Of at least two values.
+    pub fn of(values: &[f64]) -> Option<Self> {
+        if values.len() < 2 {
+            return None;
+        }
+        let n = values.len() as f64;
+        let mean = values.iter().sum::<f64>() / n;
+        let deviation = (values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / (n - 1.0)).sqrt();
+        let half = t_quantile(n - 1.0) * deviation / n.sqrt();
+        let least = values.iter().copied().fold(f64::INFINITY, f64::min);
+        let most = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        Some(Mean { n: values.len(), mean, deviation, interval: [mean - half, mean + half], range: [least, most] })
+    }
+}
+
+/// The groups of a study, in the order of their first run.
+pub fn groups(study: &Study) -> Vec<Seeds<'_>> {
+    let mut groups: Vec<Seeds<'_>> = Vec::new();
+    for run in study.runs.iter().filter(|run| run.outcome == "completed" && run.keys.iter().any(|(k, _)| k == SEED)) {
+        let keys: Vec<(&str, &str)> =
+            run.keys.iter().filter(|(key, _)| key != SEED).map(|(key, value)| (key.as_str(), value.as_str())).collect();
+        match groups.iter_mut().find(|group| group.keys == keys) {
+            Some(group) => group.runs.push(run),
+            None => groups.push(Seeds { keys, runs: vec![run] }),
+        }
+    }
+    groups.retain(|group| group.runs.len() > 1);
+    groups
+}
+
+impl Seeds<'_> {
+    /// The value of a key; empty where the group has none.
+    pub fn setting(&self, key: &str) -> &str {
+        self.keys.iter().find(|(known, _)| *known == key).map_or("", |(_, value)| value)
+    }
+
+    /// A column's last values over the seeds; `None` where fewer than two have one.
+    pub fn mean(&self, column: &str) -> Option<Mean> {
+        let values: Vec<f64> = self.runs.iter().filter_map(|run| run.record.number(-1, column)).collect();
+        Mean::of(&values)
+    }
+
+    /// How many seeds have which word in a text column, the most frequent first.
+    pub fn words(&self, column: &str) -> Vec<(&str, usize)> {
+        let mut counts: Vec<(&str, usize)> = Vec::new();
+        for word in self.runs.iter().filter_map(|run| run.record.text(-1, column)) {
+            match counts.iter_mut().find(|(known, _)| *known == word) {
+                Some((_, n)) => *n += 1,
+                None => counts.push((word, 1)),
+            }
+        }
+        counts.sort_by_key(|&(_, n)| std::cmp::Reverse(n));
+        counts
+    }
+}
+
+/// The keys of all groups, in order.
+pub fn keys<'a>(groups: &[Seeds<'a>]) -> Vec<&'a str> {
+    distinct(groups.iter().flat_map(|group| group.keys.iter().map(|&(key, _)| key)))
+}
+
+/// `seeds.csv`: one row per group and numeric column, at the last probe; `None` without groups.
+pub fn csv(study: &Study) -> Option<String> {
+    let groups = groups(study);
+    if groups.is_empty() {
+        return None;
+    }
+    let keys = keys(&groups);
+    let head = ["metric", "n", "mean", "sd", "low", "high", "min", "max"];
+    let mut csv = csv_line(keys.iter().copied().chain(head).map(String::from));
+    for group in &groups {
+        for column in study.columns() {
+            let Some(mean) = group.mean(column) else { continue };
+            let key = |key: &&str| group.setting(key).to_string();
+            let numbers = [mean.mean, mean.deviation, mean.interval[0], mean.interval[1], mean.range[0], mean.range[1]]
+                .map(decimal);
+            let fields = keys.iter().map(key).chain([column.to_string(), mean.n.to_string()]).chain(numbers);
+            csv.push_str(&csv_line(fields));
+        }
+    }
+    Some(csv)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_interval_of_a_mean_is_students() {
+        // Mean 3, sd √2.5, t(4) = 2.776.
+        let mean = Mean::of(&[1.0, 2.0, 3.0, 4.0, 5.0]).unwrap();
+        assert_eq!((mean.n, mean.mean, mean.range), (5, 3.0, [1.0, 5.0]));
+        assert!((mean.deviation - 2.5f64.sqrt()).abs() < 1e-15);
+        assert!((mean.interval[1] - 3.0 - 2.776 * (0.5f64).sqrt()).abs() < 2e-3);
+        assert!(Mean::of(&[1.0]).is_none());
+    }
+}

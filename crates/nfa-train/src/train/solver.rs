@@ -1,0 +1,211 @@
+//! Solvers: whatever advances the parameters. One file each, one line each in [`solvers`].
+//!
+//! The boundary is a closure, not a gradient: a solver may evaluate its [`Objective`] as often as
+//! it likes and reject steps. First-order rules are written once per tensor ([`Rule`]) and wrapped
+//! by [`FirstOrder`]; they have PyTorch's semantics and defaults, with hyper-parameters in `f64`
+//! (Burn's own optimisers hold them in `f32`).
+
+use std::fmt;
+use std::ops::Range;
+
+use burn::tensor::Tensor;
+use nfa_models::network::placement;
+use nfa_models::parameters::ParameterError;
+use nfa_models::place::is_on_host;
+use nfa_models::spec::Component;
+use nfa_models::{AnyNetwork, Parameters};
+
+use crate::train::objective::{Objective, scalar};
+use crate::train::problem::Problem;
+use crate::train::rate::Rate;
+
+/// What a step did.
+#[derive(Debug)]
+pub struct Step {
+    /// The loss before the step, on its rows; shape `[1]`.
+    pub loss: Tensor<1>,
+    /// The gradient there, without decay.
+    pub gradient: Parameters,
+    /// The learning rate that was used.
+    pub lr: f64,
+    /// How many gradients it took.
+    pub evaluations: u64,
+    /// What a person should know of it: that nothing moves any more.
+    pub note: Option<String>,
+}
+
+/// What some steps did.
+#[derive(Debug)]
+pub struct Stretch {
+    /// The first step that was not done.
+    pub next: u64,
+    /// The gradient of the last one, without decay.
+    pub gradient: Parameters,
+    /// Its learning rate.
+    pub lr: f64,
+    /// How many gradients they took.
+    pub evaluations: u64,
+    /// What a person should know of the last one.
+    pub note: Option<String>,
+}
+
+/// Told each step and the loss before it; `false` asks to stop there.
+pub type Watch<'a> = dyn FnMut(u64, f64) -> bool + Send + 'a;
+
+/// Steps whose losses wait on a device until they are read together: reading one makes host and
+/// device wait for each other.
+const UNREAD: usize = 32;
+
+/// Why there is no next step.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StepError {
+    /// Parameters that don't fit the network: a solver's own mistake.
+    Parameters(ParameterError),
+    /// The device did not hand out its numbers.
+    Device(String),
+    /// The run has diverged, in words; the network stands at its last sound parameters.
+    Diverged(String),
+}
+
+impl fmt::Display for StepError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            StepError::Parameters(error) => error.fmt(f),
+            StepError::Device(what) => write!(f, "the device did not hand out a tensor: {what}"),
+            StepError::Diverged(what) => f.write_str(what),
+        }
+    }
+}
+
+impl std::error::Error for StepError {}
+
+impl From<ParameterError> for StepError {
+    fn from(error: ParameterError) -> Self {
+        StepError::Parameters(error)
+    }
+}
+
+/// Anything that advances the parameters of a network.
+pub trait Solver: Send {
+    /// Does step number `step` (from 0).
+    ///
+    /// # Errors
+    /// Where there is no next step: the run has diverged, or cannot go on.
+    fn step(&mut self, network: &mut dyn AnyNetwork, objective: &dyn Objective, step: u64) -> Result<Step, StepError>;
+
+    /// Does `steps`, or fewer where `watch` asks to stop. On a device of its own some more may be done
+    /// by then.
+    ///
+    /// # Errors
+    /// As [`Solver::step`], with the number of the step.
+    fn advance(
+        &mut self,
+        network: &mut dyn AnyNetwork,
+        objective: &dyn Objective,
+        steps: Range<u64>,
+        watch: &mut Watch<'_>,
+    ) -> Result<Stretch, (u64, StepError)> {
+        let wait = if placement(network).is_none_or(|(device, _)| is_on_host(&device)) { 1 } else { UNREAD };
+        let mut unread = Vec::with_capacity(wait);
+        let (mut evaluations, mut last) = (0, None);
+        let mut next = steps.start;
+        for step in steps.clone() {
+            let done = self.step(network, objective, step).map_err(|error| (step, error))?;
+            next = step + 1;
+            evaluations += done.evaluations;
+            unread.push((step, done.loss.clone()));
+            last = Some(done);
+            if unread.len() == wait || next == steps.end {
+                // Not all(): every loss is told, in order, up to the one that ends it.
+                let mut goes_on = unread.drain(..).map(|(step, loss)| watch(step, scalar(loss)));
+                if goes_on.any(|on| !on) {
+                    break;
+                }
+            }
+        }
+        let (gradient, lr, note) = last.map_or_else(Default::default, |step| (step.gradient, step.lr, step.note));
+        Ok(Stretch { next, gradient, lr, evaluations, note })
+    }
+
+    /// Whether it is a [`Rule`], with one gradient a step: then [`Solver::fused`] is there.
+    fn is_first_order(&self) -> bool {
+        false
+    }
+
+    /// The same solver on the host engine, where it has one.
+    fn fused(&self, _problem: Problem) -> Option<Box<dyn Solver>> {
+        None
+    }
+
+    /// What its gradients come from.
+    fn engine(&self) -> &'static str {
+        "autodiff"
+    }
+
+    /// Everything beside the parameters that the next step depends on.
+    fn state(&self) -> State;
+
+    /// Takes up a state.
+    ///
+    /// # Errors
+    /// A missing or unexpected entry, in words; nothing is initialised silently.
+    fn restore(&mut self, state: State) -> Result<(), String>;
+
+    /// λ of the penalty.
+    fn weight_decay(&self) -> f64;
+
+    /// Whether biases decay too.
+    fn decays_biases(&self) -> bool;
+
+    /// Whether a step is W - lr (g + λW): then the imbalance obeys its recurrence exactly.
+    fn is_plain(&self) -> bool {
+        false
+    }
+
+    /// Whether it can work on batches.
+    fn takes_batches(&self) -> bool {
+        true
+    }
+}
+
+impl Component for dyn Solver {
+    type Context<'a> = Rate;
+}
+
+/// A solver's memory: counters, numbers and, per slot (a momentum, a second moment), one tensor
+/// per parameter, in the network's dtype.
+#[derive(Clone, Debug, Default)]
+pub struct State {
+    /// Steps done.
+    pub steps: u64,
+    /// By name; finite.
+    pub numbers: Vec<(String, f64)>,
+    /// By slot name.
+    pub slots: Vec<(String, Parameters)>,
+}
+
+impl State {
+    /// The number of this name.
+    pub fn number(&self, name: &str) -> Option<f64> {
+        self.numbers.iter().find(|(known, _)| known == name).map(|(_, value)| *value)
+    }
+}
+
+/// The values of every slot of a state, in order.
+///
+/// # Errors
+/// A missing or unexpected entry, in words.
+pub(crate) fn check_entries<'a>(state: &'a State, slots: &[&str]) -> Result<Vec<&'a Parameters>, String> {
+    let find = |name: &&str| {
+        let entry = state.slots.iter().find(|(slot, _)| slot == name);
+        entry.map(|(_, values)| values).ok_or(format!("no entry for {name}"))
+    };
+    let values = slots.iter().map(find).collect::<Result<_, _>>()?;
+    if let Some((extra, _)) = state.slots.iter().find(|(slot, _)| !slots.contains(&slot.as_str())) {
+        return Err(format!("an unexpected entry {extra}"));
+    }
+    if let Some((extra, _)) = state.numbers.first() {
+        return Err(format!("an unexpected number {extra}"));
+    }
+    Ok(values)
+}
