@@ -25,6 +25,14 @@ pub trait Spec<T: ?Sized + Component>: Serialize + DeserializeOwned + Send + 'st
     const REFERENCE: &'static str;
     /// The body of a table (without `kind`) that builds; tests build it, `explain` shows it.
     const EXAMPLE: &'static str;
+    /// Dotted keys of its table that are paths of files: they are made absolute, since a run's own
+    /// `config.toml` lies elsewhere than the file that named them.
+    const PATHS: &'static [&'static str] = &[];
+    /// What the keys that every kind of its section has are unless a file says otherwise, as TOML:
+    /// `scale = 0.0625` of a dataset, `weight_decay = 0.01` of a solver.
+    const DEFAULTS: &'static str = "";
+    /// Inputs and outputs that the example of a model is built with by tests.
+    const SHAPE: [usize; 2] = [5, 3];
 
     /// Checks everything that can be checked before there is data.
     ///
@@ -93,6 +101,12 @@ pub struct Entry<T: ?Sized + Component> {
     pub reference: &'static str,
     /// See [`Spec::EXAMPLE`].
     pub example: &'static str,
+    /// See [`Spec::PATHS`].
+    pub paths: &'static [&'static str],
+    /// See [`Spec::DEFAULTS`].
+    pub defaults: &'static str,
+    /// See [`Spec::SHAPE`].
+    pub shape: [usize; 2],
     build: Build<T>,
     resolve: Resolve,
 }
@@ -118,6 +132,9 @@ impl<T: ?Sized + Component> Registry<T> {
             doc: S::DOC,
             reference: S::REFERENCE,
             example: S::EXAMPLE,
+            paths: S::PATHS,
+            defaults: S::DEFAULTS,
+            shape: S::SHAPE,
             build: |table, context| {
                 let spec = read::<S>(table)?;
                 spec.check()?;
@@ -141,6 +158,11 @@ impl<T: ?Sized + Component> Registry<T> {
         &self.entries
     }
 
+    /// The kind of this name.
+    pub fn get(&self, kind: &str) -> Option<&Entry<T>> {
+        self.entries.iter().find(|entry| entry.kind == kind)
+    }
+
     /// The entry that a table's `kind` selects, and the table without it.
     fn select(&self, mut table: toml::Table) -> Result<(&Entry<T>, toml::Table), SpecError> {
         let kinds = || self.entries.iter().map(|entry| entry.kind);
@@ -152,7 +174,7 @@ impl<T: ?Sized + Component> Registry<T> {
                 return Err(SpecError::value("kind", format!("is required and missing; known: {known}")));
             }
         };
-        match self.entries.iter().find(|entry| entry.kind == kind) {
+        match self.get(&kind) {
             Some(entry) => Ok((entry, table)),
             None => Err(SpecError::unknown("kind", self.noun, &kind, kinds())),
         }

@@ -9,6 +9,7 @@ use std::fmt;
 pub mod direction;
 pub mod layout;
 pub mod status;
+pub mod theory;
 
 /// One value of a row.
 #[derive(Clone, Debug, PartialEq)]
