@@ -1,6 +1,6 @@
 //! The law: what writes a gated unit and what reads it are equally large.
 
-use nfa_metrics::{Family, Law, Mat, Observation, Pair, Psd};
+use nfa_metrics::{Family, Law, Mat, Observation, Over, Pair, Psd};
 
 /// |row i of U_l|² = |column i of W_{l+1}|² for every unit i.
 ///
@@ -14,9 +14,9 @@ pub const LAW: Law = Law {
     doc: "Balanced units: a gated unit's value weights are as large as the weights that read the unit. Gradient flow \
           conserves the difference, weight decay takes it away.",
     reference: "arXiv:1806.00900",
-    details: false,
-    brings: &[],
+    over: Over::Neighbours,
     pair,
+    ..Law::OF_WEIGHTS
 };
 
 fn pair(observation: &Observation, layer: usize) -> Option<Pair> {

@@ -2,7 +2,7 @@
 
 use crate::judge::family::Family;
 use crate::judge::pair::Pair;
-use crate::laws::law::Law;
+use crate::laws::law::{Law, Over};
 use crate::matrix::psd::Psd;
 use crate::observation::Observation;
 
@@ -15,9 +15,10 @@ pub const LAW: Law = Law {
     doc: "Balanced layers: what layer l+1 reads equals what layer l writes. Weight decay restores it, gradient flow \
           conserves the difference.",
     reference: "arXiv:2510.15563",
-    details: false,
+    over: Over::Neighbours,
     brings: &["imbalance", "recurrence_residual"],
     pair,
+    ..Law::OF_WEIGHTS
 };
 
 fn pair(observation: &Observation, layer: usize) -> Option<Pair> {

@@ -3,6 +3,7 @@
 use crate::judge::pair::Pair;
 
 use crate::judge::family::Family;
+use crate::laws::needs::Needs;
 use crate::observation::Observation;
 
 /// One row of the registry.
@@ -20,12 +21,56 @@ pub struct Law {
     pub doc: &'static str,
     /// Where it comes from.
     pub reference: &'static str,
+    /// What must have been observed beside the weights.
+    pub needs: Needs,
+    /// Whether B is an average over the rows: then exponent and misfit have intervals over the inputs.
+    pub varies: bool,
+    /// Over what it ranges.
+    pub over: Over,
+    /// What the fan calls B's eigenvalues and A along its eigenvectors.
+    pub axes: [&'static str; 2],
+    /// Why it holds by definition at the map whose outputs are the network's, for a law that does.
+    pub last: Option<&'static str>,
+    /// Whether B may be any square matrix: neither symmetric nor free of negative eigenvalues.
+    pub signed: bool,
     /// Whether the per-alpha details (cosines, correlations) are measured too.
     pub details: bool,
     /// Metrics that come with it.
     pub brings: &'static [&'static str],
     /// Its matrices at a layer; `None` where it does not apply or what it needs was not observed.
     pub pair: fn(&Observation, usize) -> Option<Pair>,
+}
+
+impl Law {
+    /// Of the weights of single layers, without details: what a law leaves unsaid (`..Law::OF_WEIGHTS`).
+    pub const OF_WEIGHTS: Law = Law {
+        name: "",
+        left: "",
+        right: "",
+        family: Family::Equal,
+        doc: "",
+        reference: "",
+        needs: Needs::WEIGHTS,
+        varies: false,
+        over: Over::Sites,
+        axes: ["of B", "of A"],
+        last: None,
+        signed: false,
+        details: false,
+        brings: &[],
+        pair: |_, _| None,
+    };
+}
+
+/// Over what a law ranges.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Over {
+    /// Each map with weights by itself.
+    Sites,
+    /// A map and the one that reads what it writes; the place is the first of the two.
+    Neighbours,
+    /// Two maps that the loss sees through their product.
+    Pairs,
 }
 
 /// The known laws, in order.

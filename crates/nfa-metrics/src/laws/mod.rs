@@ -4,6 +4,7 @@ use crate::laws::law::Laws;
 
 pub mod balance;
 pub mod law;
+pub mod needs;
 pub mod nfa;
 pub mod product;
 pub mod quantity;

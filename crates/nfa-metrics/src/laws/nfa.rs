@@ -3,6 +3,7 @@
 use crate::judge::family::Family;
 use crate::judge::pair::Pair;
 use crate::laws::law::Law;
+use crate::laws::needs::Needs;
 use crate::matrix::psd::Psd;
 use crate::observation::Observation;
 
@@ -15,9 +16,13 @@ pub const LAW: Law = Law {
     doc: "The Neural Feature Ansatz: the Gram matrix of a layer's weights is a power of the average gradient outer \
           product of the network's outputs in that layer's input.",
     reference: "arXiv:2510.15563",
+    needs: Needs::AGOP,
+    varies: true,
+    axes: ["AGOP", "weights"],
+    last: Some("behind the last layer the AGOP is W^T W"),
     details: true,
-    brings: &[],
     pair,
+    ..Law::OF_WEIGHTS
 };
 
 fn pair(observation: &Observation, layer: usize) -> Option<Pair> {
