@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::io::Read;
 use std::process::Stdio;
 
-use nfa_metrics::laws::quantity::describes;
+use nfa_metrics::column::describes;
 use serde_json::Value;
 
 use crate::binary::{Folder, RECORDS, SMALL, same_records};

@@ -125,7 +125,7 @@ impl Population {
         };
         let others = (0..blocks).map(without).collect::<Option<Vec<Fit>>>()?;
         let counts: Vec<f64> = parts.iter().map(|part| part.len() as f64).collect();
-        Jackknife::new(&fit(&total, n)?, &others, &counts)
+        Jackknife::new(Family::Power, &fit(&total, n)?, &others, &counts)
     }
 }
 
@@ -260,7 +260,8 @@ fn degenerate(a: [f64; 2], row: impl Fn(usize) -> [f64; 2], blocks: usize) -> (O
     };
     let others: Option<Vec<Fit>> = (0..blocks).map(|b| power_fit(&a, &gram(Some(b)))).collect();
     let spread = || {
-        let jackknife = Jackknife::new(&power_fit(&a, &gram(None))?, &others?, &vec![(n / blocks) as f64; blocks])?;
+        let jackknife =
+            Jackknife::new(Family::Power, &power_fit(&a, &gram(None))?, &others?, &vec![(n / blocks) as f64; blocks])?;
         jackknife.over_blocks()
     };
     let spread = spread();

@@ -24,6 +24,8 @@
 //! | [`mod@laws`] | a law as a row, one file each; what each of its columns means |
 //! | [`mod@metrics`] | what is no law: loss, accuracy, imbalance, recurrence residual |
 //! | [`observe`] | networks on Burn (feature `burn`) and captures of any network, as observations |
+//! | [`mod@survey`] | laws by layers of one observation: what a probe and a measurement ask |
+//! | [`testing`] | the suite that a law of one's own is held to |
 //! | [`forecast`](mod@forecast) | when a linear network will have come to the ansatz |
 //! | [`parallel`] | independent work on all cores, results in order |
 //!
@@ -33,6 +35,7 @@
 //!
 //! No files, no command line, no training. Everything is `f64` on the host, whatever computed it.
 
+pub mod column;
 pub mod forecast;
 pub mod judge;
 pub mod laws;
@@ -41,7 +44,10 @@ pub mod metrics;
 pub mod observation;
 pub mod observe;
 pub mod parallel;
+pub mod survey;
+pub mod testing;
 
+pub use column::{Better, MetricInfo};
 pub use forecast::{Forecast, forecast};
 pub use judge::certificate::{Certificate, CertificateKind};
 pub use judge::details::{AlphaDetails, Details};
@@ -50,6 +56,7 @@ pub use judge::finding::{Direction, Finding, Null, assess, assess_with};
 pub use judge::interval::{Interval, IntervalSource, Jackknife, Spread};
 pub use judge::misfit::{Fit, Parts};
 pub use judge::pair::Pair;
+pub use judge::right::{Right, Square};
 pub use judge::sensitivity::Sensitivity;
 pub use judge::verdict::{Thresholds, Verdict};
 pub use laws::law::{Law, Laws, Over};
@@ -59,17 +66,20 @@ pub use laws::product::{ProductPair, Protected};
 pub use matrix::accumulator::Accumulator;
 pub use matrix::factor::Stack;
 pub use matrix::psd::{Psd, RankRule, Spectrum};
-pub use metrics::metric::{Better, Metric, MetricInfo, Metrics, Scores, Snapshot, Update};
+pub use metrics::metric::{Metric, Metrics, Scores, Snapshot, Update};
 pub use metrics::metrics;
 pub use observation::{Layer, Observation};
+pub use observe::blocks::jackknife;
 pub use observe::capture::{Capture, CaptureError, CapturedSite};
+
+pub use survey::{Asked, Judged, Place, places, survey};
 
 #[cfg(feature = "burn")]
 pub use observe::agop::options::{AgopOptions, Path};
 #[cfg(feature = "burn")]
 pub use observe::agop::{agop, contributions, observe_network, weights_of};
 #[cfg(feature = "burn")]
-pub use observe::inputs::over_inputs;
+pub use observe::inputs::Inputs;
 #[cfg(feature = "burn")]
 pub use observe::jacobian::{epsilon, to_host};
 #[cfg(feature = "burn")]

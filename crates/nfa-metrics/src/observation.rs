@@ -11,6 +11,8 @@ pub struct Observation {
     pub layers: Vec<Layer>,
     /// Whether the network is linear in its input: then theory predicts every layer's exponent.
     pub linear: bool,
+    /// Whether each layer reads what the one before it writes; a capture's sites are any of a network's.
+    pub neighbours: bool,
     /// The machine epsilon of what the network computes in.
     pub eps: f64,
 }

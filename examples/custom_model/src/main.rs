@@ -1,5 +1,6 @@
-//! `nfa-train` with a model, a dataset and a law of one's own.
+//! `nfa-train` with a model, a dataset and two laws of one's own.
 
+mod diagonal_nfa;
 mod gated_mlp;
 mod products;
 mod unit_balance;
@@ -10,6 +11,6 @@ fn main() -> std::process::ExitCode {
     App::standard()
         .models(|models| models.with::<gated_mlp::GatedMlpSpec>())
         .data(|data| data.with::<products::Products>())
-        .laws(|laws| laws.with(unit_balance::LAW))
+        .laws(|laws| laws.with(unit_balance::LAW).with(diagonal_nfa::LAW))
         .main()
 }

@@ -42,13 +42,19 @@ mod tests {
     use crate::gated_mlp::GatedMlpSpec;
     use burn::tensor::{DType, Device, Tensor, TensorData};
     use nfa_metrics::weights_of;
-    use nfa_metrics::{Layer, Thresholds, Verdict, assess, mat};
+    use nfa_metrics::{Layer, Thresholds, Verdict, assess, mat, testing};
     use nfa_models::{Activation, Context, Init, Parameters, Spec, Stream};
 
     fn observed(weights: Vec<Mat>) -> Observation {
         let layer = |(l, weight)| Layer { name: format!("{l}"), weight, agop: None, depth_from_here: None };
         let layers = weights.into_iter().enumerate().map(layer).collect();
-        Observation { layers, linear: false, eps: f64::EPSILON }
+        Observation { layers, linear: false, neighbours: true, eps: f64::EPSILON }
+    }
+
+    #[test]
+    fn conforms() {
+        let matrix = |rows, cols| Mat::from_fn(rows, cols, |i, j| ((3 * i * i + 5 * j + 1) as f64).sin());
+        testing::conformance(&LAW, &observed(vec![matrix(8, 5), matrix(3, 4)]));
     }
 
     #[test]

@@ -37,7 +37,9 @@ fn runs(folder: &Path) -> Vec<PathBuf> {
 #[test]
 fn own_kinds_are_listed_and_explained_like_the_built_in_ones() {
     let folder = folder();
-    for (what, kind) in [("models", "gated_mlp"), ("data", "products"), ("laws", "unit_balance")] {
+    for (what, kind) in
+        [("models", "gated_mlp"), ("data", "products"), ("laws", "unit_balance"), ("laws", "diagonal_nfa")]
+    {
         assert!(run(folder.path(), &["list", what]).contains(kind), "{what}");
         assert!(run(folder.path(), &["explain", kind]).contains(kind), "{kind}");
     }
@@ -100,6 +102,66 @@ fn a_killed_run_goes_on_to_the_same_bytes_and_the_report_has_the_law() {
     assert!(report.contains("custom_model check experiment.toml"), "how to reproduce it names this program");
     let summary = std::fs::read_to_string(killed.path().join("out/gated/summary.csv")).expect("written");
     assert!(summary.lines().next().is_some_and(|head| head.contains("unit_balance.verdict.layer0")), "{summary}");
+}
+
+/// A plain network, for `measure` to read.
+const PLAIN: &str = r#"
+name = "plain"
+[model]
+kind = "mlp"
+widths = [6]
+[data]
+kind = "products"
+inputs = 4
+outputs = 1
+samples = 40
+[solver]
+kind = "gd"
+lr = 0.05
+steps = 20
+[probe]
+at = { steps = [20] }
+interval = "inputs"
+metrics = ["loss", "nfa", "diagonal_nfa"]
+"#;
+
+#[test]
+fn a_law_of_ones_own_gets_what_a_built_in_one_gets() {
+    let folder = folder();
+    std::fs::write(folder.path().join("plain.toml"), PLAIN).expect("written");
+    run(folder.path(), &["run", "plain.toml"]);
+    let runs = std::fs::read_dir(folder.path().join("out/plain/runs")).expect("there");
+    let [found] = &runs.map(|entry| entry.expect("readable").path()).collect::<Vec<_>>()[..] else { panic!("one run") };
+    let records = std::fs::read_to_string(found.join("metrics.csv")).expect("written");
+    let of = |law: &str| -> Vec<String> {
+        let columns = records.lines().next().unwrap_or_default().split(',');
+        columns.filter_map(|column| column.strip_prefix(law)?.strip_prefix('.')).map(String::from).collect()
+    };
+    assert!(of("nfa").len() > 80 && of("nfa") == of("diagonal_nfa"), "{:?}", of("diagonal_nfa"));
+    assert!(of("diagonal_nfa").contains(&"alpha_interval.low.layer0".to_string()));
+
+    let rows: String = (0..30).map(|i| format!("{},{},{},{}\n", i % 7, i % 5 - 2, i % 3, 3 - i % 4)).collect();
+    std::fs::write(folder.path().join("x.csv"), rows).expect("written");
+    let model = found.join("model.safetensors");
+    let weights = ["measure", "--weights", model.to_str().expect("text"), "--inputs", "x.csv", "--activation", "relu"];
+    let measured: serde_json::Value =
+        serde_json::from_str(&run(folder.path(), &[&weights[..], &["--json"]].concat())).expect("JSON");
+    let layer = &measured["layers"][0];
+    let keys = |value: &serde_json::Value| -> Vec<String> {
+        value.as_object().expect("an object").keys().filter(|key| *key != "details").cloned().collect()
+    };
+    let (built_in, own) = (&layer["laws"]["nfa"], &layer["laws"]["diagonal_nfa"]);
+    assert_eq!(keys(built_in), keys(own));
+    assert_eq!(keys(&layer["details"]), keys(&own["details"]));
+    for law in [built_in, own] {
+        assert!(law["alpha_interval"].is_array() && law["interval_source"] == "inputs", "{law}");
+    }
+    assert!(run(folder.path(), &weights).contains("diagonal_nfa: A = diag(W_l^T W_l)"));
+
+    let alone = ["--set", "name=\"alone\"", "--set", "probe.metrics=[\"diagonal_nfa\"]"];
+    run(folder.path(), &[&["check", "plain.toml"], &alone[..]].concat());
+    let report = std::fs::read_to_string(folder.path().join("out/alone/report.html")).expect("written");
+    assert!(report.contains("Law <code>diagonal_nfa</code>") && report.contains("diagonal of the AGOP"));
 }
 
 #[test]

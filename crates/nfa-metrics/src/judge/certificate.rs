@@ -16,6 +16,10 @@ pub enum CertificateKind {
     /// A and B are ordered against each other on the whole (Chebyshev's sum inequality):
     /// δ >= -<A0, B0> / (|B0| |A|), X0 = X - (tr X / d) I.
     Traceless,
+    /// B is not symmetric and A is: δ >= |K| / |A|, K the antisymmetric part of B.
+    Asymmetry,
+    /// B has negative eigenvalues and A has none: δ >= |S₋| / |A|, S₋ the negative part of B's symmetric one.
+    Indefinite,
     /// A is equal where B clearly differs, and the exponent ran to the lower end of its search:
     /// the misfit tends to 0 with the exponent, so there is no margin.
     Tie,
@@ -23,11 +27,13 @@ pub enum CertificateKind {
 
 impl CertificateKind {
     /// Every kind, in the order in which they are named first when margins are equal.
-    pub const ALL: [CertificateKind; 5] = [
+    pub const ALL: [CertificateKind; 7] = [
         CertificateKind::Range,
         CertificateKind::Order,
         CertificateKind::Commutator,
         CertificateKind::Traceless,
+        CertificateKind::Asymmetry,
+        CertificateKind::Indefinite,
         CertificateKind::Tie,
     ];
 
@@ -38,6 +44,8 @@ impl CertificateKind {
             CertificateKind::Order => "order",
             CertificateKind::Commutator => "commutator",
             CertificateKind::Traceless => "traceless",
+            CertificateKind::Asymmetry => "asymmetry",
+            CertificateKind::Indefinite => "indefinite",
             CertificateKind::Tie => "tie",
         }
     }
@@ -49,6 +57,8 @@ impl CertificateKind {
             CertificateKind::Order => "A falls where B rises",
             CertificateKind::Commutator => "A and B don't commute",
             CertificateKind::Traceless => "A and B are ordered against each other",
+            CertificateKind::Asymmetry => "B is not symmetric",
+            CertificateKind::Indefinite => "B has negative eigenvalues",
             CertificateKind::Tie => "A is equal where B differs",
         }
     }
@@ -76,6 +86,8 @@ pub fn certificates(seen: &Seen, fit: &Fit) -> Vec<Certificate> {
         (CertificateKind::Order, Some(fit.parts.order)),
         (CertificateKind::Commutator, commutator(seen)),
         (CertificateKind::Traceless, traceless(seen)),
+        (CertificateKind::Asymmetry, Some(seen.skew / seen.norm)),
+        (CertificateKind::Indefinite, Some(seen.negative() / seen.norm)),
     ]
     .into_iter()
     .filter_map(|(kind, margin)| margin.filter(|&m| m > noise).map(|m| Certificate { kind, margin: Some(m) }))
@@ -93,13 +105,13 @@ pub fn certificates(seen: &Seen, fit: &Fit) -> Vec<Certificate> {
 
 fn range(seen: &Seen) -> f64 {
     let rank: usize = seen.positive().map(|pool| pool.dim).sum();
-    let beyond = seen.rotated.nrows() - rank;
+    let beyond = seen.spectrum.values.iter().filter(|&&g| g == 0.0).count();
     seen.rotated.submatrix(rank, rank, beyond, beyond).norm_l2() / seen.norm
 }
 
 /// B's eigenvalues one by one, pools spelled out, in units of the largest.
 fn eigenvalues(seen: &Seen) -> Vec<f64> {
-    let top = seen.pools.first().map_or(1.0, |pool| pool.g);
+    let top = seen.top();
     seen.pools.iter().flat_map(|pool| std::iter::repeat_n(pool.g / top, pool.dim)).collect()
 }
 

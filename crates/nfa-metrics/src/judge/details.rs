@@ -4,7 +4,7 @@
 //! A quantity that is undefined is `None`.
 
 use crate::Mat;
-use crate::judge::misfit::Seen;
+use crate::judge::misfit::{Seen, power};
 use crate::judge::pair::Pair;
 use crate::matrix::psd::{Psd, RankRule, Spectrum};
 use crate::matrix::tolerance;
@@ -63,10 +63,10 @@ pub struct Details {
 pub const OVERLAPS: [usize; 3] = [1, 3, 10];
 
 impl Details {
-    /// Measures them; `None` where a spectrum does not exist.
+    /// Measures them; `None` where a spectrum does not exist, or B is more than symmetric PSD.
     pub fn new(pair: &Pair, alphas: &[f64]) -> Option<Self> {
         let seen = pair.seen()?;
-        let (m, g) = Psd::aligned(&pair.a, &pair.b);
+        let (m, g) = Psd::aligned(&pair.a, pair.b.psd()?);
         let spectrum = &seen.spectrum;
         let own = m.spectrum()?;
         let norm2 = seen.norm * seen.norm;
@@ -118,7 +118,7 @@ fn at(seen: &Seen, own: &Spectrum, m: &Psd, alpha: f64) -> AlphaDetails {
         };
     }
     // (G/g_1)^α: scale-free, so no power over- or underflows.
-    let power: Vec<f64> = spectrum.values.iter().map(|&g| if g > 0.0 { (g / top).powf(alpha) } else { 0.0 }).collect();
+    let power: Vec<f64> = spectrum.values.iter().map(|&g| power(g, top, alpha)).collect();
     let size = power.iter().map(|p| p * p).sum::<f64>().sqrt();
     let inner: f64 = (0..rank).map(|i| seen.rotated[(i, i)] * power[i]).sum();
     let kappa = inner / (size * size);
@@ -185,18 +185,16 @@ fn sums(x: &Mat, y: &Mat, diagonal: bool, f: impl Fn(f64, f64) -> [f64; 3]) -> [
 
 /// tr A tr B^α / (d |A| |B^α|).
 pub(crate) fn haar(seen: &Seen, alpha: f64) -> f64 {
-    let top = seen.pools.first().map_or(1.0, |pool| pool.g);
-    let (mut trace_a, mut trace_b, mut square) = (0.0, 0.0, 0.0);
+    let top = seen.top();
+    let (mut trace_a, mut trace_b, mut square) = (0.0, 0.0, (seen.skew / top).powi(2));
     let mut d = 0;
     for pool in &seen.pools {
         let dim = pool.dim as f64;
         trace_a += dim * pool.m;
         d += pool.dim;
-        if pool.g > 0.0 {
-            let power = (pool.g / top).powf(alpha);
-            trace_b += dim * power;
-            square += dim * power * power;
-        }
+        let power = power(pool.g, top, alpha);
+        trace_b += dim * power;
+        square += dim * power * power;
     }
     trace_a * trace_b / (d as f64 * seen.norm * square.sqrt())
 }
@@ -204,15 +202,9 @@ pub(crate) fn haar(seen: &Seen, alpha: f64) -> f64 {
 /// Cosine of the traceless parts of A and B^α; `None` where one of them is rounding.
 pub(crate) fn traceless_cosine(seen: &Seen, alpha: f64) -> Option<f64> {
     let (r, d) = (seen.rotated.nrows(), seen.dim());
-    let top = seen.pools.first()?.g;
-    let power: Vec<f64> = seen
-        .pools
-        .iter()
-        .flat_map(|pool| {
-            let value = if pool.g > 0.0 { (pool.g / top).powf(alpha) } else { 0.0 };
-            std::iter::repeat_n(value, pool.dim)
-        })
-        .collect();
+    let top = seen.top();
+    let powers = seen.pools.iter().flat_map(|pool| std::iter::repeat_n(power(pool.g, top, alpha), pool.dim));
+    let power: Vec<f64> = powers.collect();
     let mean = power.iter().sum::<f64>() / d as f64;
     let trace = (0..r).map(|i| seen.rotated[(i, i)]).sum::<f64>() / d as f64;
     let (mut inner, mut a2, mut b2) = (0.0, 0.0, 0.0);

@@ -20,4 +20,12 @@ impl Family {
             Family::Equal => "equal",
         }
     }
+
+    /// What a misfit may be: a sine, but for equality, where the scale counts.
+    pub fn misfit_range(self) -> [f64; 2] {
+        match self {
+            Family::Power | Family::Proportional => [0.0, 1.0],
+            Family::Equal => [0.0, f64::INFINITY],
+        }
+    }
 }

@@ -101,6 +101,10 @@ pub fn assess_with(
     if !pair.a.is_finite() || !pair.b.is_finite() {
         return Finding::undetermined(predicted, init, "a matrix has entries that are not finite");
     }
+    if pair.b.psd().is_none() && family != Family::Equal {
+        let reason = "B is no symmetric positive semidefinite matrix: it can only be compared as it is";
+        return Finding::undetermined(predicted, init, reason);
+    }
     let Some(seen) = pair.seen() else {
         let reason = if pair.b.trace().is_finite() {
             "the decomposition of B did not converge"
@@ -113,6 +117,7 @@ pub fn assess_with(
         let reason = match seen.norm {
             0.0 => "A is zero",
             norm if !(norm * norm).is_normal() => "A is too large or too small to be squared",
+            _ if seen.spectrum.rank == 0 && seen.skew > 0.0 => "B has no symmetric part",
             _ if seen.spectrum.rank == 0 => "B is zero",
             _ => "B is so large beside A that their distance overflows",
         };

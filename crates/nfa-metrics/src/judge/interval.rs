@@ -1,5 +1,6 @@
 //! Intervals, and the source of variation that they speak of.
 
+use crate::judge::family::Family;
 use crate::judge::misfit::{ALPHA_RANGE, Fit};
 
 /// What varies inside an interval. Never mixed.
@@ -12,6 +13,17 @@ pub enum IntervalSource {
     Inputs,
     /// The runs of a grid over seeds.
     Seeds,
+}
+
+impl IntervalSource {
+    /// Its name in records.
+    pub fn name(self) -> &'static str {
+        match self {
+            IntervalSource::None => "none",
+            IntervalSource::Inputs => "inputs",
+            IntervalSource::Seeds => "seeds",
+        }
+    }
 }
 
 /// A 95 % interval.
@@ -116,14 +128,14 @@ pub const FEWEST_BLOCKS: usize = 8;
 
 /// One quantity, jackknifed.
 #[derive(Clone, Debug)]
-struct Quantity {
+struct Jackknifed {
     whole: f64,
     bias: f64,
     /// With the variance of their mean that of the estimate.
     deviations: Vec<f64>,
 }
 
-impl Quantity {
+impl Jackknifed {
     /// From the value on all samples and without each block, the blocks' shares of the samples
     /// being `shares` (the delete-m_j jackknife of Busing, Meijer and van der Leeden, 1999).
     fn new(whole: f64, without: &[f64], shares: &[f64]) -> Self {
@@ -135,7 +147,7 @@ impl Quantity {
             let h = 1.0 / share;
             (moved - (h - 1.0) * (value - whole)) * ((blocks - 1.0) / (h - 1.0)).sqrt()
         });
-        Quantity { whole, bias: moved, deviations: deviations.collect() }
+        Jackknifed { whole, bias: moved, deviations: deviations.collect() }
     }
 
     /// Centre and half-width: less the bias, which the blocks know up to a relative variance of
@@ -158,8 +170,9 @@ impl Quantity {
 /// where δ is 0.
 #[derive(Clone, Debug)]
 pub struct Jackknife {
-    log_alpha: Quantity,
-    misfit2: Quantity,
+    family: Family,
+    log_alpha: Jackknifed,
+    misfit2: Jackknifed,
 }
 
 impl Jackknife {
@@ -167,7 +180,7 @@ impl Jackknife {
     ///
     /// `None` with fewer than [`FEWEST_BLOCKS`], or where a fit has no exponent, or the whole's
     /// ran to an end of the search.
-    pub fn new(whole: &Fit, without: &[Fit], counts: &[f64]) -> Option<Self> {
+    pub fn new(family: Family, whole: &Fit, without: &[Fit], counts: &[f64]) -> Option<Self> {
         if without.len() < FEWEST_BLOCKS || without.len() != counts.len() || whole.at_end.is_some() {
             return None;
         }
@@ -176,14 +189,15 @@ impl Jackknife {
         let logs: Vec<f64> = without.iter().map(|fit| Some(fit.alpha?.ln())).collect::<Option<_>>()?;
         let squares: Vec<f64> = without.iter().map(|fit| fit.misfit * fit.misfit).collect();
         Some(Jackknife {
-            log_alpha: Quantity::new(whole.alpha?.ln(), &logs, &shares),
-            misfit2: Quantity::new(whole.misfit * whole.misfit, &squares, &shares),
+            family,
+            log_alpha: Jackknifed::new(whole.alpha?.ln(), &logs, &shares),
+            misfit2: Jackknifed::new(whole.misfit * whole.misfit, &squares, &shares),
         })
     }
 
     /// Intervals with the blocks' own scatter.
     pub fn over_blocks(&self) -> Option<Spread> {
-        let error = |quantity: &Quantity| StandardError::of_mean(&quantity.deviations);
+        let error = |quantity: &Jackknifed| StandardError::of_mean(&quantity.deviations);
         Some(self.spread(error(&self.log_alpha)?, error(&self.misfit2)?))
     }
 
@@ -199,9 +213,8 @@ impl Jackknife {
         let (centre, half) = self.log_alpha.around(log_alpha);
         let alpha = Interval { low: (centre - half).exp(), high: (centre + half).exp() }.within(ALPHA_RANGE);
         let (centre, half) = self.misfit2.around(misfit2);
-        // The misfit of a power law is a sine.
-        let misfit =
-            Interval { low: (centre - half).max(0.0).sqrt(), high: (centre.max(0.0) + half).sqrt() }.within([0.0, 1.0]);
+        let misfit = Interval { low: (centre - half).max(0.0).sqrt(), high: (centre.max(0.0) + half).sqrt() }
+            .within(self.family.misfit_range());
         Spread { source: IntervalSource::Inputs, alpha, misfit }
     }
 }
@@ -242,7 +255,7 @@ mod tests {
             kept.iter().sum::<f64>() / kept.len() as f64
         };
         let without: Vec<f64> = (0..8).map(|i| mean(Some(i)).powi(2)).collect();
-        let quantity = Quantity::new(mean(None).powi(2), &without, &[0.125; 8]);
+        let quantity = Jackknifed::new(mean(None).powi(2), &without, &[0.125; 8]);
         let variance = StandardError::of_mean(&x).expect("eight").error.powi(2);
         assert!((quantity.bias / variance - 1.0).abs() < 1e-12, "{} {variance}", quantity.bias);
         // A mean has no bias, and its error is the mean's, however the blocks are cut.
@@ -251,7 +264,7 @@ mod tests {
             let shares: Vec<f64> = sizes.iter().map(|&m| m as f64 / total as f64).collect();
             let whole: f64 = shares.iter().zip(&x).map(|(s, x)| s * x).sum();
             let without: Vec<f64> = shares.iter().zip(&x).map(|(s, x)| (whole - s * x) / (1.0 - s)).collect();
-            let quantity = Quantity::new(whole, &without, &shares);
+            let quantity = Jackknifed::new(whole, &without, &shares);
             assert!(quantity.bias.abs() < 1e-14);
             let expected: f64 =
                 shares.iter().zip(&x).map(|(s, x)| s / (1.0 - s) * (x - whole).powi(2)).sum::<f64>() / 8.0;
@@ -274,17 +287,19 @@ mod tests {
     #[test]
     fn what_does_not_vary_has_width_zero_and_what_is_degenerate_no_interval() {
         let same = vec![fit(0.5, 0.1); 8];
-        let spread = Jackknife::new(&same[0], &same, &[10.0; 8]).and_then(|j| j.over_blocks()).expect("eight blocks");
+        let spread = Jackknife::new(Family::Power, &same[0], &same, &[10.0; 8])
+            .and_then(|j| j.over_blocks())
+            .expect("eight blocks");
         assert_eq!((spread.alpha.width(), spread.misfit.width()), (0.0, 0.0));
         assert!((spread.alpha.low - 0.5).abs() < 1e-15);
-        assert!(Jackknife::new(&same[0], &same[1..], &[10.0; 7]).is_none());
+        assert!(Jackknife::new(Family::Power, &same[0], &same[1..], &[10.0; 7]).is_none());
         let at_end = Fit { at_end: Some(End::Upper), ..fit(4.0, 0.1) };
-        assert!(Jackknife::new(&at_end, &same, &[10.0; 8]).is_none());
+        assert!(Jackknife::new(Family::Power, &at_end, &same, &[10.0; 8]).is_none());
         let none = Fit { alpha: None, ..fit(1.0, 0.1) };
-        assert!(Jackknife::new(&none, &same, &[10.0; 8]).is_none());
+        assert!(Jackknife::new(Family::Power, &none, &same, &[10.0; 8]).is_none());
         let mut some = same.clone();
         some[3] = none;
-        assert!(Jackknife::new(&same[0], &some, &[10.0; 8]).is_none());
+        assert!(Jackknife::new(Family::Power, &same[0], &some, &[10.0; 8]).is_none());
     }
 
     #[test]
@@ -292,7 +307,9 @@ mod tests {
         // Blocks of which one moves the exponent by orders of magnitude: e^half overflows.
         let mut wild = vec![fit(0.5, 0.1); 8];
         wild[2] = fit(1e-3, 0.9);
-        let spread = Jackknife::new(&fit(0.5, 0.1), &wild, &[10.0; 8]).and_then(|j| j.over_blocks()).expect("eight");
+        let spread = Jackknife::new(Family::Power, &fit(0.5, 0.1), &wild, &[10.0; 8])
+            .and_then(|j| j.over_blocks())
+            .expect("eight");
         assert_eq!(spread.alpha, Interval { low: ALPHA_RANGE[0], high: ALPHA_RANGE[1] });
         assert_eq!(spread.misfit, Interval { low: 0.0, high: 1.0 });
         let cut = |low: f64, high: f64| Interval { low, high }.within([1.0, 2.0]);

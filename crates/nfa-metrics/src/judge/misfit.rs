@@ -4,7 +4,8 @@
 //!
 //! ```text
 //! δ² = directions² + order² + shape²
-//! directions²   A's mass outside B's eigenspaces: no function of B could repair it
+//! directions²   A's mass outside B's eigenspaces: no function of B could repair it; of a B that is
+//!               not symmetric also its antisymmetric part, and S takes B's place in the others
 //! order²        m against its isotonic regression along g: no increasing function could
 //! shape²        the rest: increasing, but not of the law's form
 //! ```
@@ -17,6 +18,7 @@ use faer::ColRef;
 use crate::Mat;
 use crate::judge::family::Family;
 use crate::judge::isotonic::isotonic;
+use crate::judge::right::Right;
 use crate::matrix::psd::{Psd, RankRule, Spectrum};
 use crate::matrix::{symmetric, tolerance};
 
@@ -26,7 +28,7 @@ pub const ALPHA_RANGE: [f64; 2] = [0.001, 4.0];
 /// A pool of equal eigenvalues of B, and what A is there.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Pool {
-    /// The eigenvalue of B; exactly 0 for the null space.
+    /// The eigenvalue of B (of its symmetric part); exactly 0 for the null space.
     pub g: f64,
     /// tr(ΠA) / dim.
     pub m: f64,
@@ -48,6 +50,8 @@ pub struct Seen {
     pub pools: Vec<Pool>,
     /// |A| (Frobenius).
     pub norm: f64,
+    /// |K|: what of B is antisymmetric.
+    pub skew: f64,
     /// directions² · |A|²: squared mass that no function of B has.
     pub outside: f64,
 }
@@ -56,11 +60,24 @@ impl Seen {
     /// Rotates A into B's eigenbasis; `None` where B has none ([`Psd::spectrum`]).
     pub fn new(a: &Psd, b: &Psd) -> Option<Self> {
         let (a, b) = Psd::aligned(a, b);
-        let b = b.spectrum()?.clone();
-        let rotated = symmetric::product((b.vectors.transpose() * a.core()).as_ref(), b.vectors.as_ref());
+        Some(Self::within(a.core(), b.spectrum()?.clone(), 0.0))
+    }
+
+    /// As [`Seen::new`], of any B: of a square one the symmetric part's eigenbasis.
+    pub fn against(a: &Psd, b: &Right) -> Option<Self> {
+        match b {
+            Right::Psd(b) => Self::new(a, b),
+            Right::Square(b) => Some(Self::within(a.matrix(), b.spectrum()?, b.skew())),
+        }
+    }
+
+    /// Of A in the coordinates of B's frame, and |K|.
+    fn within(a: &Mat, b: Spectrum, skew: f64) -> Self {
+        let rotated = symmetric::product((b.vectors.transpose() * a).as_ref(), b.vectors.as_ref());
         let (r, d) = (b.values.len(), b.dim());
         let leaks: Vec<f64> = (0..r).map(|i| off_diagonal(rotated.col(i), i)).collect();
-        let top = b.values.first().copied().unwrap_or(0.0);
+        let ends = [b.values.first(), b.values.last()];
+        let top = ends.into_iter().flatten().map(|g| g.abs()).fold(0.0, f64::max);
         let mut pools: Vec<Pool> = Vec::new();
         let width = |g: f64| match b.rule {
             RankRule::Gram => tolerance::pool_of_gram(d, b.eps) * top,
@@ -68,21 +85,19 @@ impl Seen {
                 tolerance::pool(d, b.eps) * (g * top).sqrt()
             }
         };
-        let mut outside = 0.0;
+        let mut outside = skew * skew;
         let mut start = 0;
         while start < r {
             let mut end = start + 1;
-            // From the pool's first, so that a chain of small steps is no pool.
+            // From the pool's first, so that a chain of small steps is no pool; a zero is exact.
             let first = b.values[start];
-            let same = |i: usize| match (first > 0.0, b.values[i] > 0.0) {
-                (true, true) => first - b.values[i] <= width(first),
-                (zero, other) => zero == other,
-            };
-            while end < r && same(end) {
+            let of_one_sign = |g: f64| g != 0.0 && first != 0.0 && (g > 0.0) == (first > 0.0);
+            let same = |g: f64| g == first || (of_one_sign(g) && first - g <= width(first));
+            while end < r && same(b.values[end]) {
                 end += 1;
             }
             // Outside the frame B is 0, and so is A.
-            let padding = if first > 0.0 { 0 } else { b.padding() };
+            let padding = if first == 0.0 { b.padding() } else { 0 };
             let dim = end - start + padding;
             let m = (start..end).map(|i| rotated[(i, i)]).sum::<f64>() / dim as f64;
             outside += padding as f64 * m * m;
@@ -95,8 +110,8 @@ impl Seen {
         if b.padding() > 0 && pools.last().is_some_and(|pool| pool.g > 0.0) {
             pools.push(Pool { g: 0.0, m: 0.0, dim: b.padding() });
         }
-        let norm = crate::squared_norm(a.core()).sqrt();
-        Some(Seen { spectrum: b, rotated, leaks, pools, norm, outside })
+        let norm = crate::squared_norm(a).sqrt();
+        Seen { spectrum: b, rotated, leaks, pools, norm, skew, outside }
     }
 
     /// d.
@@ -107,6 +122,16 @@ impl Seen {
     /// Pools with a positive eigenvalue.
     pub fn positive(&self) -> impl Iterator<Item = &Pool> {
         self.pools.iter().filter(|pool| pool.g > 0.0)
+    }
+
+    /// The largest |g| of the pools.
+    pub(crate) fn top(&self) -> f64 {
+        self.pools.iter().map(|pool| pool.g.abs()).fold(0.0, f64::max)
+    }
+
+    /// |S₋|: what of B is negative.
+    pub(crate) fn negative(&self) -> f64 {
+        self.pools.iter().map(|pool| pool.dim as f64 * pool.g.min(0.0).powi(2)).sum::<f64>().sqrt()
     }
 
     /// Σ (m - value(g))² over the pools, by dimension.
@@ -120,6 +145,11 @@ impl Seen {
         let dims: Vec<f64> = self.pools.iter().rev().map(|pool| pool.dim as f64).collect();
         isotonic(&m, &dims).iter().zip(&m).zip(&dims).map(|((iso, m), dim)| dim * (m - iso).powi(2)).sum()
     }
+}
+
+/// (g/top)^α with the sign of g, so that no power overflows; 0^α = 0.
+pub(crate) fn power(g: f64, top: f64, alpha: f64) -> f64 {
+    if g == 0.0 { 0.0 } else { (g.abs() / top).powf(alpha).copysign(g) }
 }
 
 /// Σ_{j≠i} x_j².
@@ -167,7 +197,7 @@ pub enum End {
 impl Fit {
     /// Fits a family; `None` where A is zero or B is, or where |A|² or δ² is no number.
     pub fn new(seen: &Seen, family: Family) -> Option<Fit> {
-        let top = seen.positive().next()?.g;
+        let top = Some(seen.top()).filter(|&top| top > 0.0)?;
         let norm2 = seen.norm * seen.norm;
         // Also where it over- or underflows: no share of it would mean anything.
         if !norm2.is_normal() {
@@ -189,7 +219,7 @@ impl Fit {
                 (unit, unit / top.powf(exponent))
             }
         };
-        let left = seen.distance(|g| if g > 0.0 { unit * (g / top).powf(exponent) } else { 0.0 });
+        let left = seen.distance(|g| unit * power(g, top, exponent));
         let misfit2 = (seen.outside + left) / norm2;
         if !misfit2.is_finite() {
             return None;

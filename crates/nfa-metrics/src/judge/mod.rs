@@ -8,5 +8,6 @@ pub mod interval;
 mod isotonic;
 pub mod misfit;
 pub mod pair;
+pub mod right;
 pub mod sensitivity;
 pub mod verdict;

@@ -3,24 +3,25 @@
 use std::sync::OnceLock;
 
 use crate::judge::misfit::Seen;
+use crate::judge::right::Right;
 use crate::matrix::psd::Psd;
 
-/// The two matrices of a law at one layer, and the exponent that theory gives there, if any.
+/// The two matrices of a law at one place, and the exponent that theory gives there, if any.
 #[derive(Clone, Debug)]
 pub struct Pair {
-    /// A.
+    /// A, the left side: `[d, d]`, symmetric PSD, for most laws the Gram matrix of weights.
     pub a: Psd,
-    /// B.
-    pub b: Psd,
-    /// The predicted exponent.
+    /// B, the right side, `[d, d]`: what A is compared with a power, a multiple of, or itself.
+    pub b: Right,
+    /// The exponent that theory predicts here; only a [`Family::Power`](crate::Family::Power) has one.
     pub predicted: Option<f64>,
     seen: OnceLock<Option<Seen>>,
 }
 
 impl Pair {
-    /// Without a predicted exponent.
-    pub fn new(a: Psd, b: Psd) -> Self {
-        Pair { a, b, predicted: None, seen: OnceLock::new() }
+    /// Without a predicted exponent; b is a [`Psd`], or a [`Square`](crate::Square) for a law of family Equal.
+    pub fn new(a: Psd, b: impl Into<Right>) -> Self {
+        Pair { a, b: b.into(), predicted: None, seen: OnceLock::new() }
     }
 
     /// With the exponent that theory predicts, if it does.
@@ -32,6 +33,6 @@ impl Pair {
 
     /// A in B's eigenbasis, of the two as they were when it was first asked for.
     pub fn seen(&self) -> Option<&Seen> {
-        self.seen.get_or_init(|| Seen::new(&self.a, &self.b)).as_ref()
+        self.seen.get_or_init(|| Seen::against(&self.a, &self.b)).as_ref()
     }
 }

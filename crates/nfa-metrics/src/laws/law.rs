@@ -1,12 +1,37 @@
 //! A law as a row: which two matrices, compared how.
 
-use crate::judge::pair::Pair;
-
 use crate::judge::family::Family;
+use crate::judge::pair::Pair;
 use crate::laws::needs::Needs;
 use crate::observation::Observation;
 
 /// One row of the registry.
+///
+/// ```
+/// use nfa_metrics::{Family, Law, Needs, Observation, Pair, Psd};
+///
+/// /// WᵀW against the AGOP itself, up to a factor.
+/// const LINEAR: Law = Law {
+///     name: "linear_ansatz",
+///     left: "W_l^T W_l",
+///     right: "AGOP at layer l's input",
+///     family: Family::Proportional,
+///     doc: "The Gram matrix of a layer's weights is a multiple of its AGOP.",
+///     reference: "this crate's documentation",
+///     needs: Needs::AGOP,
+///     varies: true,
+///     pair,
+///     ..Law::OF_WEIGHTS
+/// };
+///
+/// fn pair(observation: &Observation, layer: usize) -> Option<Pair> {
+///     let layer = observation.layers.get(layer)?;
+///     Some(Pair::new(Psd::nfm(&layer.weight), layer.agop.clone()?))
+/// }
+///
+/// let laws = nfa_metrics::laws().with(LINEAR);
+/// assert!(laws.get("linear_ansatz").is_some());
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Law {
     /// Its name, the first part of its columns.
@@ -23,7 +48,7 @@ pub struct Law {
     pub reference: &'static str,
     /// What must have been observed beside the weights.
     pub needs: Needs,
-    /// Whether B is an average over the rows: then exponent and misfit have intervals over the inputs.
+    /// Whether B is an average over the rows, and A none: then exponent and misfit have intervals over the inputs.
     pub varies: bool,
     /// Over what it ranges.
     pub over: Over,
@@ -31,13 +56,15 @@ pub struct Law {
     pub axes: [&'static str; 2],
     /// Why it holds by definition at the map whose outputs are the network's, for a law that does.
     pub last: Option<&'static str>,
-    /// Whether B may be any square matrix: neither symmetric nor free of negative eigenvalues.
+    /// Whether B may be any square matrix ([`Square`](crate::Square)): neither symmetric nor free of negative
+    /// eigenvalues. Takes [`Family::Equal`].
     pub signed: bool,
     /// Whether the per-alpha details (cosines, correlations) are measured too.
     pub details: bool,
     /// Metrics that come with it.
     pub brings: &'static [&'static str],
-    /// Its matrices at a layer; `None` where it does not apply or what it needs was not observed.
+    /// Its matrices at a layer; `None` where it does not apply or what it needs was not observed. Called through
+    /// [`Law::at`].
     pub pair: fn(&Observation, usize) -> Option<Pair>,
 }
 
@@ -60,6 +87,14 @@ impl Law {
         brings: &[],
         pair: |_, _| None,
     };
+
+    /// Its matrices at a layer; `None` where it does not apply or what it needs was not observed.
+    pub fn at(&self, observation: &Observation, layer: usize) -> Option<Pair> {
+        if self.over == Over::Neighbours && !observation.neighbours {
+            return None;
+        }
+        (self.pair)(observation, layer)
+    }
 }
 
 /// Over what a law ranges.

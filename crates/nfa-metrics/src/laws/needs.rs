@@ -11,20 +11,16 @@ impl Needs {
     pub const WEIGHTS: Needs = Needs(0);
     /// The AGOP of the network's outputs at the layer's input.
     pub const AGOP: Needs = Needs(1);
-    /// dL/dW of the mean training loss, without penalty.
-    pub const LOSS_GRADIENT: Needs = Needs(1 << 1);
-    /// The weights at initialisation.
-    pub const START: Needs = Needs(1 << 2);
-    /// λ of a coupled weight decay.
-    pub const DECAY: Needs = Needs(1 << 3);
-    /// The mean of hhᵀ, h the layer's input.
-    pub const INPUT_MOMENTS: Needs = Needs(1 << 4);
-    /// The mean of (∇_hℓ)(∇_hℓ)ᵀ, ℓ a sample's loss.
-    pub const GRADIENT_MOMENTS: Needs = Needs(1 << 5);
 
     /// Whether all of another set is in this one.
     pub fn contains(self, other: Needs) -> bool {
         self.0 & other.0 == other.0
+    }
+}
+
+impl FromIterator<Needs> for Needs {
+    fn from_iter<I: IntoIterator<Item = Needs>>(sets: I) -> Needs {
+        sets.into_iter().fold(Needs::WEIGHTS, Needs::bitor)
     }
 }
 

@@ -1,182 +1,327 @@
-//! What each column that a law brings means: the words behind `list metrics`.
+//! What is said of a law at a place, as rows: records, JSON, `list metrics` and `explain` iterate over them.
 
+use crate::column::{Better, MetricInfo};
+use crate::judge::certificate::CertificateKind;
+use crate::judge::details::{AlphaDetails, Details};
 use crate::judge::family::Family;
+use crate::judge::finding::Finding;
+use crate::judge::interval::Interval;
 use crate::laws::law::Law;
-use crate::metrics::metric::{Better, MetricInfo};
 
-/// The columns of a law, with `layer<i>` for each layer and `@<alpha>` for other exponents.
-pub fn law_columns(law: &Law) -> Vec<MetricInfo> {
-    let column = |quantity: &str, symbol, unit, range, better, doc| MetricInfo {
-        name: format!("{}.{quantity}.layer<i>", law.name),
-        symbol,
-        unit,
-        range,
-        better,
-        doc,
-        reference: law.reference,
-    };
-    use Better::{Higher, Lower, Neither};
-    let misfit_range = if law.family == Family::Equal { "[0, inf)" } else { "[0, 1]" };
-    let mut columns = vec![
-        column("alpha", "alpha", "1", "[0.001, 4]", Neither, "The exponent of the least misfit."),
-        column("predicted", "alpha*", "1", "(0, 1]", Neither, "The exponent that theory predicts."),
-        column("exponent_agrees", "|alpha - alpha*|", "text", "true | false", Higher, "Whether the two agree."),
-        column(
-            "misfit",
-            "delta",
-            "1",
-            misfit_range,
-            Lower,
-            "|A - kappa B^alpha| / |A|, the least over the law's family.",
-        ),
-        column(
-            "parts.directions",
-            "delta_d",
-            "1",
-            "[0, 1]",
-            Lower,
-            "A's mass outside B's eigenspaces: no function of B could repair it.",
-        ),
-        column(
-            "parts.order",
-            "delta_o",
-            "1",
-            "[0, 1]",
-            Lower,
-            "Distance to every increasing function of B along its eigenvectors.",
-        ),
-        column("parts.shape", "delta_s", "1", misfit_range, Lower, "The rest: increasing, but not of the law's form."),
-        column(
-            "alpha_interval.low",
-            "alpha-",
-            "1",
-            "[0.001, 4]",
-            Neither,
-            "Lower end of the exponent's 95 % interval over the inputs (interval = \"inputs\").",
-        ),
-        column("alpha_interval.high", "alpha+", "1", "[0.001, 4]", Neither, "Its upper end."),
-        column(
-            "misfit_interval.low",
-            "delta-",
-            "1",
-            misfit_range,
-            Neither,
-            "Lower end of the misfit's 95 % interval over the inputs (interval = \"inputs\").",
-        ),
-        column("misfit_interval.high", "delta+", "1", misfit_range, Neither, "Its upper end."),
-        column("certificates.range", "|Pi A Pi|/|A|", "1", "[0, 1]", Lower, "Bound: A has mass where B is zero."),
-        column("certificates.order", "delta_o", "1", "[0, 1]", Lower, "Bound: A falls where B rises."),
-        column(
-            "certificates.commutator",
-            "|AB-BA|/((g_max-g_min)|A|)",
-            "1",
-            "[0, 1]",
-            Lower,
-            "Bound: A and B don't commute.",
-        ),
-        column(
-            "certificates.traceless",
-            "-<A0,B0>/(|B0||A|)",
-            "1",
-            "[0, 1]",
-            Lower,
-            "Bound: A and B are ordered against each other.",
-        ),
-        column(
-            "certificates.tie",
-            "",
-            "text",
-            "stands | empty",
-            Lower,
-            "A is equal where B differs and no positive exponent fits.",
-        ),
-        column(
-            "null.haar",
-            "sqrt(1-haar^2)",
-            "1",
-            "[0, 1]",
-            Neither,
-            "The misfit that a random rotation of A would have.",
-        ),
-        column("null.init", "delta(0)", "1", misfit_range, Neither, "The misfit at initialisation."),
-        column("verdict", "", "text", "holds | approximate | fails | undetermined", Neither, "The verdict."),
-        column("reason", "", "text", "a sentence", Neither, "Why."),
-    ];
-    if law.details {
-        columns.extend([
-            column("nfm_trace", "tr M", "1", "[0, inf)", Neither, "Trace of M = W^T W."),
-            column("agop_trace", "tr G", "1", "[0, inf)", Neither, "Trace of the AGOP G."),
-            column("agop_rank", "r", "1", "0, 1, ...", Neither, "How many eigenvalues of G count."),
-            column(
-                "rank_rule",
-                "",
-                "text",
-                "stacked | product | streamed_qr | gram",
-                Neither,
-                "What rank and powers were computed from.",
-            ),
-            column("nfm_effective_rank", "(tr M)^2/|M|^2", "1", "[1, d]", Neither, "Effective rank of M."),
-            column(
-                "loglog_slope",
-                "d log m / d log g",
-                "1",
-                "(-inf, inf)",
-                Neither,
-                "Least squares of log m_i on log g_i.",
-            ),
-            column("loglog_r2", "R^2", "1", "[0, 1]", Higher, "Its coefficient of determination."),
-            column("kendall_tau", "tau_b", "1", "[-1, 1]", Higher, "Rank correlation of g_i and m_i."),
-            column(
-                "top_k_overlap@<k>",
-                "|U_k^T V_k|^2/k",
-                "1",
-                "[0, 1]",
-                Higher,
-                "Overlap of the leading k eigenvectors of M and G.",
-            ),
-        ]);
-        for (quantity, symbol, range, better, doc) in [
-            ("cosine", "cos(M, G^a)", "[0, 1]", Higher, "Cosine of M and G^a."),
-            ("one_minus_cosine", "1 - cos", "[0, 1]", Lower, "1 - cosine, computed as |M/|M| - G^a/|G^a||^2 / 2."),
-            ("traceless_cosine", "cos(M0, G0^a)", "[-1, 1]", Higher, "Cosine after subtracting (tr/d) I from both."),
-            ("pearson", "r", "[-1, 1]", Higher, "Pearson correlation of all entries."),
-            ("pearson_offdiag", "r_off", "[-1, 1]", Higher, "Pearson correlation of the entries off the diagonal."),
-            ("relative_error", "|M - kappa G^a|/|M|", "[0, 1]", Lower, "Distance at this exponent."),
-            ("kappa", "<M,G^a>/|G^a|^2", "[0, inf)", Neither, "Best factor at this exponent."),
-            ("cosine_sorted", "cos of sorted spectra", "[0, 1]", Neither, "The best cosine that any rotation reaches."),
-            ("haar", "tr M tr G^a/(d|M||G^a|)", "[0, 1]", Neither, "Mean cosine under random rotation."),
-        ] {
-            columns.push(column(quantity, symbol, "1", range, better, doc));
-            columns.push(column(&format!("{quantity}@<alpha>"), symbol, "1", range, better, doc));
+/// What a quantity is somewhere.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Reading {
+    /// Undefined here.
+    Undefined,
+    /// A number.
+    Number(f64),
+    /// A whole number.
+    Count(usize),
+    /// Yes or no.
+    Flag(bool),
+    /// A word or a sentence.
+    Text(String),
+}
+
+impl From<Option<f64>> for Reading {
+    fn from(number: Option<f64>) -> Self {
+        number.map_or(Reading::Undefined, Reading::Number)
+    }
+}
+
+/// When a quantity has a column.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shown {
+    /// Always.
+    Always,
+    /// Of a law whose B varies with the rows, where its interval was asked for.
+    Varying,
+    /// Of a law whose B may be any square matrix.
+    Signed,
+    /// In JSON alone.
+    Json,
+}
+
+/// Something that is said of a `T`: a [`Finding`], its [`Details`], or those at one exponent.
+#[derive(Debug)]
+pub struct Quantity<T> {
+    /// Its name; a dot sets it in a group.
+    pub name: &'static str,
+    /// In formulae.
+    pub symbol: &'static str,
+    /// Unit; "1" for pure numbers, "text" for words.
+    pub unit: &'static str,
+    /// Possible values, of a law of this family.
+    pub range: fn(Family) -> &'static str,
+    /// Which way is good.
+    pub better: Better,
+    /// In a sentence.
+    pub doc: &'static str,
+    /// When it has a column.
+    pub shown: Shown,
+    /// How it is read off.
+    pub of: fn(&T) -> Reading,
+}
+
+/// A pure number, in [0, 1] if nothing else is said.
+const fn number<T>(name: &'static str, symbol: &'static str, doc: &'static str, of: fn(&T) -> Reading) -> Quantity<T> {
+    Quantity { name, symbol, unit: "1", range: |_| "[0, 1]", better: Better::Neither, doc, shown: Shown::Always, of }
+}
+
+/// Words.
+const fn text<T>(name: &'static str, doc: &'static str, of: fn(&T) -> Reading) -> Quantity<T> {
+    Quantity { unit: "text", ..number(name, "", doc, of) }
+}
+
+impl<T> Quantity<T> {
+    const fn symbol(self, symbol: &'static str) -> Self {
+        Quantity { symbol, ..self }
+    }
+
+    const fn range(self, range: fn(Family) -> &'static str) -> Self {
+        Quantity { range, ..self }
+    }
+
+    const fn lower(self) -> Self {
+        Quantity { better: Better::Lower, ..self }
+    }
+
+    const fn higher(self) -> Self {
+        Quantity { better: Better::Higher, ..self }
+    }
+
+    const fn shown(self, shown: Shown) -> Self {
+        Quantity { shown, ..self }
+    }
+
+    /// Whether a law has a column of it.
+    pub fn is_column(&self, law: &Law) -> bool {
+        match self.shown {
+            Shown::Always => true,
+            Shown::Varying => law.varies,
+            Shown::Signed => law.signed,
+            Shown::Json => false,
         }
+    }
+
+    /// What a law's column means; `at` follows the name.
+    fn info(&self, law: &Law, at: &str) -> MetricInfo {
+        MetricInfo {
+            name: format!("{}.{}{at}.layer<i>", law.name, self.name),
+            symbol: self.symbol,
+            unit: self.unit,
+            range: (self.range)(law.family),
+            better: self.better,
+            doc: self.doc,
+            reference: law.reference,
+        }
+    }
+}
+
+/// The columns that a law may have, with `layer<i>` for each layer and `@<alpha>` for other exponents.
+pub fn law_columns(law: &Law) -> Vec<MetricInfo> {
+    let mut columns: Vec<MetricInfo> =
+        FINDING.iter().filter(|quantity| quantity.is_column(law)).map(|quantity| quantity.info(law, "")).collect();
+    if law.details {
+        columns.extend(DETAILS.iter().map(|quantity| quantity.info(law, "")));
+        columns.push(OVERLAP.info(law, "@<k>"));
+        columns.extend(AT_ALPHA.iter().flat_map(|quantity| ["", "@<alpha>"].map(|at| quantity.info(law, at))));
     }
     columns
 }
 
-/// Whether a column's name fits the pattern of an info.
-pub fn describes(pattern: &str, column: &str) -> bool {
-    match pattern.split_once('<') {
-        None => pattern == column,
-        Some((before, rest)) => {
-            let Some(after) = column.strip_prefix(before) else { return false };
-            let (_, pattern) = rest.split_once('>').unwrap_or(("", ""));
-            // The placeholder is a number: digits, and what decimals are made of.
-            let number = |c: char| c.is_ascii_digit() || matches!(c, '.' | 'e' | '-');
-            let longest = after.find(|c| !number(c)).unwrap_or(after.len());
-            (1..=longest).any(|length| describes(pattern, &after[length..]))
-        }
+fn misfit_range(family: Family) -> &'static str {
+    if family.misfit_range()[1].is_finite() { "[0, 1]" } else { "[0, inf)" }
+}
+
+fn low(interval: Option<Interval>) -> Reading {
+    interval.map(|interval| interval.low).into()
+}
+
+fn high(interval: Option<Interval>) -> Reading {
+    interval.map(|interval| interval.high).into()
+}
+
+/// The margin of a certificate that stands; of one without a margin that it does.
+fn certificate(finding: &Finding, kind: CertificateKind) -> Reading {
+    match finding.certificates.iter().find(|certificate| certificate.kind == kind) {
+        None => Reading::Undefined,
+        Some(found) => found.margin.map_or_else(|| Reading::Text("stands".into()), Reading::Number),
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use crate::laws::quantity::describes;
+/// Of every law.
+pub const FINDING: &[Quantity<Finding>] = &[
+    number("alpha", "alpha", "The exponent of the least misfit.", |f: &Finding| f.alpha.into()).range(|_| "[0.001, 4]"),
+    number("predicted", "alpha*", "The exponent that theory predicts.", |f: &Finding| f.predicted.into())
+        .range(|_| "(0, 1]"),
+    text("exponent_agrees", "Whether the two agree.", |f: &Finding| {
+        f.exponent_agrees.map_or(Reading::Undefined, Reading::Flag)
+    })
+    .symbol("|alpha - alpha*|")
+    .range(|_| "true | false")
+    .higher(),
+    number("misfit", "delta", "|A - kappa B^alpha| / |A|, the least over the law's family.", |f: &Finding| {
+        f.misfit.into()
+    })
+    .range(misfit_range)
+    .lower(),
+    number(
+        "parts.directions",
+        "delta_d",
+        "A's mass outside B's eigenspaces: no function of B could repair it.",
+        |f: &Finding| f.parts.map(|parts| parts.directions).into(),
+    )
+    .lower(),
+    number(
+        "parts.order",
+        "delta_o",
+        "Distance to every increasing function of B along its eigenvectors.",
+        |f: &Finding| f.parts.map(|parts| parts.order).into(),
+    )
+    .lower(),
+    number("parts.shape", "delta_s", "The rest: increasing, but not of the law's form.", |f: &Finding| {
+        f.parts.map(|parts| parts.shape).into()
+    })
+    .range(misfit_range)
+    .lower(),
+    text("interval_source", "What varies in the intervals.", |f: &Finding| {
+        Reading::Text(f.interval_source.name().into())
+    })
+    .range(|_| "none | inputs | seeds")
+    .shown(Shown::Json),
+    number(
+        "alpha_interval.low",
+        "alpha-",
+        "Lower end of the exponent's 95 % interval over the inputs (interval = \"inputs\").",
+        |f: &Finding| low(f.alpha_interval),
+    )
+    .range(|_| "[0.001, 4]")
+    .shown(Shown::Varying),
+    number("alpha_interval.high", "alpha+", "Its upper end.", |f: &Finding| high(f.alpha_interval))
+        .range(|_| "[0.001, 4]")
+        .shown(Shown::Varying),
+    number(
+        "misfit_interval.low",
+        "delta-",
+        "Lower end of the misfit's 95 % interval over the inputs (interval = \"inputs\").",
+        |f: &Finding| low(f.misfit_interval),
+    )
+    .range(misfit_range)
+    .shown(Shown::Varying),
+    number("misfit_interval.high", "delta+", "Its upper end.", |f: &Finding| high(f.misfit_interval))
+        .range(misfit_range)
+        .shown(Shown::Varying),
+    number("certificates.range", "|Pi A Pi|/|A|", "Bound: A has mass where B is zero.", |f: &Finding| {
+        certificate(f, CertificateKind::Range)
+    })
+    .lower(),
+    number("certificates.order", "delta_o", "Bound: A falls where B rises.", |f: &Finding| {
+        certificate(f, CertificateKind::Order)
+    })
+    .lower(),
+    number("certificates.commutator", "|AB-BA|/((g_max-g_min)|A|)", "Bound: A and B don't commute.", |f: &Finding| {
+        certificate(f, CertificateKind::Commutator)
+    })
+    .lower(),
+    number(
+        "certificates.traceless",
+        "-<A0,B0>/(|B0||A|)",
+        "Bound: A and B are ordered against each other.",
+        |f: &Finding| certificate(f, CertificateKind::Traceless),
+    )
+    .lower(),
+    number("certificates.asymmetry", "|K|/|A|", "Bound: B is not symmetric.", |f: &Finding| {
+        certificate(f, CertificateKind::Asymmetry)
+    })
+    .range(|_| "[0, inf)")
+    .lower()
+    .shown(Shown::Signed),
+    number("certificates.indefinite", "|S-|/|A|", "Bound: B has negative eigenvalues.", |f: &Finding| {
+        certificate(f, CertificateKind::Indefinite)
+    })
+    .range(|_| "[0, inf)")
+    .lower()
+    .shown(Shown::Signed),
+    text("certificates.tie", "A is equal where B differs and no positive exponent fits.", |f: &Finding| {
+        certificate(f, CertificateKind::Tie)
+    })
+    .range(|_| "stands | empty")
+    .lower(),
+    number("null.haar", "sqrt(1-haar^2)", "The misfit that a random rotation of A would have.", |f: &Finding| {
+        f.null.haar.into()
+    }),
+    number("null.init", "delta(0)", "The misfit at initialisation.", |f: &Finding| f.null.init.into())
+        .range(misfit_range),
+    text("verdict", "The verdict.", |f: &Finding| Reading::Text(f.verdict.name().into()))
+        .range(|_| "holds | approximate | fails | undetermined"),
+    text("reason", "Why.", |f: &Finding| Reading::Text(f.reason.clone())).range(|_| "a sentence"),
+];
 
-    #[test]
-    fn patterns_fit_numbers_only() {
-        assert!(describes("nfa.alpha.layer<i>", "nfa.alpha.layer12"));
-        assert!(describes("nfa.cosine@<alpha>.layer<i>", "nfa.cosine@0.25.layer3"));
-        assert!(!describes("nfa.cosine@<alpha>.layer<i>", "nfa.cosine.layer3"));
-        assert!(!describes("nfa.alpha.layer<i>", "nfa.alpha.layer"));
-    }
-}
+/// Of a law that has details.
+pub const DETAILS: &[Quantity<Details>] = &[
+    number("nfm_trace", "tr M", "Trace of M = W^T W.", |d: &Details| Reading::Number(d.nfm_trace))
+        .range(|_| "[0, inf)"),
+    number("agop_trace", "tr G", "Trace of the AGOP G.", |d: &Details| Reading::Number(d.agop_trace))
+        .range(|_| "[0, inf)"),
+    number("agop_rank", "r", "How many eigenvalues of G count.", |d: &Details| Reading::Count(d.agop_rank))
+        .range(|_| "0, 1, ..."),
+    text("rank_rule", "What rank and powers were computed from.", |d: &Details| {
+        Reading::Text(d.rank_rule.name().into())
+    })
+    .range(|_| "stacked | product | streamed_qr | gram"),
+    number("nfm_effective_rank", "(tr M)^2/|M|^2", "Effective rank of M.", |d: &Details| d.nfm_effective_rank.into())
+        .range(|_| "[1, d]"),
+    number("loglog_slope", "d log m / d log g", "Least squares of log m_i on log g_i.", |d: &Details| {
+        d.loglog_slope.into()
+    })
+    .range(|_| "(-inf, inf)"),
+    number("loglog_r2", "R^2", "Its coefficient of determination.", |d: &Details| d.loglog_r2.into()).higher(),
+    number("kendall_tau", "tau_b", "Rank correlation of g_i and m_i.", |d: &Details| d.kendall_tau.into())
+        .range(|_| "[-1, 1]")
+        .higher(),
+];
+
+/// Of a law that has details, at each k of [`OVERLAPS`](crate::judge::details::OVERLAPS).
+pub const OVERLAP: Quantity<Option<f64>> = number(
+    "top_k_overlap",
+    "|U_k^T V_k|^2/k",
+    "Overlap of the leading k eigenvectors of M and G.",
+    |overlap: &Option<f64>| (*overlap).into(),
+)
+.higher();
+
+/// Of a law that has details, at each exponent a.
+pub const AT_ALPHA: &[Quantity<AlphaDetails>] = &[
+    number("cosine", "cos(M, G^a)", "Cosine of M and G^a.", |a: &AlphaDetails| a.cosine.into()).higher(),
+    number("one_minus_cosine", "1 - cos", "1 - cosine, computed as |M/|M| - G^a/|G^a||^2 / 2.", |a: &AlphaDetails| {
+        a.one_minus_cosine.into()
+    })
+    .lower(),
+    number("traceless_cosine", "cos(M0, G0^a)", "Cosine after subtracting (tr/d) I from both.", |a: &AlphaDetails| {
+        a.traceless_cosine.into()
+    })
+    .range(|_| "[-1, 1]")
+    .higher(),
+    number("pearson", "r", "Pearson correlation of all entries.", |a: &AlphaDetails| a.pearson.into())
+        .range(|_| "[-1, 1]")
+        .higher(),
+    number("pearson_offdiag", "r_off", "Pearson correlation of the entries off the diagonal.", |a: &AlphaDetails| {
+        a.pearson_offdiag.into()
+    })
+    .range(|_| "[-1, 1]")
+    .higher(),
+    number("relative_error", "|M - kappa G^a|/|M|", "Distance at this exponent.", |a: &AlphaDetails| {
+        a.relative_error.into()
+    })
+    .lower(),
+    number("kappa", "<M,G^a>/|G^a|^2", "Best factor at this exponent.", |a: &AlphaDetails| a.kappa.into())
+        .range(|_| "[0, inf)"),
+    number(
+        "cosine_sorted",
+        "cos of sorted spectra",
+        "The best cosine that any rotation reaches.",
+        |a: &AlphaDetails| a.cosine_sorted.into(),
+    ),
+    number("haar", "tr M tr G^a/(d|M||G^a|)", "Mean cosine under random rotation.", |a: &AlphaDetails| a.haar.into()),
+];

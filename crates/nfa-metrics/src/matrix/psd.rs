@@ -229,6 +229,13 @@ impl Psd {
         self
     }
 
+    /// Machine epsilon of what it was computed from.
+    pub fn eps(&self) -> f64 {
+        match &self.form {
+            Form::Factor { eps, .. } | Form::Gram { eps } => *eps,
+        }
+    }
+
     /// d.
     pub fn dim(&self) -> usize {
         self.frame.as_ref().map_or(self.core_dim(), |frame| frame.nrows())

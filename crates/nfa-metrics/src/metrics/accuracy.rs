@@ -1,9 +1,11 @@
 //! Classification accuracy on both splits.
 
-use crate::metrics::metric::{Better, Metric, MetricInfo, Snapshot, Value};
+use crate::column::{Better, MetricInfo};
+use crate::laws::needs::Needs;
+use crate::metrics::metric::{Metric, Snapshot, Value};
 
 /// `accuracy`, `accuracy.test`; no columns where targets are no classes.
-pub const METRIC: Metric = Metric { name: "accuracy", info, measure };
+pub const METRIC: Metric = Metric { name: "accuracy", needs: Needs::WEIGHTS, info, measure };
 
 fn info() -> Vec<MetricInfo> {
     let row = |name: &str, symbol, doc| MetricInfo {

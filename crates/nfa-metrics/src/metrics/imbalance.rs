@@ -1,10 +1,12 @@
 //! How unbalanced neighbouring layers are, absolutely and against the start.
 
-use crate::metrics::metric::{Better, Metric, MetricInfo, Snapshot, Value};
+use crate::column::{Better, MetricInfo};
+use crate::laws::needs::Needs;
+use crate::metrics::metric::{Metric, Snapshot, Value};
 use crate::observation::{Observation, imbalance};
 
 /// `imbalance.layer<i>`, `imbalance_ratio.layer<i>`.
-pub const METRIC: Metric = Metric { name: "imbalance", info, measure };
+pub const METRIC: Metric = Metric { name: "imbalance", needs: Needs::WEIGHTS, info, measure };
 
 fn info() -> Vec<MetricInfo> {
     let row = |name: &str, symbol, doc| MetricInfo {
@@ -28,10 +30,8 @@ fn info() -> Vec<MetricInfo> {
 
 /// (l, |D_l|) of every neighbouring pair of layers that fit together.
 pub fn norms(observation: &Observation) -> Vec<(usize, f64)> {
-    observation
-        .layers
-        .windows(2)
-        .enumerate()
+    let neighbours = observation.layers.windows(2).enumerate().filter(|_| observation.neighbours);
+    neighbours
         .filter(|(_, pair)| pair[1].weight.ncols() == pair[0].weight.nrows())
         .map(|(l, pair)| (l, crate::squared_norm(&imbalance(&pair[1].weight, &pair[0].weight)).sqrt()))
         .collect()
@@ -69,7 +69,7 @@ mod tests {
             depth_from_here: None,
         };
         let layers = vec![layer("0", 4, 3), layer("1", 5, 2), layer("2", 1, 5)];
-        let observation = Observation { layers, linear: false, eps: f64::EPSILON };
+        let observation = Observation { layers, linear: false, neighbours: true, eps: f64::EPSILON };
         let (train, initial) = (Scores { loss: 0.0, accuracy: None }, [2.0]);
         let at = Snapshot {
             observation: &observation,

@@ -1,9 +1,11 @@
 //! Loss on both splits, and the penalty.
 
-use crate::metrics::metric::{Better, Metric, MetricInfo, Snapshot, Value};
+use crate::column::{Better, MetricInfo};
+use crate::laws::needs::Needs;
+use crate::metrics::metric::{Metric, Snapshot, Value};
 
 /// `loss`, `loss.test`, `penalty`.
-pub const METRIC: Metric = Metric { name: "loss", info, measure };
+pub const METRIC: Metric = Metric { name: "loss", needs: Needs::WEIGHTS, info, measure };
 
 fn info() -> Vec<MetricInfo> {
     let row = |name: &str, symbol, doc| MetricInfo {

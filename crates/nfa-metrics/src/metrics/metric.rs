@@ -1,38 +1,9 @@
-//! What is measured beside the laws, and the words that describe every column.
+//! What is measured beside the laws.
 
 use crate::Mat;
+use crate::column::MetricInfo;
+use crate::laws::needs::Needs;
 use crate::observation::Observation;
-
-/// Which way is good.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Better {
-    /// Smaller is better.
-    Lower,
-    /// Larger is better.
-    Higher,
-    /// Neither: it describes.
-    Neither,
-}
-
-/// What a column means.
-#[derive(Clone, Debug, PartialEq, serde::Serialize)]
-pub struct MetricInfo {
-    /// The column, with `layer<i>` for each layer.
-    pub name: String,
-    /// In formulae.
-    pub symbol: &'static str,
-    /// Unit; "1" for pure numbers, "text" for words.
-    pub unit: &'static str,
-    /// Possible values.
-    pub range: &'static str,
-    /// Which way is good.
-    pub better: Better,
-    /// In a sentence.
-    pub doc: &'static str,
-    /// Where it is defined.
-    pub reference: &'static str,
-}
 
 /// Loss and accuracy on one split.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -81,6 +52,8 @@ pub type Value = (String, Option<f64>);
 pub struct Metric {
     /// Its name in `[probe] metrics`.
     pub name: &'static str,
+    /// What must have been observed beside the weights.
+    pub needs: Needs,
     /// What its columns mean.
     pub info: fn() -> Vec<MetricInfo>,
     /// Its columns at a probe.

@@ -1,10 +1,12 @@
 //! The exact recurrence of gradient descent, as a check on the training loop itself.
 
-use crate::metrics::metric::{Better, Metric, MetricInfo, Snapshot, Value};
+use crate::column::{Better, MetricInfo};
+use crate::laws::needs::Needs;
+use crate::metrics::metric::{Metric, Snapshot, Value};
 use crate::observation::imbalance;
 
 /// `recurrence_residual.layer<i>`.
-pub const METRIC: Metric = Metric { name: "recurrence_residual", info, measure };
+pub const METRIC: Metric = Metric { name: "recurrence_residual", needs: Needs::WEIGHTS, info, measure };
 
 fn info() -> Vec<MetricInfo> {
     vec![MetricInfo {

@@ -26,8 +26,11 @@ use faer::{MatRef, Scale};
 use safetensors::{Dtype, SafeTensors};
 
 use crate::Mat;
+use crate::judge::interval::Spread;
+use crate::laws::law::Law;
 use crate::matrix::psd::{Psd, frame};
 use crate::observation::{Layer, Observation};
+use crate::observe::blocks::jackknife;
 
 /// A capture file that does not add up: which entry, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -166,17 +169,9 @@ impl Capture {
 
     /// As the laws look at it. Depths are unknown: there is more in a network than its sites.
     pub fn observation(&self) -> Observation {
-        let layers = self
-            .sites
-            .iter()
-            .map(|site| Layer {
-                name: site.name.clone(),
-                weight: site.weight.clone(),
-                agop: Some(site.agop(None)),
-                depth_from_here: None,
-            })
-            .collect();
-        Observation { layers, linear: false, eps: self.sites.iter().map(|site| site.eps).fold(f64::EPSILON, f64::max) }
+        let layers = self.sites.iter().map(|site| site.layer(None)).collect();
+        let eps = self.sites.iter().map(|site| site.eps).fold(f64::EPSILON, f64::max);
+        Observation { layers, linear: false, neighbours: false, eps }
     }
 }
 
@@ -257,6 +252,23 @@ impl CapturedSite {
             return Err(wrong(&key("bias"), format!("has shape {:?}, expected [{k}]", found.shape)));
         }
         Ok(CapturedSite { name, weight, k: mean, counts: counts.values, weight_init, gradient, eps, frame, agops })
+    }
+
+    fn layer(&self, without: Option<usize>) -> Layer {
+        let agop = Some(self.agop(without));
+        Layer { name: self.name.clone(), weight: self.weight.clone(), agop, depth_from_here: None }
+    }
+
+    /// What exponent and misfit of a law that varies would be on other samples: the jackknife over the blocks.
+    /// `None` as of [`jackknife`].
+    pub fn over_blocks(&self, law: &Law) -> Option<Spread> {
+        let alone = |without: Option<usize>| Observation {
+            layers: vec![self.layer(without)],
+            linear: false,
+            neighbours: false,
+            eps: self.eps,
+        };
+        jackknife(law, 0, &self.counts, alone)?.over_blocks()
     }
 
     /// WᵀKW over all blocks, or without one of them.

@@ -1,71 +1,116 @@
 //! The interval over the inputs: how exponent and misfit would move with another draw of samples.
 
+use std::sync::Arc;
+
 use burn::tensor::{Int, Tensor, TensorData};
 use nfa_models::{AnyNetwork, Stream};
 
 use crate::Mat;
 use crate::judge::family::Family;
 use crate::judge::interval::{FEWEST_BLOCKS, Jackknife, Spread};
-use crate::judge::misfit::{Fit, Seen};
+use crate::judge::misfit::Fit;
 use crate::judge::pair::Pair;
 use crate::judge::sensitivity::Sensitivity;
+use crate::laws::law::{Law, Over};
 use crate::matrix::psd::Psd;
+use crate::observation::{Layer, Observation};
 use crate::observe::agop::options::AgopOptions;
 use crate::observe::agop::{contributions, observe_network};
+use crate::observe::blocks::jackknife;
 
 /// Blocks that the intervals' centres are made of.
 const BLOCKS: usize = 16;
 
-/// The infinitesimal jackknife of a Power law whose B is a layer's AGOP: each input's influence on
-/// exponent and misfit, from one more sweep; and their bias from leaving out blocks of inputs, from
-/// another.
-///
-/// `None` below 8 inputs, and where the fit has no interval: no exponent, or one at an end of the
-/// search.
-///
-/// # Shapes
-/// x: `[n, d]`; weights: n
-pub fn over_inputs(
-    network: &dyn AnyNetwork,
-    x: &Tensor<2>,
-    weights: Option<&[f64]>,
-    layer: usize,
-    pair: &Pair,
-    options: &AgopOptions,
-) -> Option<Spread> {
-    let n = x.dims()[0];
-    if n < FEWEST_BLOCKS {
-        return None;
+/// The rows that a network was observed on, as draws from a distribution.
+#[derive(Clone, Copy)]
+pub struct Inputs<'a> {
+    /// The network.
+    pub network: &'a dyn AnyNetwork,
+    /// The rows, `[n, d]`.
+    pub x: &'a Tensor<2>,
+    /// Sample weights of mean 1, one per row.
+    pub weights: Option<&'a [f64]>,
+    /// How the network was observed.
+    pub options: &'a AgopOptions,
+    /// The network on these rows.
+    pub observation: &'a Observation,
+}
+
+impl Inputs<'_> {
+    /// What exponent and misfit of a law that [varies](Law::varies) would be on other rows.
+    ///
+    /// Of a power of the layer's AGOP by the infinitesimal jackknife: each input's influence, from one more sweep, and
+    /// the bias from leaving out blocks of inputs, from another. Of any other law from the blocks alone.
+    ///
+    /// `None` below 8 inputs, and where the fit has no interval: no exponent, or one at an end of the search.
+    pub fn spread(&self, law: &Law, layer: usize, pair: &Pair) -> Option<Spread> {
+        let n = self.x.dims()[0];
+        if n < FEWEST_BLOCKS {
+            return None;
+        }
+        let agop = self.observation.layers[layer].agop.as_ref()?;
+        let of_agop = pair.b.psd().is_some_and(|b| same(b, agop));
+        if law.family != Family::Power || !of_agop {
+            return self.without_blocks(law, layer)?.over_blocks();
+        }
+        let seen = pair.seen()?;
+        let fit = Fit::new(seen, Family::Power)?;
+        let sensitivity = Sensitivity::new(seen, &fit)?;
+        let gradients = [&sensitivity.alpha, &sensitivity.misfit];
+        let each = contributions(self.network, self.x, self.weights, layer, &gradients, self.options);
+        self.without_blocks(law, layer)?.over_inputs(&each[0], &each[1])
     }
-    let seen = pair.seen()?;
-    let fit = Fit::new(seen, Family::Power)?;
-    let sensitivity = Sensitivity::new(seen, &fit)?;
-    let each = contributions(network, x, weights, layer, &[&sensitivity.alpha, &sensitivity.misfit], options);
-    // Drawn, as the order of a file may follow its classes.
-    let order = Stream::root(0).fork("measure.blocks").permutation(n);
-    let blocks = BLOCKS.min(n);
-    let options = AgopOptions { layers: Some(vec![layer]), ..options.clone() };
-    let mut sums = Vec::with_capacity(blocks);
-    let mut counts = Vec::with_capacity(blocks);
-    for b in 0..blocks {
-        let rows = &order[b * n / blocks..(b + 1) * n / blocks];
-        let own: Option<Vec<f64>> = weights.map(|weights| rows.iter().map(|&row| weights[row]).collect());
-        let indices: Vec<i64> = rows.iter().map(|&row| row as i64).collect();
-        let indices = Tensor::<1, Int>::from_data(TensorData::new(indices, [rows.len()]), &x.device());
-        let observation = observe_network(network, &x.clone().select(0, indices), own.as_deref(), &options);
-        // In the frame of the whole: the weights are the same, and so is what they span.
-        sums.push(observation.layers[layer].agop.as_ref()?.core() * rows.len() as f64);
-        counts.push(rows.len() as f64);
+
+    fn without_blocks(&self, law: &Law, layer: usize) -> Option<Jackknife> {
+        let n = self.x.dims()[0];
+        // Drawn, as the order of a file may follow its classes.
+        let order = Stream::root(0).fork("measure.blocks").permutation(n);
+        let count = BLOCKS.min(n);
+        let layers: Vec<usize> = match law.over {
+            Over::Sites => vec![layer],
+            Over::Neighbours | Over::Pairs => vec![layer, layer + 1],
+        };
+        let options = AgopOptions { layers: Some(layers), ..self.options.clone() };
+        let mut blocks = Vec::with_capacity(count);
+        let mut counts = Vec::with_capacity(count);
+        for b in 0..count {
+            let rows = &order[b * n / count..(b + 1) * n / count];
+            let own: Option<Vec<f64>> = self.weights.map(|weights| rows.iter().map(|&row| weights[row]).collect());
+            let indices: Vec<i64> = rows.iter().map(|&row| row as i64).collect();
+            let indices = Tensor::<1, Int>::from_data(TensorData::new(indices, [rows.len()]), &self.x.device());
+            let block = observe_network(self.network, &self.x.clone().select(0, indices), own.as_deref(), &options);
+            blocks.push(block.layers);
+            counts.push(rows.len() as f64);
+        }
+        // The whole once more, as the others: differences between them are multiplied by the blocks.
+        let without = |skip: Option<usize>| {
+            let kept = || (0..count).filter(|&b| Some(b) != skip);
+            let total = kept().map(|b| counts[b]).sum::<f64>();
+            let layers = self.observation.layers.iter().enumerate().map(|(l, whole)| {
+                let of = |b: usize| blocks[b][l].agop.as_ref();
+                let agop = of(0).zip(whole.agop.as_ref()).map(|(first, whole)| {
+                    let r = first.core().nrows();
+                    let mut sum = Mat::zeros(r, r);
+                    // In the frame of the whole: the weights are the same, and so is what they span.
+                    kept().filter_map(of).zip(kept()).for_each(|(agop, b)| sum += agop.core() * counts[b]);
+                    Psd::gram_of(sum * (1.0 / total), whole.eps()).within(whole.frame().cloned())
+                });
+                let (name, weight, depth_from_here) = (whole.name.clone(), whole.weight.clone(), whole.depth_from_here);
+                Layer { name, weight, agop, depth_from_here }
+            });
+            let &Observation { linear, neighbours, eps, .. } = self.observation;
+            Observation { layers: layers.collect(), linear, neighbours, eps }
+        };
+        jackknife(law, layer, &counts, without)
     }
-    // The whole once more, as the others: differences between them are multiplied by the blocks.
-    let without = |skip: Option<usize>| {
-        let kept = || (0..blocks).filter(|&b| Some(b) != skip);
-        let mut sum = Mat::zeros(sums[0].nrows(), sums[0].ncols());
-        kept().for_each(|b| sum += &sums[b]);
-        let mean = sum * (1.0 / kept().map(|b| counts[b]).sum::<f64>());
-        let b = Psd::gram_of(mean, seen.spectrum.eps).within(pair.b.frame().cloned());
-        Fit::new(&Seen::new(&pair.a, &b)?, Family::Power)
+}
+
+/// Whether two matrices are one.
+fn same(a: &Psd, b: &Psd) -> bool {
+    let frames = match (a.frame(), b.frame()) {
+        (None, None) => true,
+        (Some(a), Some(b)) => Arc::ptr_eq(a, b),
+        _ => false,
     };
-    let others = (0..blocks).map(|b| without(Some(b))).collect::<Option<Vec<Fit>>>()?;
-    Jackknife::new(&without(None)?, &others, &counts)?.over_inputs(&each[0], &each[1])
+    frames && a.core() == b.core()
 }

@@ -2,6 +2,7 @@
 
 #[cfg(feature = "burn")]
 pub mod agop;
+pub mod blocks;
 pub mod capture;
 #[cfg(feature = "burn")]
 pub mod inputs;

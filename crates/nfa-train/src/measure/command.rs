@@ -13,8 +13,12 @@ use crate::keys::parse_value;
 use crate::machine::devices::Dtype;
 use crate::machine::disk::Store;
 use crate::measure::args::{MeasureArgs, MeasureDtype};
+use crate::measure::capture::from_capture;
+use crate::measure::matrices::from_matrices;
+use crate::measure::measurement::{Measurement, matrices};
+use crate::measure::network::{Answers, Job, Samples, from_weights};
 use crate::measure::pairs::{self, Heads};
-use crate::measure::{Job, Measurement, Rows, Settings, Targets, from_capture, from_matrices, from_weights, title_of};
+use crate::measure::settings::{Settings, check_size, title_of};
 use crate::train::loss::Loss;
 
 /// A call of `measure`.
@@ -199,7 +203,7 @@ impl Call<'_> {
         for site in &capture.sites {
             let d = site.weight.ncols();
             let what = format!("{}: the Gram matrix of `{}`'s inputs", path.display(), site.name);
-            crate::measure::check_size(&what, d, d, "record without it (`sites`, `max_size`)")?;
+            check_size(&what, d, d, "record without it (`sites`, `max_size`)")?;
         }
         from_capture(self.laws, &capture, &title_of(path), settings)
     }
@@ -256,7 +260,7 @@ impl Call<'_> {
             found = pairs::of_layers(&self.load(path)?, &activations)?;
         }
         settings.check_layers(found.len())?;
-        let mut measured = pairs::measure(self.laws, found, &title_of(path), "f64", settings.thresholds);
+        let mut measured = pairs::measure(found, &title_of(path), "f64", settings.thresholds);
         measured.layers.retain(|layer| settings.wants(layer.layer));
         Ok(measured)
     }
@@ -285,7 +289,7 @@ impl Call<'_> {
             let message = format!("--scale {}: row {}, column {} overflows (from 0)", args.scale, at / dim, at % dim);
             return Err(Error::input(message));
         }
-        let rows = Rows { inputs: scaled, count, dim };
+        let samples = Samples { inputs: scaled, count, dim };
         let init = args.init.as_deref().map(|path| self.load(path)).transpose()?;
         let activations = self.activations()?;
         let loss = match &args.loss {
@@ -306,14 +310,14 @@ impl Call<'_> {
                     ));
                 }
                 let outputs = weights.layers.last().map_or(0, |layer| layer.weight.nrows());
-                let targets = args.targets.as_deref().map(|spec| self.targets(spec, count, outputs)).transpose()?;
+                let answers = args.targets.as_deref().map(|spec| self.answers(spec, count, outputs)).transpose()?;
                 from_weights(
                     self.laws,
                     &weights,
                     init.as_ref(),
                     &activations,
-                    &rows,
-                    targets.as_ref().map(|targets| Job { targets, loss: loss.as_deref() }).as_ref(),
+                    &samples,
+                    answers.as_ref().map(|answers| Job { answers, loss: loss.as_deref() }).as_ref(),
                     settings,
                 )
             })
@@ -321,14 +325,14 @@ impl Call<'_> {
     }
 
     /// `[n]` integers are classes, `[n]` floats one output, `[n, c]` as they are.
-    fn targets(&self, spec: &str, rows: usize, outputs: usize) -> Result<Targets> {
+    fn answers(&self, spec: &str, rows: usize, outputs: usize) -> Result<Answers> {
         let found = self.array("--targets", spec)?;
         let (count, dim) = found.matrix();
         if count != rows {
             return Err(Error::input(format!("--targets has {count} rows and --inputs {rows}")));
         }
         if !(dim == 1 && found.integer && outputs > 1) {
-            return Ok(Targets { values: found.values, dim, classes: false });
+            return Ok(Answers { values: found.values, dim, classes: false });
         }
         if let Some(row) = found.values.iter().position(|&k| !(k >= 0.0 && k < outputs as f64)) {
             let class = found.values[row];
@@ -336,9 +340,9 @@ impl Call<'_> {
                 "--targets row {row}: class {class} of a network with {outputs} outputs"
             )));
         }
-        crate::measure::check_size("--targets as one-hot rows", count, outputs, "give fewer rows")?;
+        check_size("--targets as one-hot rows", count, outputs, "give fewer rows")?;
         let hot = |class: f64| (0..outputs).map(move |k| if k as f64 == class { 1.0 } else { 0.0 });
-        Ok(Targets { values: found.values.iter().flat_map(|&class| hot(class)).collect(), dim: outputs, classes: true })
+        Ok(Answers { values: found.values.iter().flat_map(|&class| hot(class)).collect(), dim: outputs, classes: true })
     }
 
     fn leave_files(&self, measurements: &[Measurement]) -> Result<()> {
@@ -350,7 +354,7 @@ impl Call<'_> {
             self.store.write(path, bytes).map_err(|error| Error::io("cannot write", path, &error))
         };
         if let Some(path) = &self.args.save {
-            write("--save", path, &crate::measure::matrices(&measurements[0])?)?;
+            write("--save", path, &matrices(&measurements[0])?)?;
         }
         if let Some(path) = &self.args.plot {
             let svg = crate::measure::fan::svg(&measurements[0])

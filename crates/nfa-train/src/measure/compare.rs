@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::measure::Measurement;
+use crate::measure::measurement::Measurement;
 
 /// Why measurements are no two checkpoints of one network, if so.
 pub fn refusal(measurements: &[Measurement]) -> Option<String> {
@@ -25,7 +25,7 @@ fn change(a: &Measurement, b: &Measurement, layer: usize) -> Option<f64> {
 pub fn json(a: &Measurement, b: &Measurement) -> Value {
     let layers: Vec<Value> = (0..a.layers.len().min(b.layers.len()))
         .map(|i| {
-            let of = |m: &Measurement| m.layers[i].laws.first().map(|(_, f)| f.clone());
+            let of = |m: &Measurement| m.layers[i].laws.first().map(|found| found.finding.clone());
             let (first, second) = (of(a), of(b));
             let both = |f: &dyn Fn(&nfa_metrics::Finding) -> Value| {
                 json!([first.as_ref().map_or(Value::Null, f), second.as_ref().map_or(Value::Null, f)])

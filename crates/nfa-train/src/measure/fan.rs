@@ -11,7 +11,7 @@ pub fn svg(measurement: &Measurement) -> Option<String> {
         .layers
         .iter()
         .filter_map(|layer| {
-            let (_, found) = layer.laws.iter().find(|(name, _)| *name == "nfa")?;
+            let found = &layer.laws.first()?.finding;
             let columns = ["step", "nfa.alpha", "nfa.predicted", "nfa.misfit", "nfa.verdict", "nfa.reason"];
             let mut record = Record::new(
                 columns.iter().map(|c| if *c == "step" { (*c).to_string() } else { format!("{c}.layer0") }).collect(),

@@ -1,9 +1,10 @@
 //! `nfa.measure/1`.
 
-use nfa_metrics::{AlphaDetails, Details, Finding, Interval};
+use nfa_metrics::laws::quantity::{AT_ALPHA, DETAILS, FINDING, OVERLAP, Quantity, Reading};
+use nfa_metrics::{Details, Finding, Judged};
 use serde_json::{Map, Value, json};
 
-use crate::measure::{LayerMeasurement, Measurement};
+use crate::measure::measurement::{LayerMeasurement, Measurement};
 use crate::record::decimal;
 
 /// One object per network.
@@ -38,65 +39,71 @@ fn count(samples: f64) -> Value {
 }
 
 fn layer(layer: &LayerMeasurement) -> Value {
-    let laws: Map<String, Value> =
-        layer.laws.iter().map(|(name, found)| ((*name).to_string(), finding(found))).collect();
+    // The details of the first law that has them stand beside the laws, of others in their law.
+    let own = layer.laws.iter().find(|found| found.law.details);
+    let law = |found: &Judged| {
+        let mut value = finding(&found.finding);
+        if found.law.details && own.is_some_and(|own| own.law.name != found.law.name) {
+            value.insert("details".into(), found.details.as_ref().map(details).into());
+        }
+        (found.law.name.to_string(), Value::Object(value))
+    };
     json!({
         "layer": layer.layer,
         "name": layer.name,
         "d_in": layer.d_in,
         "d_out": layer.d_out,
         "depth_from_here": layer.depth_from_here,
-        "laws": laws,
-        "details": layer.details.as_ref().map(details),
+        "laws": layer.laws.iter().map(law).collect::<Map<String, Value>>(),
+        "details": own.and_then(|own| own.details.as_ref()).map(details),
     })
 }
 
-fn interval(interval: Option<Interval>) -> Value {
-    interval.map_or(Value::Null, |i| json!([i.low, i.high]))
+fn value(reading: Reading) -> Value {
+    match reading {
+        Reading::Undefined => Value::Null,
+        Reading::Number(number) => number.into(),
+        Reading::Count(count) => count.into(),
+        Reading::Flag(flag) => flag.into(),
+        Reading::Text(text) => text.into(),
+    }
 }
 
-fn finding(found: &Finding) -> Value {
-    json!({
-        "alpha": found.alpha,
-        "alpha_interval": interval(found.alpha_interval),
-        "interval_source": found.interval_source,
-        "predicted": found.predicted,
-        "exponent_agrees": found.exponent_agrees,
-        "misfit": found.misfit,
-        "misfit_interval": interval(found.misfit_interval),
-        "parts": found.parts,
-        "certificates": found.certificates,
-        "null": found.null,
-        "verdict": found.verdict,
-        "reason": found.reason,
-    })
+/// What is said of something, quantities with a dot in an object of what stands before it.
+fn nested<T>(quantities: &[Quantity<T>], of: &T) -> Map<String, Value> {
+    let mut map = Map::new();
+    for quantity in quantities {
+        let value = value((quantity.of)(of));
+        match quantity.name.split_once('.') {
+            None => drop(map.insert(quantity.name.into(), value)),
+            Some((group, name)) => map.entry(group).or_insert_with(|| json!({}))[name] = value,
+        }
+    }
+    map
 }
 
-fn details(details: &Details) -> Value {
-    let at = |quantity: fn(&AlphaDetails) -> Option<f64>| -> Value {
-        details.at.iter().map(|a| (decimal(a.alpha), quantity(a).into())).collect::<Map<String, Value>>().into()
-    };
+fn finding(found: &Finding) -> Map<String, Value> {
+    let mut map = nested(FINDING, found);
+    // The largest margin first.
+    map.insert("certificates".into(), json!(found.certificates));
+    for interval in ["alpha_interval", "misfit_interval"] {
+        let ends = map.get(interval).filter(|ends| !ends["low"].is_null());
+        let ends = ends.map_or(Value::Null, |ends| json!([ends["low"], ends["high"]]));
+        map.insert(interval.into(), ends);
+    }
+    map
+}
+
+fn details(details: &Details) -> Map<String, Value> {
+    let mut map = nested(DETAILS, details);
+    for quantity in AT_ALPHA {
+        let at: Map<String, Value> =
+            details.at.iter().map(|at| (decimal(at.alpha), value((quantity.of)(at)))).collect();
+        map.insert(quantity.name.into(), at.into());
+    }
     let overlap: Map<String, Value> =
-        details.top_k_overlap.iter().map(|(k, value)| (k.to_string(), (*value).into())).collect();
-    json!({
-        "nfm_trace": details.nfm_trace,
-        "agop_trace": details.agop_trace,
-        "agop_rank": details.agop_rank,
-        "rank_rule": details.rank_rule.name(),
-        "nfm_effective_rank": details.nfm_effective_rank,
-        "cosine": at(|a| a.cosine),
-        "one_minus_cosine": at(|a| a.one_minus_cosine),
-        "traceless_cosine": at(|a| a.traceless_cosine),
-        "pearson": at(|a| a.pearson),
-        "pearson_offdiag": at(|a| a.pearson_offdiag),
-        "relative_error": at(|a| a.relative_error),
-        "kappa": at(|a| a.kappa),
-        "loglog_slope": details.loglog_slope,
-        "loglog_r2": details.loglog_r2,
-        "kendall_tau": details.kendall_tau,
-        "cosine_sorted": at(|a| a.cosine_sorted),
-        "haar": at(|a| a.haar),
-        "top_k_overlap": overlap,
-        "fact": Value::Null,
-    })
+        details.top_k_overlap.iter().map(|(k, found)| (k.to_string(), value((OVERLAP.of)(&Some(*found))))).collect();
+    map.insert(OVERLAP.name.into(), overlap.into());
+    map.insert("fact".into(), Value::Null);
+    map
 }

@@ -3,12 +3,13 @@
 //! A table of naming schemes finds attention heads and adapters; `nfa_metrics::laws::product` has the law.
 //! Adding a scheme is one line.
 
-use nfa_metrics::{Laws, Mat, ProductPair, Protected, Thresholds, assess};
+use nfa_metrics::laws::balance;
+use nfa_metrics::{Judged, Mat, ProductPair, Protected, Thresholds, assess};
 
 use crate::array::safetensors::Tensors;
 use crate::array::weights::Weights;
 use crate::error::{Error, Result};
-use crate::measure::{Imbalance, LayerMeasurement, Measurement, Task};
+use crate::measure::measurement::{Imbalance, LayerMeasurement, Measurement, Task};
 
 /// Where a scheme keeps query, key and value.
 enum Inner {
@@ -178,8 +179,8 @@ pub fn of_layers(weights: &Weights, activations: &[nfa_models::Activation]) -> R
 }
 
 /// The balance of each pair, as rows of the table.
-pub fn measure(laws: &Laws, pairs: Vec<ProductPair>, title: &str, dtype: &str, thresholds: Thresholds) -> Measurement {
-    let family = laws.get("balance").map_or(nfa_metrics::Family::Equal, |law| law.family);
+pub fn measure(pairs: Vec<ProductPair>, title: &str, dtype: &str, thresholds: Thresholds) -> Measurement {
+    let law = balance::LAW;
     let mut imbalance = Vec::with_capacity(pairs.len());
     let layers = pairs
         .into_iter()
@@ -195,8 +196,7 @@ pub fn measure(laws: &Laws, pairs: Vec<ProductPair>, title: &str, dtype: &str, t
                 name: found.name,
                 d_out: None,
                 depth_from_here: None,
-                laws: vec![("balance", assess(&pair, family, None, &thresholds))],
-                details: None,
+                laws: vec![Judged { law, layer, finding: assess(&pair, law.family, None, &thresholds), details: None }],
                 weight: None,
                 matrices: None,
             }

@@ -1,8 +1,8 @@
 //! The table for people: one row per layer and law.
 
-use nfa_metrics::Verdict;
+use nfa_metrics::{Family, Judged, Verdict};
 
-use crate::measure::Measurement;
+use crate::measure::measurement::Measurement;
 
 /// The table, aligned; coloured on request.
 pub fn text(measurement: &Measurement, color: bool) -> String {
@@ -11,11 +11,10 @@ pub fn text(measurement: &Measurement, color: bool) -> String {
     let mut rows: Vec<(Vec<String>, Verdict, String)> = Vec::new();
     for layer in &measurement.layers {
         let shape = layer.d_out.map_or(String::new(), |out| format!(" {out}x{}", layer.d_in));
-        for (name, found) in &layer.laws {
-            let fixed = *name != "nfa" && found.alpha_interval.is_none() && found.alpha == Some(1.0);
+        for Judged { law, finding: found, .. } in &layer.laws {
             let alpha = match (found.alpha, found.alpha_interval) {
                 (None, _) => "-".to_string(),
-                _ if fixed => "-".to_string(),
+                _ if law.family != Family::Power => "-".to_string(),
                 (Some(alpha), _) if alpha <= nfa_metrics::judge::misfit::ALPHA_RANGE[0] => "-> 0".to_string(),
                 (Some(alpha), Some(interval)) if interval.width() > 0.0 => {
                     format!("{alpha:.3} [{:.3}, {:.3}]", interval.low, interval.high)
@@ -30,7 +29,7 @@ pub fn text(measurement: &Measurement, color: bool) -> String {
             let parts = found.parts;
             let cells = vec![
                 format!("{}{shape}", layer.name),
-                (*name).to_string(),
+                law.name.to_string(),
                 alpha,
                 found.predicted.map_or("-".into(), |p| format!("{p:.4}{agrees}")),
                 number(found.misfit),
@@ -38,18 +37,15 @@ pub fn text(measurement: &Measurement, color: bool) -> String {
                 number(parts.map(|p| p.order)),
                 number(parts.map(|p| p.shape)),
                 // A cosine's, with a factor free: no misfit where none is.
-                number(found.null.haar.filter(|_| !fixed)),
+                number(found.null.haar.filter(|_| law.family != Family::Equal)),
                 number(found.null.init),
                 found.verdict.name().to_string(),
             ];
-            // Behind the last layer the AGOP is its own W^T W.
             let named = measurement.capture.as_ref().is_some_and(|about| about.last.contains(&layer.name));
-            let last = *name == "nfa" && (layer.depth_from_here == Some(1) || named);
-            let last = last && found.verdict != Verdict::Undetermined;
-            let reason = if last {
-                "by definition: behind the last layer the AGOP is W^T W".into()
-            } else {
-                found.reason.clone()
+            let at_end = (layer.depth_from_here == Some(1) || named) && found.verdict != Verdict::Undetermined;
+            let reason = match law.last {
+                Some(why) if at_end => format!("by definition: {why}"),
+                _ => found.reason.clone(),
             };
             rows.push((cells, found.verdict, reason));
         }
@@ -85,8 +81,20 @@ pub fn text(measurement: &Measurement, color: bool) -> String {
         text.push_str(&format!("  {reason}\n"));
     }
     text.push_str(&skipped(measurement));
-    text.push_str(LEGEND);
+    text.push_str(&legend(measurement));
     text
+}
+
+/// What the table's words mean, of the laws that it has.
+fn legend(measurement: &Measurement) -> String {
+    let mut laws: Vec<String> = Vec::new();
+    for Judged { law, .. } in measurement.layers.iter().flat_map(|layer| &layer.laws) {
+        let sides = format!("{}: A = {}, B = {}", law.name, law.left, law.right);
+        if !laws.contains(&sides) {
+            laws.push(sides);
+        }
+    }
+    format!("{}\n{LEGEND}", laws.join("; "))
 }
 
 /// How many of the maps without a row are named.
@@ -104,7 +112,7 @@ fn skipped(measurement: &Measurement) -> String {
     format!("not recorded: {}\n", parts.join("; "))
 }
 
-const LEGEND: &str = "A is the law's left matrix (nfa, balance: W^T W), B its right one (nfa: the AGOP; balance: W W^T of the layer before). misfit^2 = directions^2 + order^2 + shape^2;\n\
+const LEGEND: &str = "misfit^2 = directions^2 + order^2 + shape^2;\n\
     random: what a random rotation of A would have; theory: = agrees, ! does not; more with --json\n";
 
 fn headline(measurement: &Measurement) -> String {

@@ -1,5 +1,6 @@
 //! `[probe]`: what is measured, and when.
 
+use nfa_metrics::laws::{balance, nfa};
 use serde::{Deserialize, Serialize};
 use toml::Value;
 
@@ -28,7 +29,7 @@ impl Default for ProbePlan {
         ProbePlan {
             at: ProbeSchedule::Log(60),
             layers: Layers::All,
-            metrics: ["loss", "accuracy", "nfa", "balance"].map(String::from).to_vec(),
+            metrics: ["loss", "accuracy", nfa::LAW.name, balance::LAW.name].map(String::from).to_vec(),
             alpha: Vec::new(),
             interval: ProbeInterval::None,
             matrices: false,

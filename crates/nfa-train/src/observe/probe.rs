@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 use nfa_metrics::{
-    AgopOptions, Details, Finding, Law, Laws, Metrics, Observation, Pair, Scores, Snapshot, Spread, Thresholds, Update,
-    assess_with, observe_network, over_inputs,
+    AgopOptions, Asked, Finding, Inputs, Law, Laws, Metric, Metrics, Needs, Observation, Place, Scores, Snapshot,
+    Thresholds, Update, observe_network, places,
 };
 use nfa_models::AnyNetwork;
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 
 use crate::data::split::Data;
+use crate::observe::columns::columns;
 use crate::observe::plan::{Layers, ProbeInterval, ProbePlan};
 use crate::observe::scores::{penalty, scores};
 use crate::record::Cell;
@@ -68,83 +69,96 @@ impl Probe<'_> {
         baseline: Option<&Baseline>,
     ) -> Measured {
         let split = &self.data.train;
-        let layers = match &self.plan.layers {
-            Layers::All => None,
-            Layers::List(list) => Some(list.clone()),
-        };
-        let options = AgopOptions { layers, ..AgopOptions::default() };
+        let options = AgopOptions { layers: self.observed(), ..AgopOptions::default() };
         let observation = observe_network(network, &split.inputs, split.weights.as_deref(), &options);
-        let asked = |name: &str| self.plan.metrics.iter().any(|metric| metric == name);
-        let brought = |name: &str| self.laws.rows().iter().any(|law| asked(law.name) && law.brings.contains(&name));
         let penalty = penalty(&network.parameters(), solver.weight_decay(), solver.decays_biases());
         let metrics = || {
             let train = scores(network, split, self.loss, self.data.classes);
             let test = self.data.test.as_ref().map(|test| scores(network, test, self.loss, self.data.classes));
             let initial_imbalance = baseline.map(|baseline| baseline.imbalance.as_slice());
             let snapshot = Snapshot { observation: &observation, train, test, penalty, initial_imbalance, update };
-            let rows = self.metrics.rows().iter().filter(|metric| asked(metric.name) || brought(metric.name));
-            let values = rows.flat_map(|metric| (metric.measure)(&snapshot));
+            let values = self.asked_metrics().flat_map(|metric| (metric.measure)(&snapshot));
             let wanted = values.filter(|(column, _)| self.wants(column));
             (train, wanted.map(|(column, value)| (column, Cell::from(value))).collect::<Vec<_>>())
         };
-        let laws: Vec<&Law> = self.laws.rows().iter().filter(|law| asked(law.name)).collect();
         let layers: Vec<usize> =
             (0..observation.layers.len()).filter(|&layer| self.plan.layers.contains(layer)).collect();
-        let places = laws.iter().flat_map(|&law| layers.iter().map(move |&layer| (law, layer)));
-        let pairs: Vec<_> = places
-            .filter_map(|(law, layer)| {
-                let pair = (law.pair)(&observation, layer)?;
-                // The other laws' matrices are no averages over the rows.
-                let varies = self.plan.interval == ProbeInterval::Inputs && law.name == "nfa";
-                let over = || over_inputs(network, &split.inputs, split.weights.as_deref(), layer, &pair, &options);
-                let spread = varies.then(over).flatten();
-                Some((law, layer, pair, varies, spread))
-            })
-            .collect();
-        let judge = |(law, layer, pair, varies, spread): &(&Law, usize, Pair, bool, Option<Spread>)| {
+        let intervals = self.plan.interval == ProbeInterval::Inputs;
+        let weights = split.weights.as_deref();
+        let inputs = Inputs { network, x: &split.inputs, weights, options: &options, observation: &observation };
+        let asked = Asked {
+            layers: &layers,
+            thresholds: self.thresholds,
+            alphas: &self.plan.alpha,
+            init: &|law, layer| baseline.and_then(|baseline| baseline.misfit.get(&key(law, layer)).copied()),
+            spread: &|law, layer, pair| intervals.then(|| inputs.spread(law, layer, pair)).flatten(),
+        };
+        let places = places(self.asked_laws(), &observation, &asked);
+        let judge = |place: &Place| {
             // Decomposing them is most of the work.
-            if law.details {
-                rayon::join(|| pair.a.spectrum().is_some(), || pair.b.spectrum().is_some());
+            if let (true, Some(b)) = (place.law.details, place.pair.b.psd()) {
+                rayon::join(|| place.pair.a.spectrum().is_some(), || b.spectrum().is_some());
             }
-            let at_start = baseline.and_then(|baseline| baseline.misfit.get(&key(law, *layer)).copied());
-            let mut finding = assess_with(pair, law.family, at_start, self.thresholds, *spread);
+            let mut found = place.judge();
             if baseline.is_none() {
-                finding.null.init = finding.misfit;
+                found.finding.null.init = found.finding.misfit;
             }
-            let mut row = columns(law.name, *layer, &finding, *varies);
-            if law.details {
-                let depth = observation.layers[*layer].depth_from_here;
-                row.extend(detail_columns(law.name, *layer, pair, depth, &self.plan.alpha));
-            }
-            (finding, row)
+            let row = columns(place, &found, intervals);
+            (found.finding, row)
         };
         let mut findings: Vec<(Finding, Vec<(String, Cell)>)> = Vec::new();
         // A network stays on its thread.
         let (train, metrics) = rayon::in_place_scope(|scope| {
-            scope.spawn(|_| findings = pairs.par_iter().map(judge).collect());
+            scope.spawn(|_| findings = places.par_iter().map(judge).collect());
             metrics()
         });
         let mut row = vec![("step".to_string(), Cell::number(step as f64))];
         row.extend(metrics);
         let mut misfit = BTreeMap::new();
         let mut directions = Vec::new();
-        for ((law, layer, ..), (finding, columns)) in pairs.iter().zip(findings) {
+        for (Place { law, layer, .. }, (finding, columns)) in places.iter().zip(findings) {
             misfit.extend(finding.misfit.map(|misfit| (key(law, *layer), misfit)));
             row.extend(columns);
-            directions.extend(finding.directions.iter().map(|direction| Direction {
+            let one = |d: &nfa_metrics::Direction| Direction {
                 step,
                 law: law.name.into(),
                 layer: *layer,
-                g: direction.g,
-                m: direction.m,
-                leak: direction.leak,
-            }));
+                g: d.g,
+                m: d.m,
+                leak: d.leak,
+            };
+            directions.extend(finding.directions.iter().map(one));
         }
         let first = baseline.is_none().then(|| {
             let imbalance = nfa_metrics::metrics::imbalance::norms(&observation).into_iter().map(|(_, norm)| norm);
             Baseline { imbalance: imbalance.collect(), misfit }
         });
         Measured { row, directions, observation, train, baseline: first }
+    }
+
+    fn asked(&self, name: &str) -> bool {
+        self.plan.metrics.iter().any(|metric| metric == name)
+    }
+
+    fn asked_laws(&self) -> impl Iterator<Item = &Law> {
+        self.laws.rows().iter().filter(|law| self.asked(law.name))
+    }
+
+    /// Those that are named, and those that a named law brings.
+    fn asked_metrics(&self) -> impl Iterator<Item = &Metric> {
+        let brought = |name: &str| self.asked_laws().any(|law| law.brings.contains(&name));
+        self.metrics.rows().iter().filter(move |metric| self.asked(metric.name) || brought(metric.name))
+    }
+
+    /// The layers whose AGOPs are taken; `None` for all.
+    fn observed(&self) -> Option<Vec<usize>> {
+        let laws = self.asked_laws().map(|law| law.needs);
+        let needs: Needs = laws.chain(self.asked_metrics().map(|metric| metric.needs)).collect();
+        match &self.plan.layers {
+            _ if !needs.contains(Needs::AGOP) && !self.plan.matrices => Some(Vec::new()),
+            Layers::All => None,
+            Layers::List(list) => Some(list.clone()),
+        }
     }
 
     /// Whether a metric's column belongs to a layer that is asked for.
@@ -159,93 +173,4 @@ impl Probe<'_> {
 /// The name of a law at a layer.
 fn key(law: &Law, layer: usize) -> String {
     format!("{}.layer{layer}", law.name)
-}
-
-/// The columns of a finding; its intervals where they were asked for.
-fn columns(law: &str, layer: usize, finding: &Finding, intervals: bool) -> Vec<(String, Cell)> {
-    let name = |quantity: &str| format!("{law}.{quantity}.layer{layer}");
-    let text = |word: &str| Cell::Text(word.to_string());
-    let flag = |flag: Option<bool>| flag.map_or(Cell::Empty, |flag| text(if flag { "true" } else { "false" }));
-    let mut row = vec![
-        (name("alpha"), finding.alpha.into()),
-        (name("predicted"), finding.predicted.into()),
-        (name("exponent_agrees"), flag(finding.exponent_agrees)),
-        (name("misfit"), finding.misfit.into()),
-        (name("parts.directions"), finding.parts.map(|parts| parts.directions).into()),
-        (name("parts.order"), finding.parts.map(|parts| parts.order).into()),
-        (name("parts.shape"), finding.parts.map(|parts| parts.shape).into()),
-    ];
-    if intervals {
-        for (quantity, interval) in
-            [("alpha_interval", finding.alpha_interval), ("misfit_interval", finding.misfit_interval)]
-        {
-            row.push((name(&format!("{quantity}.low")), interval.map(|interval| interval.low).into()));
-            row.push((name(&format!("{quantity}.high")), interval.map(|interval| interval.high).into()));
-        }
-    }
-    for kind in nfa_metrics::CertificateKind::ALL {
-        let found = finding.certificates.iter().find(|certificate| certificate.kind == kind);
-        let cell = match found {
-            None => Cell::Empty,
-            Some(certificate) => certificate.margin.map_or_else(|| text("stands"), Cell::number),
-        };
-        row.push((name(&format!("certificates.{}", kind.name())), cell));
-    }
-    row.push((name("null.haar"), finding.null.haar.into()));
-    row.push((name("null.init"), finding.null.init.into()));
-    row.push((name("verdict"), text(finding.verdict.name())));
-    row.push((name("reason"), text(&finding.reason)));
-    row
-}
-
-/// The columns of the details: at 1/(depth from here) without, at other exponents with `@alpha`.
-fn detail_columns(
-    law: &str,
-    layer: usize,
-    pair: &nfa_metrics::Pair,
-    depth: Option<usize>,
-    more: &[f64],
-) -> Vec<(String, Cell)> {
-    let own = depth.map(|depth| 1.0 / depth as f64);
-    let mut alphas: Vec<f64> = own.into_iter().collect();
-    for &alpha in [0.5, 1.0].iter().chain(more) {
-        if !alphas.contains(&alpha) {
-            alphas.push(alpha);
-        }
-    }
-    let details = Details::new(pair, &alphas);
-    let name = |quantity: &str| format!("{law}.{quantity}.layer{layer}");
-    let single = |f: &dyn Fn(&Details) -> Option<f64>| Cell::from(details.as_ref().and_then(f));
-    let mut row = vec![
-        (name("nfm_trace"), single(&|d| Some(d.nfm_trace))),
-        (name("agop_trace"), single(&|d| Some(d.agop_trace))),
-        (name("agop_rank"), single(&|d| Some(d.agop_rank as f64))),
-        (name("rank_rule"), details.as_ref().map_or(Cell::Empty, |d| Cell::Text(d.rank_rule.name().into()))),
-        (name("nfm_effective_rank"), single(&|d| d.nfm_effective_rank)),
-        (name("loglog_slope"), single(&|d| d.loglog_slope)),
-        (name("loglog_r2"), single(&|d| d.loglog_r2)),
-        (name("kendall_tau"), single(&|d| d.kendall_tau)),
-    ];
-    for k in nfa_metrics::judge::details::OVERLAPS {
-        let overlap = single(&|d| d.top_k_overlap.iter().find(|(other, _)| *other == k).map(|(_, value)| *value));
-        row.push((name(&format!("top_k_overlap@{k}")), overlap));
-    }
-    for (index, &alpha) in alphas.iter().enumerate() {
-        let at = if own == Some(alpha) { String::new() } else { format!("@{}", crate::record::decimal(alpha)) };
-        let quantity = |word: &str, f: &dyn Fn(&nfa_metrics::AlphaDetails) -> Option<f64>| {
-            (name(&format!("{word}{at}")), single(&|d| d.at.get(index).and_then(f)))
-        };
-        row.extend([
-            quantity("cosine", &|a| a.cosine),
-            quantity("one_minus_cosine", &|a| a.one_minus_cosine),
-            quantity("traceless_cosine", &|a| a.traceless_cosine),
-            quantity("pearson", &|a| a.pearson),
-            quantity("pearson_offdiag", &|a| a.pearson_offdiag),
-            quantity("relative_error", &|a| a.relative_error),
-            quantity("kappa", &|a| a.kappa),
-            quantity("cosine_sorted", &|a| a.cosine_sorted),
-            quantity("haar", &|a| a.haar),
-        ]);
-    }
-    row
 }

@@ -99,7 +99,8 @@ pub fn observe_network(
             })
         })
         .collect();
-    Observation { layers, linear: chain.is_some_and(|chain| chain.is_linear()), eps: epsilon(x.dtype()) }
+    let linear = chain.is_some_and(|chain| chain.is_linear());
+    Observation { layers, linear, neighbours: true, eps: epsilon(x.dtype()) }
 }
 
 /// How much each sample contributes to linear functionals of a layer's AGOP G = (1/n) Σ_i G_i:

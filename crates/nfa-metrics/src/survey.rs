@@ -1,0 +1,102 @@
+//! Laws by layers: what every probe and every measurement asks of one observation.
+
+use crate::judge::details::Details;
+use crate::judge::finding::{Finding, assess_with};
+use crate::judge::interval::Spread;
+use crate::judge::pair::Pair;
+use crate::judge::verdict::Thresholds;
+use crate::laws::law::Law;
+use crate::observation::Observation;
+
+/// What is asked.
+pub struct Asked<'a> {
+    /// Which layers, from 0.
+    pub layers: &'a [usize],
+    /// Of the verdict.
+    pub thresholds: &'a Thresholds,
+    /// More exponents for the details, beside theory's, 1/2 and 1.
+    pub alphas: &'a [f64],
+    /// The misfit of a law at a layer at initialisation, where it is known.
+    pub init: &'a dyn Fn(&Law, usize) -> Option<f64>,
+    /// The interval of a law that [varies](Law::varies), where there is one.
+    pub spread: &'a dyn Fn(&Law, usize, &Pair) -> Option<Spread>,
+}
+
+/// A law at a layer, with all that judging it takes: it may be judged on any thread.
+#[derive(Debug)]
+pub struct Place {
+    /// The law.
+    pub law: Law,
+    /// The layer, from 0.
+    pub layer: usize,
+    /// Its two matrices there.
+    pub pair: Pair,
+    /// 1 / depth from here to the outputs, where that is known.
+    pub own: Option<f64>,
+    /// The exponents of its details.
+    pub alphas: Vec<f64>,
+    init: Option<f64>,
+    spread: Option<Spread>,
+    thresholds: Thresholds,
+}
+
+/// What is found of a law at a layer.
+#[derive(Debug)]
+pub struct Judged {
+    /// The law.
+    pub law: Law,
+    /// The layer, from 0.
+    pub layer: usize,
+    /// Exponent, misfit, verdict.
+    pub finding: Finding,
+    /// Of a law that has them.
+    pub details: Option<Details>,
+}
+
+/// Every law at every layer where it applies, laws first.
+pub fn places<'a>(laws: impl IntoIterator<Item = &'a Law>, observation: &Observation, asked: &Asked<'_>) -> Vec<Place> {
+    let at = |law: &'a Law, layer: usize| {
+        let pair = law.at(observation, layer)?;
+        let own = observation.layers[layer].depth_from_here.map(|depth| 1.0 / depth as f64);
+        Some(Place {
+            law: *law,
+            layer,
+            own,
+            alphas: alphas(own, asked.alphas),
+            init: (asked.init)(law, layer),
+            spread: law.varies.then(|| (asked.spread)(law, layer, &pair)).flatten(),
+            thresholds: *asked.thresholds,
+            pair,
+        })
+    };
+    laws.into_iter().flat_map(|law| asked.layers.iter().filter_map(move |&layer| at(law, layer))).collect()
+}
+
+/// Judges every law at every layer where it applies, laws first.
+pub fn survey<'a>(
+    laws: impl IntoIterator<Item = &'a Law>,
+    observation: &Observation,
+    asked: &Asked<'_>,
+) -> Vec<Judged> {
+    places(laws, observation, asked).iter().map(Place::judge).collect()
+}
+
+/// The exponents that details are taken at: theory's, 1/2, 1 and those asked for, each once.
+pub fn alphas(own: Option<f64>, more: &[f64]) -> Vec<f64> {
+    let mut alphas = Vec::from_iter(own);
+    for &alpha in [0.5, 1.0].iter().chain(more) {
+        if !alphas.contains(&alpha) {
+            alphas.push(alpha);
+        }
+    }
+    alphas
+}
+
+impl Place {
+    /// Exponent, misfit, verdict and details.
+    pub fn judge(&self) -> Judged {
+        let finding = assess_with(&self.pair, self.law.family, self.init, &self.thresholds, self.spread);
+        let details = self.law.details.then(|| Details::new(&self.pair, &self.alphas)).flatten();
+        Judged { law: self.law, layer: self.layer, finding, details }
+    }
+}

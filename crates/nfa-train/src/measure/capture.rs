@@ -1,0 +1,44 @@
+//! The sites of a capture file.
+
+use nfa_metrics::{Asked, Capture, Laws, parallel, survey};
+
+use crate::error::Result;
+use crate::measure::measurement::{Imbalance, LayerMeasurement, Measurement, Task};
+use crate::measure::recorded::Recorded;
+use crate::measure::settings::Settings;
+
+/// A network from a capture file.
+///
+/// # Errors
+/// Layers that aren't there.
+pub fn from_capture(laws: &Laws, capture: &Capture, title: &str, settings: &Settings) -> Result<Measurement> {
+    settings.check_layers(capture.sites.len())?;
+    let observation = capture.observation();
+    let wanted: Vec<usize> = (0..capture.sites.len()).filter(|&layer| settings.wants(layer)).collect();
+    let measure = |layer: usize| {
+        let asked = Asked {
+            layers: &[layer],
+            thresholds: &settings.thresholds,
+            alphas: &settings.alphas,
+            // K at initialisation is not in the file, so no law has a start to compare with.
+            init: &|_, _| None,
+            spread: &|law, layer, _| capture.sites[layer].over_blocks(law),
+        };
+        LayerMeasurement::new(&observation, layer, survey(laws.rows(), &observation, &asked))
+    };
+    let layers = parallel::map(wanted.len(), |i| measure(wanted[i]));
+    let recorded = Recorded::new(&capture.metadata);
+    let dtype = if capture.sites.iter().all(|site| site.eps == f64::EPSILON) { "f64" } else { "f32" };
+    Ok(Measurement {
+        title: title.into(),
+        samples: Some(capture.samples()),
+        dtype: dtype.into(),
+        device: if recorded.framework.is_empty() { "unknown".into() } else { recorded.framework.clone() },
+        source: "capture",
+        capture: Some(recorded),
+        task: Task::default(),
+        layers,
+        imbalance: Imbalance::of(&observation),
+        thresholds: settings.thresholds,
+    })
+}

@@ -1,0 +1,137 @@
+//! What `measure` says of one network.
+
+use nfa_metrics::metrics::imbalance::norms;
+use nfa_metrics::{Judged, Mat, Observation, Psd, Thresholds};
+
+use crate::error::{Error, Result};
+use crate::measure::recorded::Recorded;
+
+/// Everything that `measure` says of one network.
+#[derive(Debug)]
+pub struct Measurement {
+    /// What was measured: the name of the file.
+    pub title: String,
+    /// Samples; `None` for plain matrices.
+    pub samples: Option<f64>,
+    /// What the network was evaluated in.
+    pub dtype: String,
+    /// Where.
+    pub device: String,
+    /// `weights`, `capture` or `matrices`.
+    pub source: &'static str,
+    /// How it was recorded, where it is a capture.
+    pub capture: Option<Recorded>,
+    /// How well it does its job, where targets were given.
+    pub task: Task,
+    /// One per layer or site.
+    pub layers: Vec<LayerMeasurement>,
+    /// Of neighbouring layers.
+    pub imbalance: Vec<Imbalance>,
+    /// Of the verdict.
+    pub thresholds: Thresholds,
+}
+
+impl Measurement {
+    /// Sets what the misfits were at initialisation, from a measurement of the same sites.
+    ///
+    /// # Errors
+    /// A site that is not there, or of another size.
+    pub fn compare_with_start(&mut self, start: &Measurement) -> std::result::Result<(), String> {
+        for layer in &mut self.layers {
+            let size = (layer.d_out, layer.d_in);
+            let before = start.layers.iter().find(|before| before.name == layer.name);
+            let Some(before) = before.filter(|before| (before.d_out, before.d_in) == size) else {
+                return Err(format!("has no site `{}` of this size", layer.name));
+            };
+            for found in &mut layer.laws {
+                let same = before.laws.iter().find(|start| start.law.name == found.law.name);
+                found.finding.null.init = same.and_then(|start| start.finding.misfit);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// How well a network does its job.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Task {
+    /// The mean loss, where a loss was named.
+    pub loss: Option<f64>,
+    /// Share of rows classified wrong; for other targets the share of their variance left over.
+    pub error: Option<f64>,
+    /// Whether the targets are classes.
+    pub classes: bool,
+}
+
+/// One layer's laws and details.
+#[derive(Debug)]
+pub struct LayerMeasurement {
+    /// From 0.
+    pub layer: usize,
+    /// Its name in the file.
+    pub name: String,
+    /// Inputs.
+    pub d_in: usize,
+    /// Outputs; `None` for plain matrices.
+    pub d_out: Option<usize>,
+    /// Weight matrices from here to the outputs, where known.
+    pub depth_from_here: Option<usize>,
+    /// Each law that applies.
+    pub laws: Vec<Judged>,
+    /// The weights, for what is saved and compared.
+    pub weight: Option<Mat>,
+    /// WᵀW and the AGOP, for `--save`.
+    pub matrices: Option<(Psd, Psd)>,
+}
+
+/// |D_l| of layers l and l + 1.
+#[derive(Clone, Copy, Debug)]
+pub struct Imbalance {
+    /// From 0.
+    pub layer: usize,
+    /// Frobenius norm.
+    pub frobenius: f64,
+    /// Over max |W|².
+    pub relative: f64,
+}
+
+impl LayerMeasurement {
+    /// A layer of an observation, and what was found of the laws there.
+    pub fn new(observation: &Observation, layer: usize, laws: Vec<Judged>) -> Self {
+        let seen = &observation.layers[layer];
+        LayerMeasurement {
+            layer,
+            name: seen.name.clone(),
+            d_in: seen.weight.ncols(),
+            d_out: Some(seen.weight.nrows()),
+            depth_from_here: seen.depth_from_here,
+            laws,
+            weight: Some(seen.weight.clone()),
+            matrices: seen.agop.as_ref().map(|agop| (Psd::nfm_within(&seen.weight, agop.frame()), agop.clone())),
+        }
+    }
+}
+
+impl Imbalance {
+    /// Of every two neighbouring layers that fit together.
+    pub fn of(observation: &Observation) -> Vec<Imbalance> {
+        let scale = observation.layers.iter().map(|layer| Psd::nfm(&layer.weight).trace()).fold(0.0, f64::max);
+        let relative = |(layer, frobenius)| Imbalance { layer, frobenius, relative: frobenius / scale };
+        norms(observation).into_iter().map(relative).collect()
+    }
+}
+
+/// Writes NFM and AGOP of every layer as safetensors.
+///
+/// # Errors
+/// Where a matrix does not serialise.
+pub fn matrices(measurement: &Measurement) -> Result<Vec<u8>> {
+    let mut entries = Vec::new();
+    for layer in &measurement.layers {
+        let Some((nfm, agop)) = &layer.matrices else { continue };
+        for (kind, matrix) in [("nfm", nfm), ("agop", agop)] {
+            entries.push(crate::array::save::matrix_entry(format!("layers.{}.{kind}", layer.layer), matrix.matrix()));
+        }
+    }
+    crate::array::save::serialize(&entries).map_err(Error::environment)
+}
