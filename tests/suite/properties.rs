@@ -416,7 +416,7 @@ fn every_pair_splits_is_bounded_and_is_fitted_best() {
             assert!((0.0..=1.0).contains(&haar), "{what}: {haar}");
             if family == Family::Power {
                 fitted += usize::from(found.alpha.is_some());
-                let spectrum = pair.b.spectrum().expect("finite");
+                let spectrum = pair.b.psd().and_then(Psd::spectrum).expect("finite");
                 for &exponent in &exponents {
                     let power = spectrum.power(exponent);
                     let inner: f64 = (0..power.ncols())

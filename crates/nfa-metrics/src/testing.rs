@@ -1,13 +1,15 @@
 //! The suite that a law of one's own is held to.
 
+use crate::Mat;
 use crate::judge::family::Family;
+use crate::judge::finding::assess;
 use crate::judge::pair::Pair;
 use crate::judge::right::Right;
+use crate::judge::verdict::Thresholds;
 use crate::laws::law::{Law, Over};
 use crate::laws::needs::Needs;
 use crate::matrix::psd::Psd;
-use crate::observation::Observation;
-use crate::{Mat, Thresholds, assess};
+use crate::observation::{Layer, Observation};
 
 /// Holds a law to what its row says, on an observation where it applies somewhere.
 ///
@@ -127,7 +129,7 @@ pub fn observation(widths: [usize; 4]) -> Observation {
         let (rows, cols) = (widths[l + 1], widths[l]);
         let weight = Mat::from_fn(rows, cols, |i, j| ((3 * l + 5 * i * i + 7 * j + 1) as f64).sin());
         let rows = Mat::from_fn(2 * cols, cols, |i, j| ((2 * l + i * i + 11 * j + 3) as f64).cos());
-        crate::Layer {
+        Layer {
             name: format!("layers.{l}"),
             weight,
             agop: Some(Psd::gram(rows.transpose() * &rows)),

@@ -59,26 +59,7 @@ pub fn from_weights(
 ) -> Result<Measurement> {
     let device = crate::machine::devices::open(&settings.device, settings.dtype)?;
     let network = network(weights, activations, settings.dtype, &device)?;
-    settings.check_layers(weights.layers.len())?;
-    let expected = weights.layers[0].weight.ncols();
-    if samples.dim != expected {
-        return Err(Error::input(format!(
-            "--inputs has {} columns and `{}` reads {expected}; rows are samples, images are flattened",
-            samples.dim, weights.layers[0].name
-        )));
-    }
-    for (index, layer) in weights.layers.iter().enumerate() {
-        let (d_out, d_in) = layer.weight.shape();
-        let what = |side: &str| format!("{}: the Gram matrix of `{}`'s {side}", weights.title, layer.name);
-        check_size(&what("outputs"), d_out, d_out, "--layers NAME,NAME chooses among the weights")?;
-        if settings.wants(index) {
-            check_size(&what("inputs"), d_in, d_in, "--layer 1,2 leaves it out")?;
-        }
-    }
-    if job.is_some() {
-        let widest = weights.layers.iter().map(|layer| layer.weight.nrows()).max().unwrap_or(0);
-        check_size("--targets: all rows at the widest layer", samples.count, widest, "give fewer rows")?;
-    }
+    check(weights, samples, job.is_some(), settings)?;
     let x = tensor(&samples.inputs, samples.count, samples.dim, settings.dtype, &device);
     let options = AgopOptions { layers: settings.layers.clone(), ..settings.agop.clone() };
     let observation = named(observe_network(&network, &x, None, &options), weights);
@@ -132,6 +113,31 @@ pub fn from_weights(
         imbalance: Imbalance::of(&observation),
         thresholds: settings.thresholds,
     })
+}
+
+/// Refuses layers that are not there, inputs that don't fit and matrices too large to try.
+fn check(weights: &Weights, samples: &Samples, with_targets: bool, settings: &Settings) -> Result<()> {
+    settings.check_layers(weights.layers.len())?;
+    let expected = weights.layers[0].weight.ncols();
+    if samples.dim != expected {
+        return Err(Error::input(format!(
+            "--inputs has {} columns and `{}` reads {expected}; rows are samples, images are flattened",
+            samples.dim, weights.layers[0].name
+        )));
+    }
+    for (index, layer) in weights.layers.iter().enumerate() {
+        let (d_out, d_in) = layer.weight.shape();
+        let what = |side: &str| format!("{}: the Gram matrix of `{}`'s {side}", weights.title, layer.name);
+        check_size(&what("outputs"), d_out, d_out, "--layers NAME,NAME chooses among the weights")?;
+        if settings.wants(index) {
+            check_size(&what("inputs"), d_in, d_in, "--layer 1,2 leaves it out")?;
+        }
+    }
+    if with_targets {
+        let widest = weights.layers.iter().map(|layer| layer.weight.nrows()).max().unwrap_or(0);
+        check_size("--targets: all rows at the widest layer", samples.count, widest, "give fewer rows")?;
+    }
+    Ok(())
 }
 
 fn tensor(values: &[f64], rows: usize, cols: usize, dtype: Dtype, device: &Device) -> Tensor<2> {
