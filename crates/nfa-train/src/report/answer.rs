@@ -1,8 +1,8 @@
 //! The answer in one sentence: what was claimed, what was checked, what failed.
 
 use crate::report::draw::format::{count, list};
-use crate::report::facts;
 use crate::report::figures::view::value;
+use crate::report::tables::runs::verdicts;
 use crate::study::{Study, StudyRun};
 use maud::{Markup, html};
 
@@ -40,8 +40,8 @@ pub(crate) fn answer(study: &Study) -> Answer {
     }
     let missed: Vec<&str> = checked.iter().filter(|checked| !checked.met).map(|checked| checked.run.as_str()).collect();
     let runs = distinct(checked.iter().map(|checked| checked.run.as_str()));
-    let unfinished = study.runs.iter().filter(|run| !facts::completed(run)).count();
-    let broken = study.runs.iter().filter(|run| !facts::completed(run) && !is_planned(run)).count();
+    let unfinished = study.runs.iter().filter(|run| !run.completed()).count();
+    let broken = study.runs.iter().filter(|run| !run.completed() && !is_planned(run)).count();
     let tone = if missed.is_empty() && broken == 0 { Tone::Met } else { Tone::Missed };
     let mut evidence = if missed.is_empty() {
         let all = if checks == 1 { "The one check is met".to_string() } else { format!("All {checks} checks are met") };
@@ -78,7 +78,7 @@ fn groups(study: &Study, runs: &[String]) -> Vec<String> {
 
 /// The runs that didn't complete: `1 run diverged`, `2 runs failed, 1 diverged`; empty where all did.
 pub(crate) fn stopped(study: &Study) -> String {
-    endings(study, |run| !facts::completed(run))
+    endings(study, |run| !run.completed())
 }
 
 /// `all 4 runs`, `the one run`, `3 of 4 runs`.
@@ -124,7 +124,7 @@ fn distinct<'a>(items: impl Iterator<Item = &'a str>) -> Vec<String> {
 }
 
 /// The head of the page: name, answer, claim, a few counts.
-pub(crate) fn html(study: &Study, law: Option<&str>) -> Markup {
+pub(crate) fn html(study: &Study, law: &str) -> Markup {
     let answer = answer(study);
     let (class, mark) = match answer.tone {
         Tone::Met => ("met", "✓"),
@@ -152,14 +152,9 @@ pub(crate) fn html(study: &Study, law: Option<&str>) -> Markup {
 }
 
 /// A few numbers under the answer.
-fn counts(study: &Study, law: Option<&str>) -> Markup {
+fn counts(study: &Study, law: &str) -> Markup {
     let met = study.expectations.iter().filter(|checked| checked.met).count();
-    let words: Vec<String> = law
-        .map(|law| crate::report::tables::runs::verdicts(study, law, 0))
-        .unwrap_or_default()
-        .into_iter()
-        .map(|(word, n)| format!("{word} {n}"))
-        .collect();
+    let words: Vec<String> = verdicts(study, law, 0).into_iter().map(|(word, n)| format!("{word} {n}")).collect();
     html! {
         dl.counts {
             div { dt { "Runs" } dd { (ended(study)) } }
@@ -178,7 +173,7 @@ fn counts(study: &Study, law: Option<&str>) -> Markup {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::report::sample;
+    use crate::study::sample;
 
     #[test]
     fn met_everywhere() {

@@ -2,15 +2,18 @@
 
 use std::path::Path;
 
-use toml::Table;
+use serde::Deserialize;
+use toml::{Table, Value};
 
 use crate::error::{Error, Result};
 use crate::experiment::Experiment;
+use crate::keys::get;
 use crate::machine::disk::Store;
 use crate::record::Record;
 use crate::record::direction::read_directions;
 use crate::record::layout::PlanFile;
 use crate::record::status::{Outcome, Status};
+use crate::record::theory::{Clock, DecayLaw, Theory};
 use crate::registries::Registries;
 use crate::study::{Study, StudyRun};
 
@@ -65,6 +68,11 @@ pub fn read(store: &dyn Store, folder: &Path, registries: &Registries) -> Result
             None => Vec::new(),
         };
         let manifest = maybe(&path("manifest.json"))?.and_then(|text| serde_json::from_str(&text).ok());
+        let manifest: serde_json::Value = manifest.unwrap_or_default();
+        let theory = match manifest.get("theory") {
+            Some(told) => Theory::deserialize(told).map_err(|error| damaged(&path("manifest.json"), &error))?,
+            None => of_mlp(&config),
+        };
         runs.push(StudyRun {
             id: planned.id,
             keys: planned.keys,
@@ -72,7 +80,8 @@ pub fn read(store: &dyn Store, folder: &Path, registries: &Registries) -> Result
             step: status.step,
             reason: status.reason,
             config,
-            manifest: manifest.unwrap_or_default(),
+            manifest,
+            theory,
             record,
             directions,
         });
@@ -83,10 +92,52 @@ pub fn read(store: &dyn Store, folder: &Path, registries: &Registries) -> Result
         claim: experiment.claim,
         reference: experiment.reference,
         experiment: experiment.source,
+        laws: registries.laws.clone(),
         runs,
         plots: experiment.plots,
         expectations: Vec::new(),
     };
     study.expectations = crate::study::check::check(&experiment.expectations, &study);
     Ok(study)
+}
+
+/// The theory of a run by version 0.1, whose manifest has none: that of an `mlp` and its solver. Of
+/// other kinds' keys nothing is known.
+fn of_mlp(config: &Table) -> Theory {
+    let word = |key: &str| get(config, key).and_then(Value::as_str);
+    if word("model.kind") != Some("mlp") {
+        return Theory::default();
+    }
+    let depth = get(config, "model.depth").and_then(Value::as_integer).and_then(|depth| usize::try_from(depth).ok());
+    let widths = || Some(get(config, "model.widths")?.as_array()?.len() + 1);
+    let is_linear = |name: &Value| matches!(name.as_str(), Some("linear" | "identity"));
+    let linear = match get(config, "model.activation") {
+        None => true,
+        Some(Value::Array(names)) => names.iter().all(is_linear),
+        Some(name) => is_linear(name),
+    };
+    let (clock, decay) = match word("solver.kind") {
+        Some("gd" | "sgd") => (Clock::Step, Some(DecayLaw::Discrete)),
+        Some("flow") => (Clock::Time, Some(DecayLaw::Continuous)),
+        _ => (Clock::Step, None),
+    };
+    let bias = get(config, "model.bias").and_then(Value::as_bool) == Some(true);
+    Theory { clock, decay, depth: depth.or_else(widths), linear: linear && !bias }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_version_s_mlps_keep_their_theory() {
+        let theory = |text: &str| of_mlp(&text.parse().expect("valid"));
+        let told = theory("[model]\nkind = \"mlp\"\nwidths = [20, 20]\n[solver]\nkind = \"flow\"");
+        let expected = Theory { clock: Clock::Time, decay: Some(DecayLaw::Continuous), depth: Some(3), linear: true };
+        assert_eq!(told, expected);
+        let relu = theory("[model]\nkind = \"mlp\"\ndepth = 2\nactivation = \"relu\"\n[solver]\nkind = \"sgd\"");
+        assert_eq!((relu.depth, relu.linear, relu.decay), (Some(2), false, Some(DecayLaw::Discrete)));
+        assert!(!theory("[model]\nkind = \"mlp\"\ndepth = 2\nbias = true").linear);
+        assert_eq!(theory("[model]\nkind = \"residual\"\ndepth = 2"), Theory::default());
+    }
 }

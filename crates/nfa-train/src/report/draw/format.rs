@@ -100,6 +100,15 @@ pub(crate) fn short(key: &str) -> &str {
     key.rsplit('.').next().unwrap_or(key)
 }
 
+/// A text of at most `most` characters.
+pub(crate) fn clip(text: &str, most: usize) -> String {
+    if text.chars().count() <= most {
+        return text.to_string();
+    }
+    let kept: String = text.chars().take(most.saturating_sub(1)).collect();
+    format!("{kept}…")
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {

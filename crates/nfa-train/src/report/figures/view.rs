@@ -1,7 +1,8 @@
 //! Which networks are drawn: a few that can be told apart, chosen by a rule that the page states.
 
+use nfa_metrics::laws::law::Law;
+
 use crate::report::draw::format::{count, list, short};
-use crate::report::facts;
 use crate::study::{Study, StudyRun};
 
 /// Networks in one panel; there are as many colours.
@@ -13,7 +14,7 @@ pub(crate) const PANELS: usize = 6;
 #[derive(Clone, Debug)]
 pub(crate) struct View<'a> {
     /// The law that the page is about, if any was measured.
-    pub(crate) law: Option<String>,
+    pub(crate) law: Option<&'a Law>,
     /// Groups of networks, one panel each.
     pub(crate) panels: Vec<Panel<'a>>,
     /// What was chosen and what was left out; empty where everything is drawn.
@@ -59,7 +60,7 @@ impl<'a> View<'a> {
             .filter(|panel| !panel.networks.is_empty())
             .collect();
         let choice = choice(study, &panels, [panel.as_deref(), hue.as_deref()], &varying);
-        View { law: facts::main_law(study), panels, choice }
+        View { law: study.law(), panels, choice }
     }
 
     /// Every network drawn.
@@ -154,7 +155,7 @@ fn networks<'a>(
     for (index, wanted) in hues.iter().enumerate() {
         let alike = |run: &&'a StudyRun| hue.is_none_or(|key| value(run, key) == wanted);
         let runs: Vec<&StudyRun> = study.runs.iter().filter(inside).filter(alike).collect();
-        let chosen = runs.iter().find(|run| facts::completed(run)).or(runs.first());
+        let chosen = runs.iter().find(|run| run.completed()).or(runs.first());
         if let Some(run) = chosen {
             networks.push(Network { run, label: label(run, hue, wanted), hue: index });
         }
@@ -165,15 +166,15 @@ fn networks<'a>(
 /// `L = 3`, `lr = 0.1`, a word (`relu`, an arm), or the run's id.
 fn label(run: &StudyRun, hue: Option<&str>, value: &str) -> String {
     match hue {
-        Some(key) => named(key, value),
-        None => facts::depth(run).map_or_else(|| run.id.clone(), |depth| format!("L = {depth}")),
+        Some(key) => named(run, key, value),
+        None => run.theory.depth.map_or_else(|| run.id.clone(), |depth| format!("L = {depth}")),
     }
 }
 
-/// A key's value as a label: `L = 3`, `lr = 0.1`, a word.
-pub(crate) fn named(key: &str, value: &str) -> String {
+/// The value of a run's key as a label: `L = 3` where that is what it counts, `lr = 0.1`, a word.
+pub(crate) fn named(run: &StudyRun, key: &str, value: &str) -> String {
     match key {
-        "model.depth" => format!("L = {value}"),
+        "model.depth" if run.variables().follows("L", key) => format!("L = {value}"),
         "solver.weight_decay" => format!("λ = {value}"),
         key if key != "arm" && value.parse::<f64>().is_ok() => format!("{} = {value}", short(key)),
         _ => value.to_string(),
@@ -214,7 +215,7 @@ fn held(drawn: &[&StudyRun], key: &str) -> Option<String> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::report::sample;
+    use crate::study::sample;
 
     #[test]
     fn arms_are_panels_and_depths_are_colours() {
