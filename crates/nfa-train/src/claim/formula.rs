@@ -282,7 +282,7 @@ impl Parser<'_> {
         let functions = FUNCTIONS.iter().map(|(name, ..)| *name);
         let known: Vec<&str> =
             VARIABLES.into_iter().chain(self.more.iter().copied()).chain(["pi"]).chain(functions).collect();
-        let meant = closest(&word, known.iter().copied()).map(String::from);
+        let meant = closest(&word, known.iter().copied());
         FormulaError::UnknownName(word, known.join(", "), meant)
     }
 }

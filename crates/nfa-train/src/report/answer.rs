@@ -3,7 +3,7 @@
 use crate::report::draw::format::{count, list};
 use crate::report::figures::view::value;
 use crate::report::tables::runs::verdicts;
-use crate::study::{Study, StudyRun};
+use crate::study::{Study, StudyRun, distinct, tally};
 use maud::{Markup, html};
 
 /// How the checks came out.
@@ -68,9 +68,9 @@ fn is_planned(run: &StudyRun) -> bool {
 }
 
 /// The arms of some runs, or the runs themselves where there are no arms.
-fn groups(study: &Study, runs: &[String]) -> Vec<String> {
-    let names = runs.iter().map(|id| {
-        let run = study.runs.iter().find(|run| run.id == *id);
+fn groups<'a>(study: &'a Study, runs: &[&'a str]) -> Vec<&'a str> {
+    let names = runs.iter().map(|&id| {
+        let run = study.runs.iter().find(|run| run.id == id);
         run.map(|run| value(run, "arm")).filter(|arm| !arm.is_empty()).unwrap_or(id)
     });
     distinct(names)
@@ -98,29 +98,17 @@ pub(crate) fn ended(study: &Study) -> String {
 
 /// How many of some runs ended how.
 fn endings(study: &Study, of: impl Fn(&StudyRun) -> bool) -> String {
-    let runs: Vec<&StudyRun> = study.runs.iter().filter(|run| of(run)).collect();
-    let outcomes = distinct(runs.iter().map(|run| run.outcome.as_str()));
-    let of = |outcome: &str| runs.iter().filter(|run| run.outcome == outcome).count();
+    let outcomes = tally(study.runs.iter().filter(|run| of(run)).map(|run| run.outcome.as_str()));
     let parts: Vec<String> = outcomes
-        .iter()
+        .into_iter()
         .enumerate()
-        .map(|(i, outcome)| match i {
-            0 => format!("{} {outcome}", count(of(outcome), "run")),
-            _ => format!("{} {outcome}", of(outcome)),
-        })
+        .map(
+            |(i, (outcome, n))| {
+                if i == 0 { format!("{} {outcome}", count(n, "run")) } else { format!("{n} {outcome}") }
+            },
+        )
         .collect();
     parts.join(", ")
-}
-
-/// The distinct items, in order.
-fn distinct<'a>(items: impl Iterator<Item = &'a str>) -> Vec<String> {
-    let mut seen: Vec<String> = Vec::new();
-    for item in items {
-        if !seen.iter().any(|known| known == item) {
-            seen.push(item.to_string());
-        }
-    }
-    seen
 }
 
 /// The head of the page: name, answer, claim, a few counts.

@@ -193,7 +193,8 @@ fn fitted_slope(points: &[(f64, f64)]) -> Option<f64> {
 mod tests {
     use super::*;
     use crate::record::Record;
-    use crate::record::theory::{Clock, Theory};
+    use crate::record::theory::Clock;
+    use crate::study::sample;
     use toml::{Table, Value};
 
     fn study(rows: &[(f64, f64)], lr: f64) -> StudyRun {
@@ -205,31 +206,16 @@ mod tests {
         StudyRun {
             id: format!("lr={lr}"),
             keys: vec![("solver.lr".into(), lr.to_string())],
-            outcome: "completed".into(),
-            step: 0,
-            reason: None,
             config: config.parse().expect("valid"),
-            manifest: serde_json::Value::Null,
-            theory: Theory { depth: Some(2), ..Theory::default() },
             record,
-            directions: Vec::new(),
+            ..sample::run("", 2)
         }
     }
 
     fn verdicts(expect: &str, runs: Vec<StudyRun>) -> Vec<Checked> {
         let table: Table = expect.parse().expect("valid");
         let expectation = Expectation::parse(&Value::Table(table)).expect("valid");
-        let study = Study {
-            name: "x".into(),
-            id: None,
-            claim: None,
-            reference: None,
-            experiment: String::new(),
-            laws: nfa_metrics::laws(),
-            runs,
-            plots: Vec::new(),
-            expectations: Vec::new(),
-        };
+        let study = Study { runs, ..sample::study() };
         check(&[expectation], &study)
     }
 

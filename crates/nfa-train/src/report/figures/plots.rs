@@ -125,13 +125,11 @@ pub(crate) fn others<'a>(run: &'a StudyRun, but: &[&str]) -> Vec<(&'a str, &'a s
 /// The keys that differ among such settings, for a sentence.
 pub(crate) fn differing(settings: &[Vec<(&str, &str)>]) -> String {
     let mut seen: Vec<(&str, &str)> = Vec::new();
-    let mut keys: Vec<String> = Vec::new();
+    let mut keys: Vec<&str> = Vec::new();
     for &(key, value) in settings.iter().flatten() {
         match seen.iter().find(|(known, _)| *known == key) {
             None => seen.push((key, value)),
-            Some((_, first)) if *first != value && !keys.iter().any(|known| known == short(key)) => {
-                keys.push(short(key).to_string());
-            }
+            Some((_, first)) if *first != value && !keys.contains(&short(key)) => keys.push(short(key)),
             Some(_) => {}
         }
     }

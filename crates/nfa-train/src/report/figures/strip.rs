@@ -152,7 +152,7 @@ fn ratios(track: &Track<'_>) -> Vec<String> {
 
 /// What the strip shows, with numbers.
 fn finding(tracks: &[Track<'_>], panels: &[&Panel<'_>], law: &str) -> String {
-    let names: Vec<String> = panels.iter().map(|panel| panel.title.clone()).collect();
+    let names: Vec<&str> = panels.iter().map(|panel| panel.title.as_str()).collect();
     let off =
         deviation(tracks).map(|off| format!("the imbalance follows its law to within {} at every probe", percent(off)));
     let ends: Vec<f64> = tracks

@@ -3,7 +3,7 @@
 use nfa_metrics::laws::law::Law;
 
 use crate::report::draw::format::{count, list, short};
-use crate::study::{Study, StudyRun};
+use crate::study::{Study, StudyRun, distinct};
 
 /// Networks in one panel; there are as many colours.
 pub(crate) const HUES: usize = 5;
@@ -79,34 +79,15 @@ pub(crate) fn value<'a>(run: &'a StudyRun, key: &str) -> &'a str {
 
 /// The keys of which runs have different values.
 pub(crate) fn varying_keys(study: &Study) -> Varying {
-    let mut keys: Vec<String> = Vec::new();
-    for (key, _) in study.runs.iter().flat_map(|run| &run.keys) {
-        if !keys.contains(key) {
-            keys.push(key.clone());
-        }
-    }
-    keys.into_iter()
-        .map(|key| {
-            let values = values(study, Some(&key));
-            (key, values)
-        })
-        .filter(|(_, values)| values.len() > 1)
-        .collect()
+    let keys = distinct(study.runs.iter().flat_map(|run| &run.keys).map(|(key, _)| key.as_str()));
+    let varying = keys.into_iter().map(|key| (key.to_string(), values(study, Some(key))));
+    varying.filter(|(_, values)| values.len() > 1).collect()
 }
 
 /// The distinct values of a key, in the plan's order; one empty value for no key.
 fn values(study: &Study, key: Option<&str>) -> Vec<String> {
-    let Some(key) = key else {
-        return vec![String::new()];
-    };
-    let mut values: Vec<String> = Vec::new();
-    for run in &study.runs {
-        let value = value(run, key).to_string();
-        if !values.contains(&value) {
-            values.push(value);
-        }
-    }
-    values
+    let of = |key| distinct(study.runs.iter().map(|run| value(run, key))).into_iter().map(String::from).collect();
+    key.map_or_else(|| vec![String::new()], of)
 }
 
 /// Colours mean depth where it varies, else the first key beside the arm, else the arm.
@@ -188,8 +169,8 @@ fn choice(study: &Study, panels: &[Panel<'_>], used: [Option<&str>; 2], varying:
         return String::new();
     }
     let others = varying.iter().filter(|(key, _)| !used.contains(&Some(key.as_str())));
-    let (names, held): (Vec<String>, Vec<String>) =
-        others.filter_map(|(key, _)| Some((short(key).to_string(), held(&drawn, key)?))).unzip();
+    let (names, held): (Vec<&str>, Vec<String>) =
+        others.filter_map(|(key, _)| Some((short(key), held(&drawn, key)?))).unzip();
     let held = if held.is_empty() {
         String::new()
     } else {
@@ -201,13 +182,7 @@ fn choice(study: &Study, panels: &[Panel<'_>], used: [Option<&str>; 2], varying:
 
 /// `lr = 0.02, 0.2`: the values of a key among the runs drawn.
 fn held(drawn: &[&StudyRun], key: &str) -> Option<String> {
-    let mut values: Vec<String> = Vec::new();
-    for run in drawn {
-        let value = value(run, key).to_string();
-        if !value.is_empty() && !values.contains(&value) {
-            values.push(value);
-        }
-    }
+    let values = distinct(drawn.iter().map(|run| value(run, key)).filter(|value| !value.is_empty()));
     (!values.is_empty()).then(|| format!("{} = {}", short(key), list(&values, 4)))
 }
 

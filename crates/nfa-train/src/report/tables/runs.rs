@@ -4,7 +4,7 @@ use crate::report::draw::format::{UNDEFINED, fixed, maybe, short, sig};
 use crate::report::figures::view::{value, varying_keys};
 use crate::report::tables::words::{Task, alpha, class, setting};
 use crate::study::decay::Imbalance;
-use crate::study::{Study, StudyRun};
+use crate::study::{Study, StudyRun, distinct, tally};
 use maud::{Markup, html};
 
 /// A box in which a wide table scrolls by itself, reachable by keyboard.
@@ -42,7 +42,7 @@ pub(crate) fn html(study: &Study, law: &str, layers: &dyn Fn(usize) -> bool) -> 
         layer: !only_first,
         imbalance: only_first && study.runs.iter().any(|run| Imbalance::of(run).is_some()),
     };
-    let arms = arms(study);
+    let arms = distinct(study.runs.iter().map(|run| value(run, "arm")));
     html! {
         table.runs {
             thead { (head(&shape)) }
@@ -51,7 +51,7 @@ pub(crate) fn html(study: &Study, law: &str, layers: &dyn Fn(usize) -> bool) -> 
                     @if arms.len() > 1 {
                         tr.group { th colspan=(shape.width()) scope="rowgroup" { span { (arm) } } }
                     }
-                    @for run in study.runs.iter().filter(|run| value(run, "arm") == arm) {
+                    @for run in study.runs.iter().filter(|run| value(run, "arm") == *arm) {
                         @for layer in rows(run, law, layers) { (row(run, law, layer, &shape)) }
                     }
                 }
@@ -82,28 +82,8 @@ fn columns(study: &Study) -> Vec<String> {
 
 /// The verdicts of a layer over all completed runs, in the order of their first run.
 pub(crate) fn verdicts<'a>(study: &'a Study, law: &str, layer: usize) -> Vec<(&'a str, usize)> {
-    let mut counts: Vec<(&str, usize)> = Vec::new();
-    for run in study.runs.iter().filter(|run| run.completed()) {
-        if let Some(word) = run.word(law, "verdict", layer) {
-            match counts.iter_mut().find(|(known, _)| *known == word) {
-                Some((_, n)) => *n += 1,
-                None => counts.push((word, 1)),
-            }
-        }
-    }
-    counts
-}
-
-/// The arms, in the plan's order; one empty name where there are none.
-fn arms(study: &Study) -> Vec<String> {
-    let mut arms: Vec<String> = Vec::new();
-    for run in &study.runs {
-        let arm = value(run, "arm").to_string();
-        if !arms.contains(&arm) {
-            arms.push(arm);
-        }
-    }
-    arms
+    let completed = study.runs.iter().filter(|run| run.completed());
+    tally(completed.filter_map(|run| run.word(law, "verdict", layer)))
 }
 
 /// The head of the table.

@@ -61,7 +61,8 @@ pub(super) fn measured<'a>(
         for line in 0..lines.len() {
             let mut groups: Vec<Group<'a>> = Vec::new();
             for &run in runs {
-                for layer in layers(run, &curve.y).into_iter().filter(|layer| lines.holds(line, run, *layer)) {
+                let layers = run.columns(&curve.y).into_iter().map(|column| layer_of(&column));
+                for layer in layers.filter(|layer| lines.holds(line, run, *layer)) {
                     let settings = others(run, &apart_from(curve, run));
                     match groups.iter_mut().find(|group| group.settings == settings && group.layer == layer) {
                         Some(group) => group.runs.push(run),
@@ -86,11 +87,6 @@ pub(super) fn measured<'a>(
     }
     notes.extend(pooled);
     all
-}
-
-/// The layers of the columns that `y` names.
-fn layers(run: &StudyRun, y: &str) -> Vec<Option<usize>> {
-    run.columns(y).iter().map(|column| layer_of(column)).collect()
 }
 
 /// The keys that may differ among the runs of one series.

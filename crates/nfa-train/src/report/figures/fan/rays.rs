@@ -68,10 +68,10 @@ mod tests {
     #[test]
     fn a_law_s_discs_land_on_its_ray() {
         // Whatever the axes, a direction with m = g^(1/3) sits on the line from (1, 1) to the ray's end.
-        let x = Scale::log(0.01, 1.0, (50.0, 300.0));
-        let y = Scale::log(0.1, 1.0, (200.0, 20.0));
+        let (x, y) = (Scale::log(0.01, 1.0, (50.0, 300.0)), Scale::log(0.1, 1.0, (200.0, 20.0)));
+        let frame = Frame { x, y, edge: (50.0, 20.0, 300.0, 200.0) };
         let (g, m) = (0.05_f64, 0.05_f64.powf(1.0 / 3.0));
-        let end = (x.at(0.01), y.at(0.01_f64.powf(1.0 / 3.0)));
+        let (end, ..) = end(&frame, 3);
         let start = (x.at(1.0), y.at(1.0));
         let slope = (end.1 - start.1) / (end.0 - start.0);
         let expected = start.1 + slope * (x.at(g) - start.0);

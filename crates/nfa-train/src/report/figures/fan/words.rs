@@ -143,6 +143,5 @@ impl Outcome {
 
 /// The names of groups, as a list.
 fn names(groups: &[&(&str, Outcome)]) -> String {
-    let names: Vec<String> = groups.iter().map(|(name, _)| name.to_string()).collect();
-    list(&names, 6)
+    list(&groups.iter().map(|(name, _)| *name).collect::<Vec<_>>(), 6)
 }

@@ -67,7 +67,6 @@ pub(crate) fn figure(plot: &Plot, map: &Map, selection: Selection<'_>, law: Opti
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use super::*;
     use crate::record::{Cell as Number, Record};
     use crate::report::figures::plots;
     use crate::study::{Study, sample};

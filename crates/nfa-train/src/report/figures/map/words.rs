@@ -11,6 +11,7 @@ use crate::report::figures::map::border::side;
 use crate::report::figures::map::cell::{Cell, Value};
 use crate::report::figures::map::drawing::VERDICTS;
 use crate::report::figures::plots::{axis_name, pretty, span, when};
+use crate::study::tally;
 
 /// What it shows, with numbers: what was measured on both sides of theory's border.
 pub(super) fn finding(plot: &Plot, map: &Map, column: &str, cells: &[Cell<'_>]) -> String {
@@ -49,16 +50,12 @@ fn tell(cells: &[&Cell<'_>]) -> String {
     if !numbers.is_empty() {
         return format!("{} in {}", span(&numbers), count(numbers.len(), "cell"));
     }
-    let words: Vec<&str> = cells.iter().filter_map(|cell| cell.value.word()).collect();
-    let distinct = crate::study::distinct(words.iter().copied());
-    let each: Vec<String> = distinct
-        .iter()
-        .map(|word| format!("{word} in {}", words.iter().filter(|other| *other == word).count()))
-        .collect();
+    let words = tally(cells.iter().filter_map(|cell| cell.value.word()));
+    let each: Vec<String> = words.iter().map(|(word, n)| format!("{word} in {n}")).collect();
     if each.is_empty() {
         return format!("nothing in {}", count(cells.len(), "cell"));
     }
-    format!("{} of {}", list(&each, 9), count(words.len(), "cell"))
+    format!("{} of {}", list(&each, 9), count(words.iter().map(|(_, n)| n).sum(), "cell"))
 }
 
 /// What the marks mean.
