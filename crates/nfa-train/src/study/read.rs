@@ -126,12 +126,14 @@ fn of_mlp(config: &Table) -> Theory {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use crate::machine::disk::Disk;
 
     #[test]
     fn the_first_version_s_mlps_keep_their_theory() {
-        let theory = |text: &str| of_mlp(&text.parse().expect("valid"));
+        let theory = |text: &str| of_mlp(&text.parse().unwrap());
         let told = theory("[model]\nkind = \"mlp\"\nwidths = [20, 20]\n[solver]\nkind = \"flow\"");
         let expected = Theory { clock: Clock::Time, decay: Some(DecayLaw::Continuous), depth: Some(3), linear: true };
         assert_eq!(told, expected);
@@ -139,5 +141,34 @@ mod tests {
         assert_eq!((relu.depth, relu.linear, relu.decay), (Some(2), false, Some(DecayLaw::Discrete)));
         assert!(!theory("[model]\nkind = \"mlp\"\ndepth = 2\nbias = true").linear);
         assert_eq!(theory("[model]\nkind = \"residual\"\ndepth = 2"), Theory::default());
+    }
+
+    #[test]
+    fn a_run_s_theory_is_what_its_manifest_tells() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| {
+            let path = folder.path().join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        };
+        let read = || read(&Disk, folder.path(), &Registries::standard());
+        write("plan.json", r#"{ "runs": [{ "id": "a", "keys": [], "steps": 4 }] }"#);
+        write("experiment.toml", "name = \"x\"\n[[expect]]\nmetric = \"loss\"\nequals = \"t + L\"\n");
+        // A model and a solver of a user's own, with a key of another meaning.
+        write("runs/a/config.toml", "[model]\nkind = \"residual\"\ndepth = 2\n[solver]\nkind = \"mine\"\nlr = 0.5\n");
+        write("runs/a/metrics.csv", "step,loss,nfa.misfit.layer0,nfa.misfit.layer1,nfa.misfit.layer2\n4,5,0,0,0\n");
+        write("runs/a/manifest.json", r#"{ "theory": { "clock": "time", "decay": "continuous", "depth": 3 } }"#);
+        let study = read().unwrap();
+        let run = &study.runs[0];
+        let (law, last) = (study.law().unwrap(), run.layers("nfa").len() - 1);
+        assert!(run.is_given(law, last) && !run.is_given(law, last - 1));
+        assert!(study.expectations[0].met, "0.5 · 4 + 3, not 4 + 2: {:?}", study.expectations[0]);
+        write("runs/a/manifest.json", "{}");
+        let study = read().unwrap();
+        assert_eq!(study.runs[0].theory, Theory::default());
+        assert!(!study.runs[0].is_given(study.law().unwrap(), 1), "depth = 2 says nothing of its sites");
+        write("runs/a/manifest.json", r#"{ "theory": { "clock": "sundial" } }"#);
+        let error = read().unwrap_err().to_string();
+        assert!(error.contains("manifest.json: unknown variant `sundial`"), "{error}");
     }
 }
