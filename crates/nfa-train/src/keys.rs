@@ -169,12 +169,6 @@ mod tests {
 pub const RUN_KEYS: [&str; 11] =
     ["seed", "dtype", "device", "engine", "model", "data", "loss", "solver", "probe", "checkpoint", "verdict"];
 
-/// The depth L of a model's table: `depth`, or one more than its `widths`.
-pub fn depth_of(config: &Table) -> Option<f64> {
-    let depth = crate::keys::get(config, "model.depth").and_then(crate::keys::number);
-    depth.or_else(|| crate::keys::get(config, "model.widths")?.as_array().map(|widths| widths.len() as f64 + 1.0))
-}
-
 /// Checks a lower bound.
 pub(crate) fn at_least(low: f64, key: &str, value: f64) -> Result<(), SpecError> {
     if value.is_finite() && value >= low {

@@ -8,7 +8,6 @@ use crate::claim::formula::Formula;
 use crate::claim::scope::{Mention, Need, Scope};
 use crate::keys::number;
 use crate::record::decimal;
-use crate::study::{Checked, StudyRun};
 
 /// One `[[expect]]`.
 #[derive(Clone, Debug)]
@@ -59,7 +58,8 @@ pub enum Tolerance {
 }
 
 impl Tolerance {
-    fn text(self) -> Option<String> {
+    /// As it is written.
+    pub(crate) fn text(self) -> Option<String> {
         match self {
             Tolerance::Exact => None,
             Tolerance::Absolute(value) => Some(decimal(value)),
@@ -102,7 +102,8 @@ impl Expectation {
         let numeric = |key: &str, value: &Value| {
             number(value).ok_or_else(|| SpecError::value(key, format!("must be a number, not {value}")))
         };
-        let formula = |key: &str, text: &str| Formula::parse(text).map_err(|why| SpecError::value(key, why));
+        let formula =
+            |key: &str, text: &str| Formula::parse(text).map_err(|why| SpecError::value(key, why.to_string()));
         let given: Vec<(&str, &Value)> = ["equals", "min", "max", "law", "slope"]
             .into_iter()
             .filter_map(|key| Some((key, table.get(key)?)))
@@ -166,42 +167,5 @@ impl Expectation {
             Relation::Is(_) | Relation::Min(_) | Relation::Max(_) => {}
         }
         mentions
-    }
-
-    pub(crate) fn columns(&self, run: &StudyRun) -> Vec<String> {
-        match self.metric.split_once("layer*") {
-            None => vec![self.metric.clone()],
-            Some((before, after)) => run
-                .record
-                .columns()
-                .iter()
-                .filter(|column| {
-                    let middle = column.strip_prefix(before).and_then(|rest| rest.strip_prefix("layer"));
-                    let digits = middle.and_then(|rest| rest.strip_suffix(after));
-                    digits.is_some_and(|digits| !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()))
-                })
-                .cloned()
-                .collect(),
-        }
-    }
-
-    pub(crate) fn checked(
-        &self,
-        metric: &str,
-        run: &str,
-        expected: String,
-        measured: serde_json::Value,
-        met: bool,
-    ) -> Checked {
-        Checked {
-            metric: metric.into(),
-            scope: serde_json::to_value(&self.scope).unwrap_or_default(),
-            at: self.at.to_string(),
-            run: run.into(),
-            expected,
-            measured,
-            tolerance: self.within.text(),
-            met,
-        }
     }
 }

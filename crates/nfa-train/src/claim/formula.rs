@@ -52,7 +52,7 @@ impl Formula {
     ///
     /// # Errors
     /// What is wrong and at which character.
-    pub fn parse(text: &str) -> Result<Self, String> {
+    pub fn parse(text: &str) -> Result<Self, FormulaError> {
         Formula::parse_with(text, &[])
     }
 
@@ -60,13 +60,13 @@ impl Formula {
     ///
     /// # Errors
     /// As [`Formula::parse`].
-    pub fn parse_with(text: &str, more: &[&str]) -> Result<Self, String> {
+    pub fn parse_with(text: &str, more: &[&str]) -> Result<Self, FormulaError> {
         let mut parser = Parser { chars: text.chars().collect(), at: 0, more };
         let root = parser.sum()?;
         parser.space();
         match parser.peek() {
             None => Ok(Formula { text: text.to_string(), root }),
-            Some(c) => Err(format!("`{text}`: unexpected `{c}` at character {}", parser.at + 1)),
+            Some(c) => Err(FormulaError::Unexpected(text.to_string(), c, parser.at + 1)),
         }
     }
 
@@ -181,7 +181,7 @@ impl Parser<'_> {
         Some(c)
     }
 
-    fn sum(&mut self) -> Result<Node, String> {
+    fn sum(&mut self) -> Result<Node, FormulaError> {
         let mut left = self.product()?;
         while let Some(operator) = self.take(&['+', '-']) {
             left = Node::Binary(operator, Box::new(left), Box::new(self.product()?));
@@ -189,7 +189,7 @@ impl Parser<'_> {
         Ok(left)
     }
 
-    fn product(&mut self) -> Result<Node, String> {
+    fn product(&mut self) -> Result<Node, FormulaError> {
         let mut left = self.signed()?;
         while let Some(operator) = self.take(&['*', '/']) {
             left = Node::Binary(operator, Box::new(left), Box::new(self.signed()?));
@@ -197,7 +197,7 @@ impl Parser<'_> {
         Ok(left)
     }
 
-    fn signed(&mut self) -> Result<Node, String> {
+    fn signed(&mut self) -> Result<Node, FormulaError> {
         match self.take(&['-', '+']) {
             Some('-') => Ok(Node::Negative(Box::new(self.signed()?))),
             Some(_) => self.signed(),
@@ -205,7 +205,7 @@ impl Parser<'_> {
         }
     }
 
-    fn power(&mut self) -> Result<Node, String> {
+    fn power(&mut self) -> Result<Node, FormulaError> {
         let base = self.atom()?;
         match self.take(&['^']) {
             Some(_) => Ok(Node::Binary('^', Box::new(base), Box::new(self.signed()?))),
@@ -213,12 +213,12 @@ impl Parser<'_> {
         }
     }
 
-    fn atom(&mut self) -> Result<Node, String> {
+    fn atom(&mut self) -> Result<Node, FormulaError> {
         if self.take(&['(']).is_some() {
             let inside = self.sum()?;
             return match self.take(&[')']) {
                 Some(_) => Ok(inside),
-                None => Err(format!("`{}`: a parenthesis is not closed", self.chars.iter().collect::<String>())),
+                None => Err(FormulaError::Open(self.text())),
             };
         }
         self.space();
@@ -234,11 +234,7 @@ impl Parser<'_> {
         }
         let word: String = self.chars[start..self.at].iter().collect();
         if word.is_empty() {
-            let text: String = self.chars.iter().collect();
-            return Err(format!(
-                "`{text}`: a number, a variable or a parenthesis is missing at character {}",
-                start + 1
-            ));
+            return Err(FormulaError::Missing(self.text(), start + 1));
         }
         if let Ok(value) = word.parse::<f64>()
             && word.starts_with(|c: char| c.is_ascii_digit() || c == '.')
@@ -252,42 +248,92 @@ impl Parser<'_> {
             return Ok(Node::Variable(word));
         }
         match FUNCTIONS.iter().find(|(name, ..)| *name == word) {
-            Some((_, function, arity)) => self.call(&word, *function, *arity),
-            None => Err(self.unknown(&word)),
+            Some((name, function, arity)) => self.call(name, *function, *arity),
+            None => Err(self.unknown(word)),
         }
     }
 
-    fn call(&mut self, name: &str, function: Function, arity: usize) -> Result<Node, String> {
-        let s = if arity == 1 { "" } else { "s" };
+    fn call(&mut self, name: &'static str, function: Function, arity: usize) -> Result<Node, FormulaError> {
         if self.take(&['(']).is_none() {
-            return Err(format!("`{name}` takes its argument{s} in parentheses"));
+            return Err(FormulaError::Bare(name, arity));
         }
         let mut arguments = vec![self.sum()?];
         while self.take(&[',']).is_some() {
             arguments.push(self.sum()?);
         }
         if self.take(&[')']).is_none() {
-            return Err(format!("`{}`: a parenthesis is not closed", self.chars.iter().collect::<String>()));
+            return Err(FormulaError::Open(self.text()));
         }
         if arguments.len() != arity {
-            return Err(format!("`{name}` takes {arity} argument{s}, not {}", arguments.len()));
+            return Err(FormulaError::Arguments(name, arity, arguments.len()));
         }
         Ok(Node::Call(function, arguments))
     }
 
-    fn unknown(&self, word: &str) -> String {
+    fn text(&self) -> String {
+        self.chars.iter().collect()
+    }
+
+    fn unknown(&self, word: String) -> FormulaError {
         if let Some((section, rest)) = word.split_once('.') {
-            let meant = closest(section, RUN_KEYS).map(|section| format!("; did you mean `{section}.{rest}`?"));
-            return format!("unknown key `{word}`: no section `{section}`{}", meant.unwrap_or_default());
+            let meant = closest(section, RUN_KEYS).map(|section| format!("{section}.{rest}"));
+            return FormulaError::UnknownKey(word, meant);
         }
         let functions = FUNCTIONS.iter().map(|(name, ..)| *name);
         let known: Vec<&str> =
             VARIABLES.into_iter().chain(self.more.iter().copied()).chain(["pi"]).chain(functions).collect();
-        let meant = closest(word, known.iter().copied()).map(|name| format!("; did you mean `{name}`?"));
-        let known = known.join(", ");
-        format!("unknown name `{word}`; known: {known}, and keys like model.width{}", meant.unwrap_or_default())
+        let meant = closest(&word, known.iter().copied());
+        FormulaError::UnknownName(word, known.join(", "), meant)
     }
 }
+
+/// Why a text is no formula.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FormulaError {
+    /// The text, and a character that cannot stand at this place of it, counted from 1.
+    Unexpected(String, char, usize),
+    /// The text, and the place at which nothing stands.
+    Missing(String, usize),
+    /// The text, in which a parenthesis is not closed.
+    Open(String),
+    /// A function without parentheses, and how many arguments it takes.
+    Bare(&'static str, usize),
+    /// A function, how many arguments it takes, and how many it was given.
+    Arguments(&'static str, usize, usize),
+    /// A key of no section, and what may have been meant.
+    UnknownKey(String, Option<String>),
+    /// A name, the known ones, and what may have been meant.
+    UnknownName(String, String, Option<String>),
+}
+
+impl fmt::Display for FormulaError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let s = |arity: &usize| if *arity == 1 { "" } else { "s" };
+        let meant = |meant: &Option<String>| {
+            meant.as_ref().map_or_else(String::new, |meant| format!("; did you mean `{meant}`?"))
+        };
+        match self {
+            Self::Unexpected(text, c, at) => write!(f, "`{text}`: unexpected `{c}` at character {at}"),
+            Self::Missing(text, at) => {
+                write!(f, "`{text}`: a number, a variable or a parenthesis is missing at character {at}")
+            }
+            Self::Open(text) => write!(f, "`{text}`: a parenthesis is not closed"),
+            Self::Bare(name, arity) => write!(f, "`{name}` takes its argument{} in parentheses", s(arity)),
+            Self::Arguments(name, arity, given) => {
+                write!(f, "`{name}` takes {arity} argument{}, not {given}", s(arity))
+            }
+            Self::UnknownKey(key, near) => {
+                let section = key.split('.').next().unwrap_or_default();
+                write!(f, "unknown key `{key}`: no section `{section}`{}", meant(near))
+            }
+            Self::UnknownName(name, known, near) => {
+                write!(f, "unknown name `{name}`; known: {known}, and keys like model.width{}", meant(near))
+            }
+        }
+    }
+}
+
+impl std::error::Error for FormulaError {}
 
 #[cfg(test)]
 mod tests {
@@ -333,7 +379,7 @@ mod tests {
             ("dta.ratio", "did you mean `data.ratio`?"),
             ("x", "unknown name `x`"),
         ] {
-            let error = Formula::parse(text).expect_err("must be refused");
+            let error = Formula::parse(text).expect_err("must be refused").to_string();
             assert!(error.contains(part), "{text}: {error}");
         }
     }

@@ -357,7 +357,7 @@ impl Call<'_> {
             write("--save", path, &matrices(&measurements[0])?)?;
         }
         if let Some(path) = &self.args.plot {
-            let svg = crate::measure::fan::svg(&measurements[0])
+            let svg = crate::measure::fan::svg(&measurements[0], self.laws)
                 .ok_or_else(|| Error::input("--plot: no layer has anything to draw"))?;
             write("--plot", path, svg.as_bytes())?;
         }

@@ -1,65 +1,37 @@
 //! The fan of a measured network: the report's figure, one network a layer.
 
-use crate::measure::Measurement;
-use crate::record::direction::Direction;
-use crate::record::{Cell, Record};
-use crate::study::{Study, StudyRun};
+use nfa_metrics::judge::finding::Finding;
+use nfa_metrics::laws::law::{Law, Laws};
 
-/// The figure as a standalone SVG; `None` where no layer has directions.
-pub fn svg(measurement: &Measurement) -> Option<String> {
-    let runs = measurement
-        .layers
-        .iter()
-        .filter_map(|layer| {
-            let found = &layer.laws.first()?.finding;
-            let columns = ["step", "nfa.alpha", "nfa.predicted", "nfa.misfit", "nfa.verdict", "nfa.reason"];
-            let mut record = Record::new(
-                columns.iter().map(|c| if *c == "step" { (*c).to_string() } else { format!("{c}.layer0") }).collect(),
-            );
-            record.push(vec![
-                Cell::number(0.0),
-                found.alpha.into(),
-                found.predicted.into(),
-                found.misfit.into(),
-                Cell::Text(found.verdict.name().into()),
-                Cell::Text(found.reason.clone()),
-            ]);
-            let mut model = toml::Table::new();
-            if let Some(depth) = layer.depth_from_here {
-                model.insert("depth".into(), i64::try_from(depth).unwrap_or(i64::MAX).into());
-            }
-            if found.predicted.is_some() {
-                model.insert("activation".into(), "linear".into());
-            }
-            let mut config = toml::Table::new();
-            config.insert("model".into(), model.into());
-            let directions = found
-                .directions
-                .iter()
-                .map(|d| Direction { step: 0, law: "nfa".into(), layer: 0, g: d.g, m: d.m, leak: d.leak })
-                .collect();
-            Some(StudyRun {
-                id: layer.name.clone(),
-                keys: vec![("layer".into(), layer.name.clone())],
-                outcome: "completed".into(),
-                step: 0,
-                reason: None,
-                config,
-                manifest: serde_json::Value::Null,
-                record,
-                directions,
-            })
-        })
-        .collect();
-    let study = Study {
-        name: measurement.title.clone(),
-        id: None,
-        claim: None,
-        reference: None,
-        experiment: String::new(),
-        runs,
-        plots: Vec::new(),
-        expectations: Vec::new(),
+use crate::measure::measurement::{LayerMeasurement, Measurement};
+use crate::report::figures::fan::{Drawn, Fan, Found, Panel};
+use crate::report::figures::view::{HUES, spread};
+
+/// The figure of the first law that was measured, as a standalone SVG; `None` where no layer has directions.
+pub fn svg(measurement: &Measurement, laws: &Laws) -> Option<String> {
+    let of = |law: &Law| -> Vec<(&LayerMeasurement, &Finding)> {
+        let layers = measurement.layers.iter();
+        let found = layers.flat_map(|layer| layer.laws.iter().map(move |found| (layer, found)));
+        found.filter(|(_, found)| found.law.name == law.name).map(|(layer, found)| (layer, &found.finding)).collect()
     };
-    crate::report::figures(&study).into_iter().find(|(name, _)| name == "fan.svg").map(|(_, svg)| svg)
+    let (law, layers) = laws.rows().iter().map(|law| (law, of(law))).find(|(_, layers)| !layers.is_empty())?;
+    let choice = match layers.len() {
+        n if n > HUES => format!("Drawn: {HUES} of {n} layers, evenly spread, the first and the last among them."),
+        _ => String::new(),
+    };
+    let drawn = spread(layers, HUES).into_iter().enumerate().map(|(hue, (layer, finding))| Drawn {
+        label: layer.name.clone(),
+        hue,
+        directions: finding.directions.clone(),
+        found: Found {
+            alpha: finding.alpha,
+            predicted: finding.predicted,
+            misfit: finding.misfit,
+            verdict: finding.verdict.name().into(),
+            within: measurement.thresholds.exponent,
+        },
+    });
+    let panel = Panel { title: measurement.title.clone(), drawn: drawn.collect() };
+    let fan = Fan { law, layer: None, panels: vec![panel], choice: &choice };
+    fan.figure().map(|figure| figure.standalone())
 }

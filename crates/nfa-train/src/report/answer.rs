@@ -1,9 +1,9 @@
 //! The answer in one sentence: what was claimed, what was checked, what failed.
 
 use crate::report::draw::format::{count, list};
-use crate::report::facts;
 use crate::report::figures::view::value;
-use crate::study::{Study, StudyRun};
+use crate::report::tables::runs::verdicts;
+use crate::study::{Study, StudyRun, distinct, tally};
 use maud::{Markup, html};
 
 /// How the checks came out.
@@ -40,8 +40,8 @@ pub(crate) fn answer(study: &Study) -> Answer {
     }
     let missed: Vec<&str> = checked.iter().filter(|checked| !checked.met).map(|checked| checked.run.as_str()).collect();
     let runs = distinct(checked.iter().map(|checked| checked.run.as_str()));
-    let unfinished = study.runs.iter().filter(|run| !facts::completed(run)).count();
-    let broken = study.runs.iter().filter(|run| !facts::completed(run) && !is_planned(run)).count();
+    let unfinished = study.runs.iter().filter(|run| !run.completed()).count();
+    let broken = study.runs.iter().filter(|run| !run.completed() && !is_planned(run)).count();
     let tone = if missed.is_empty() && broken == 0 { Tone::Met } else { Tone::Missed };
     let mut evidence = if missed.is_empty() {
         let all = if checks == 1 { "The one check is met".to_string() } else { format!("All {checks} checks are met") };
@@ -68,9 +68,9 @@ fn is_planned(run: &StudyRun) -> bool {
 }
 
 /// The arms of some runs, or the runs themselves where there are no arms.
-fn groups(study: &Study, runs: &[String]) -> Vec<String> {
-    let names = runs.iter().map(|id| {
-        let run = study.runs.iter().find(|run| run.id == *id);
+fn groups<'a>(study: &'a Study, runs: &[&'a str]) -> Vec<&'a str> {
+    let names = runs.iter().map(|&id| {
+        let run = study.runs.iter().find(|run| run.id == id);
         run.map(|run| value(run, "arm")).filter(|arm| !arm.is_empty()).unwrap_or(id)
     });
     distinct(names)
@@ -78,7 +78,7 @@ fn groups(study: &Study, runs: &[String]) -> Vec<String> {
 
 /// The runs that didn't complete: `1 run diverged`, `2 runs failed, 1 diverged`; empty where all did.
 pub(crate) fn stopped(study: &Study) -> String {
-    endings(study, |run| !facts::completed(run))
+    endings(study, |run| !run.completed())
 }
 
 /// `all 4 runs`, `the one run`, `3 of 4 runs`.
@@ -98,33 +98,21 @@ pub(crate) fn ended(study: &Study) -> String {
 
 /// How many of some runs ended how.
 fn endings(study: &Study, of: impl Fn(&StudyRun) -> bool) -> String {
-    let runs: Vec<&StudyRun> = study.runs.iter().filter(|run| of(run)).collect();
-    let outcomes = distinct(runs.iter().map(|run| run.outcome.as_str()));
-    let of = |outcome: &str| runs.iter().filter(|run| run.outcome == outcome).count();
+    let outcomes = tally(study.runs.iter().filter(|run| of(run)).map(|run| run.outcome.as_str()));
     let parts: Vec<String> = outcomes
-        .iter()
+        .into_iter()
         .enumerate()
-        .map(|(i, outcome)| match i {
-            0 => format!("{} {outcome}", count(of(outcome), "run")),
-            _ => format!("{} {outcome}", of(outcome)),
-        })
+        .map(
+            |(i, (outcome, n))| {
+                if i == 0 { format!("{} {outcome}", count(n, "run")) } else { format!("{n} {outcome}") }
+            },
+        )
         .collect();
     parts.join(", ")
 }
 
-/// The distinct items, in order.
-fn distinct<'a>(items: impl Iterator<Item = &'a str>) -> Vec<String> {
-    let mut seen: Vec<String> = Vec::new();
-    for item in items {
-        if !seen.iter().any(|known| known == item) {
-            seen.push(item.to_string());
-        }
-    }
-    seen
-}
-
 /// The head of the page: name, answer, claim, a few counts.
-pub(crate) fn html(study: &Study, law: Option<&str>) -> Markup {
+pub(crate) fn html(study: &Study, law: &str) -> Markup {
     let answer = answer(study);
     let (class, mark) = match answer.tone {
         Tone::Met => ("met", "✓"),
@@ -152,14 +140,9 @@ pub(crate) fn html(study: &Study, law: Option<&str>) -> Markup {
 }
 
 /// A few numbers under the answer.
-fn counts(study: &Study, law: Option<&str>) -> Markup {
+fn counts(study: &Study, law: &str) -> Markup {
     let met = study.expectations.iter().filter(|checked| checked.met).count();
-    let words: Vec<String> = law
-        .map(|law| crate::report::tables::runs::verdicts(study, law, 0))
-        .unwrap_or_default()
-        .into_iter()
-        .map(|(word, n)| format!("{word} {n}"))
-        .collect();
+    let words: Vec<String> = verdicts(study, law, 0).into_iter().map(|(word, n)| format!("{word} {n}")).collect();
     html! {
         dl.counts {
             div { dt { "Runs" } dd { (ended(study)) } }
@@ -178,7 +161,7 @@ fn counts(study: &Study, law: Option<&str>) -> Markup {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::report::sample;
+    use crate::study::sample;
 
     #[test]
     fn met_everywhere() {

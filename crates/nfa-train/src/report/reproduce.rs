@@ -1,6 +1,5 @@
 //! How to get the same numbers again: commands, versions, data, configurations.
 
-use crate::report::facts;
 use crate::report::tables::runs::scroll;
 use crate::study::{Study, StudyRun};
 use maud::{Markup, html};
@@ -109,7 +108,7 @@ fn files(run: &StudyRun) -> Markup {
         details {
             summary {
                 code { (run.id) }
-                @if !facts::completed(run) { " " (run.outcome) " at step " (run.step) }
+                @if !run.completed() { " " (run.outcome) " at step " (run.step) }
             }
             @if let Some(reason) = &run.reason { p { (reason) } }
             h4 { "config.toml" }
@@ -124,7 +123,7 @@ fn files(run: &StudyRun) -> Markup {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::report::sample;
+    use crate::study::sample;
 
     #[test]
     fn manifests_that_agree_are_one_line() {

@@ -2,10 +2,9 @@
 
 use crate::claim::at::At;
 use crate::claim::expectation::{Expectation, Relation};
-use crate::claim::variables::{clock, setting};
 use crate::keys::{get, number};
 use crate::record::{Cell, decimal};
-use crate::study::{Checked, Study, StudyRun};
+use crate::study::{Checked, Study, StudyRun, layer_of};
 
 /// Every expectation against every run it speaks of; one that speaks of no run is not met.
 pub fn check(expectations: &[Expectation], study: &Study) -> Vec<Checked> {
@@ -16,7 +15,7 @@ pub fn check(expectations: &[Expectation], study: &Study) -> Vec<Checked> {
                 study.runs.iter().filter(|run| expectation.scope.holds(run.arm(), &run.config)).collect();
             if runs.is_empty() {
                 let expected = "at least one run that it speaks of".to_string();
-                return vec![expectation.checked(&expectation.metric, "", expected, serde_json::Value::Null, false)];
+                return vec![checked(expectation, &expectation.metric, "", expected, serde_json::Value::Null, false)];
             }
             match &expectation.relation {
                 Relation::Slope { slope, over } => slopes(expectation, *slope, over, &runs),
@@ -24,6 +23,35 @@ pub fn check(expectations: &[Expectation], study: &Study) -> Vec<Checked> {
             }
         })
         .collect()
+}
+
+/// The columns of a run that an expectation speaks of; one that is named is held even where it is missing.
+fn columns(expectation: &Expectation, run: &StudyRun) -> Vec<String> {
+    if expectation.metric.contains("layer*") {
+        run.columns(&expectation.metric)
+    } else {
+        vec![expectation.metric.clone()]
+    }
+}
+
+fn checked(
+    expectation: &Expectation,
+    metric: &str,
+    run: &str,
+    expected: String,
+    measured: serde_json::Value,
+    met: bool,
+) -> Checked {
+    Checked {
+        metric: metric.into(),
+        scope: serde_json::to_value(&expectation.scope).unwrap_or_default(),
+        at: expectation.at.to_string(),
+        run: run.into(),
+        expected,
+        measured,
+        tolerance: expectation.within.text(),
+        met,
+    }
 }
 
 /// How a measured value stands to what is expected: excess over the tolerance (met where <= 0).
@@ -41,7 +69,7 @@ fn against(expectation: &Expectation, run: &StudyRun) -> Checked {
             worst = Some(standing);
         }
     };
-    for column in expectation.columns(run) {
+    for column in columns(expectation, run) {
         if column == "outcome" {
             keep(word(expectation, &column, Some(&run.outcome)));
             continue;
@@ -71,11 +99,11 @@ fn against(expectation: &Expectation, run: &StudyRun) -> Checked {
     }
     match worst {
         Some(Standing { column, expected, measured, excess }) => {
-            expectation.checked(&column, &run.id, expected, measured, excess <= 0.0)
+            checked(expectation, &column, &run.id, expected, measured, excess <= 0.0)
         }
         None => {
             let expected = "a column of this name with a value there".to_string();
-            expectation.checked(&expectation.metric, &run.id, expected, serde_json::Value::Null, false)
+            checked(expectation, &expectation.metric, &run.id, expected, serde_json::Value::Null, false)
         }
     }
 }
@@ -96,11 +124,10 @@ fn quantity(
     step: Option<f64>,
     measured: Option<f64>,
 ) -> Standing {
-    let layer = column.rsplit_once("layer").and_then(|(_, digits)| digits.parse::<f64>().ok());
     let variable = |name: &str| match name {
-        "l" => layer.map(|layer| layer + 1.0),
-        "t" => step.and_then(|step| clock(&run.config, step)),
-        name => setting(&run.config, name),
+        "l" => layer_of(column).map(|layer| layer as f64 + 1.0),
+        "t" => step.and_then(|step| run.variables().clock(step)),
+        name => run.variables().value(name),
     };
     let (expected, excess) = match &expectation.relation {
         Relation::Min(min) => (format!(">= {}", decimal(*min)), measured.map(|m| min - m)),
@@ -133,9 +160,9 @@ fn slopes(expectation: &Expectation, slope: f64, over: &str, runs: &[&StudyRun])
             None => groups.push((key, vec![run])),
         }
     }
-    let mut checked = Vec::new();
+    let mut slopes = Vec::new();
     for (_, members) in groups {
-        for column in expectation.columns(members[0]) {
+        for column in columns(expectation, members[0]) {
             let points: Vec<(f64, f64)> = members
                 .iter()
                 .filter_map(|run| {
@@ -148,10 +175,10 @@ fn slopes(expectation: &Expectation, slope: f64, over: &str, runs: &[&StudyRun])
             let met = measured.is_some_and(|m| (m - slope).abs() <= expectation.within.allows(slope));
             let expected = format!("slope over {over} of {} runs = {}", members.len(), decimal(slope));
             // Told of the group's first run; the expected text says how many there are.
-            checked.push(expectation.checked(&column, &members[0].id, expected, measured.into(), met));
+            slopes.push(checked(expectation, &column, &members[0].id, expected, measured.into(), met));
         }
     }
-    checked
+    slopes
 }
 
 fn fitted_slope(points: &[(f64, f64)]) -> Option<f64> {
@@ -166,6 +193,8 @@ fn fitted_slope(points: &[(f64, f64)]) -> Option<f64> {
 mod tests {
     use super::*;
     use crate::record::Record;
+    use crate::record::theory::Clock;
+    use crate::study::sample;
     use toml::{Table, Value};
 
     fn study(rows: &[(f64, f64)], lr: f64) -> StudyRun {
@@ -177,29 +206,16 @@ mod tests {
         StudyRun {
             id: format!("lr={lr}"),
             keys: vec![("solver.lr".into(), lr.to_string())],
-            outcome: "completed".into(),
-            step: 0,
-            reason: None,
             config: config.parse().expect("valid"),
-            manifest: serde_json::Value::Null,
             record,
-            directions: Vec::new(),
+            ..sample::run("", 2)
         }
     }
 
     fn verdicts(expect: &str, runs: Vec<StudyRun>) -> Vec<Checked> {
         let table: Table = expect.parse().expect("valid");
         let expectation = Expectation::parse(&Value::Table(table)).expect("valid");
-        let study = Study {
-            name: "x".into(),
-            id: None,
-            claim: None,
-            reference: None,
-            experiment: String::new(),
-            runs,
-            plots: Vec::new(),
-            expectations: Vec::new(),
-        };
+        let study = Study { runs, ..sample::study() };
         check(&[expectation], &study)
     }
 
@@ -220,8 +236,8 @@ mod tests {
         let law = "metric = \"x.layer0\"\nat = \"every\"\nlaw = \"exp(-2*lambda*t)\"\nwithin = 1e-12";
         let exact: Vec<(f64, f64)> = [0.0, 4.0, 9.0].map(|step: f64| (step, (-0.25 * step).exp())).to_vec();
         let mut run = study(&exact, 0.25);
-        assert!(!verdicts(law, vec![run.clone()])[0].met, "t is the step of gd");
-        run.config["solver"].as_table_mut().expect("a table").insert("kind".into(), "flow".into());
+        assert!(!verdicts(law, vec![run.clone()])[0].met, "t is the step");
+        run.theory.clock = Clock::Time;
         assert!(verdicts(law, vec![run.clone()])[0].met);
         // By pieces: four steps of 0.25, then of 1.
         let pieces: Vec<(f64, f64)> =

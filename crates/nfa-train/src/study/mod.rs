@@ -1,13 +1,21 @@
 //! Everything that tables, plots and checks are made from: one experiment's records, read back.
 
+use nfa_metrics::laws::law::{Law, Laws};
 use toml::Table;
 
 use crate::claim::plot::Plot;
+use crate::claim::variables::Variables;
+use crate::keys::{get, number};
 use crate::record::direction::Direction;
+use crate::record::theory::Theory;
 use crate::record::{Cell, Record, csv_line};
 
 pub mod check;
+pub mod decay;
 mod read;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+pub(crate) mod sample;
 pub mod seeds;
 
 pub use read::read;
@@ -25,6 +33,8 @@ pub struct Study {
     pub reference: Option<String>,
     /// The text of `experiment.toml` as it ran.
     pub experiment: String,
+    /// The laws that its runs may have measured, the first of them before the others.
+    pub laws: Laws,
     /// Its runs, in the plan's order.
     pub runs: Vec<StudyRun>,
     /// The figures that the experiment asks for.
@@ -50,6 +60,8 @@ pub struct StudyRun {
     pub config: Table,
     /// Versions, device, data hash (`manifest.json`).
     pub manifest: serde_json::Value,
+    /// What theory needs to know of it, as its solver and its network told.
+    pub theory: Theory,
     /// Its rows.
     pub record: Record,
     /// What the fan draws, at the first and the last probe.
@@ -83,9 +95,77 @@ impl StudyRun {
     pub fn arm(&self) -> Option<&str> {
         self.keys.iter().find(|(key, _)| key == "arm").map(|(_, value)| value.as_str())
     }
+
+    /// What the variables of formulas stand for.
+    pub fn variables(&self) -> Variables<'_> {
+        Variables { config: &self.config, theory: &self.theory }
+    }
+
+    /// Whether it reached its end.
+    pub fn completed(&self) -> bool {
+        self.outcome == "completed"
+    }
+
+    /// The number in the last row of a column.
+    pub fn last(&self, column: &str) -> Option<f64> {
+        self.record.number(-1, column)
+    }
+
+    /// One number of a law at the last probe, such as `misfit` of layer 0.
+    pub fn measured(&self, law: &str, quantity: &str, layer: usize) -> Option<f64> {
+        self.last(&format!("{law}.{quantity}.layer{layer}"))
+    }
+
+    /// One word of a law at the last probe: `verdict` or `reason`.
+    pub fn word(&self, law: &str, quantity: &str, layer: usize) -> Option<&str> {
+        self.record.text(-1, &format!("{law}.{quantity}.layer{layer}"))
+    }
+
+    /// The columns of a name in which `layer*` stands for each layer.
+    pub fn columns(&self, name: &str) -> Vec<String> {
+        let (before, after) = name.split_once('*').unwrap_or((name, ""));
+        let fits = |column: &&String| match column.strip_prefix(before).and_then(|rest| rest.strip_suffix(after)) {
+            Some(layer) if name.contains("layer*") => !layer.is_empty() && layer.bytes().all(|b| b.is_ascii_digit()),
+            _ => *column == name,
+        };
+        self.record.columns().iter().filter(fits).cloned().collect()
+    }
+
+    /// The layers on which it measured a law, ascending.
+    pub fn layers(&self, law: &str) -> Vec<usize> {
+        let columns = self.columns(&format!("{law}.misfit.layer*"));
+        let mut layers: Vec<usize> = columns.iter().filter_map(|column| layer_of(column)).collect();
+        layers.sort_unstable();
+        layers
+    }
+
+    /// Whether a law says nothing at a layer: at the last of a chain of several, where it holds by definition.
+    pub fn is_given(&self, law: &Law, layer: usize) -> bool {
+        law.last.is_some() && self.theory.depth.is_some_and(|depth| depth > 1 && depth == layer + 1)
+    }
+
+    /// A threshold of the verdict as this run resolved it.
+    pub fn threshold(&self, name: &str, default: f64) -> f64 {
+        get(&self.config, &format!("verdict.{name}")).and_then(number).unwrap_or(default)
+    }
+}
+
+/// The layer of a column, from 0.
+pub fn layer_of(column: &str) -> Option<usize> {
+    column.rsplit_once("layer").and_then(|(_, digits)| digits.parse().ok())
 }
 
 impl Study {
+    /// Every law that some run has a misfit of.
+    pub fn measured(&self) -> impl Iterator<Item = &Law> {
+        self.laws.rows().iter().filter(|law| self.runs.iter().any(|run| !run.layers(law.name).is_empty()))
+    }
+
+    /// The law that the page is about: the first that was measured.
+    pub fn law(&self) -> Option<&Law> {
+        self.measured().next()
+    }
+
     /// Every column of some run but the step, in order.
     pub fn columns(&self) -> Vec<&str> {
         let all = self.runs.iter().flat_map(|run| run.record.columns());
@@ -117,4 +197,16 @@ impl Study {
 pub fn distinct<'a>(names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
     let mut seen = std::collections::HashSet::new();
     names.filter(|name| seen.insert(*name)).collect()
+}
+
+/// How often each word occurs, in the order of their first.
+pub fn tally<'a>(words: impl Iterator<Item = &'a str>) -> Vec<(&'a str, usize)> {
+    let mut counts: Vec<(&str, usize)> = Vec::new();
+    for word in words {
+        match counts.iter_mut().find(|(known, _)| *known == word) {
+            Some((_, n)) => *n += 1,
+            None => counts.push((word, 1)),
+        }
+    }
+    counts
 }

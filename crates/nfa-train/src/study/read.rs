@@ -2,15 +2,18 @@
 
 use std::path::Path;
 
-use toml::Table;
+use serde::Deserialize;
+use toml::{Table, Value};
 
 use crate::error::{Error, Result};
 use crate::experiment::Experiment;
+use crate::keys::get;
 use crate::machine::disk::Store;
 use crate::record::Record;
 use crate::record::direction::read_directions;
 use crate::record::layout::PlanFile;
 use crate::record::status::{Outcome, Status};
+use crate::record::theory::{Clock, DecayLaw, Theory};
 use crate::registries::Registries;
 use crate::study::{Study, StudyRun};
 
@@ -65,6 +68,11 @@ pub fn read(store: &dyn Store, folder: &Path, registries: &Registries) -> Result
             None => Vec::new(),
         };
         let manifest = maybe(&path("manifest.json"))?.and_then(|text| serde_json::from_str(&text).ok());
+        let manifest: serde_json::Value = manifest.unwrap_or_default();
+        let theory = match manifest.get("theory") {
+            Some(told) => Theory::deserialize(told).map_err(|error| damaged(&path("manifest.json"), &error))?,
+            None => of_mlp(&config),
+        };
         runs.push(StudyRun {
             id: planned.id,
             keys: planned.keys,
@@ -72,7 +80,8 @@ pub fn read(store: &dyn Store, folder: &Path, registries: &Registries) -> Result
             step: status.step,
             reason: status.reason,
             config,
-            manifest: manifest.unwrap_or_default(),
+            manifest,
+            theory,
             record,
             directions,
         });
@@ -83,10 +92,83 @@ pub fn read(store: &dyn Store, folder: &Path, registries: &Registries) -> Result
         claim: experiment.claim,
         reference: experiment.reference,
         experiment: experiment.source,
+        laws: registries.laws.clone(),
         runs,
         plots: experiment.plots,
         expectations: Vec::new(),
     };
     study.expectations = crate::study::check::check(&experiment.expectations, &study);
     Ok(study)
+}
+
+/// The theory of a run by version 0.1, whose manifest has none: that of an `mlp` and its solver. Of
+/// other kinds' keys nothing is known.
+fn of_mlp(config: &Table) -> Theory {
+    let word = |key: &str| get(config, key).and_then(Value::as_str);
+    if word("model.kind") != Some("mlp") {
+        return Theory::default();
+    }
+    let depth = get(config, "model.depth").and_then(Value::as_integer).and_then(|depth| usize::try_from(depth).ok());
+    let widths = || Some(get(config, "model.widths")?.as_array()?.len() + 1);
+    let is_linear = |name: &Value| matches!(name.as_str(), Some("linear" | "identity"));
+    let linear = match get(config, "model.activation") {
+        None => true,
+        Some(Value::Array(names)) => names.iter().all(is_linear),
+        Some(name) => is_linear(name),
+    };
+    let (clock, decay) = match word("solver.kind") {
+        Some("gd" | "sgd") => (Clock::Step, Some(DecayLaw::Discrete)),
+        Some("flow") => (Clock::Time, Some(DecayLaw::Continuous)),
+        _ => (Clock::Step, None),
+    };
+    let bias = get(config, "model.bias").and_then(Value::as_bool) == Some(true);
+    Theory { clock, decay, depth: depth.or_else(widths), linear: linear && !bias }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::machine::disk::Disk;
+
+    #[test]
+    fn the_first_version_s_mlps_keep_their_theory() {
+        let theory = |text: &str| of_mlp(&text.parse().unwrap());
+        let told = theory("[model]\nkind = \"mlp\"\nwidths = [20, 20]\n[solver]\nkind = \"flow\"");
+        let expected = Theory { clock: Clock::Time, decay: Some(DecayLaw::Continuous), depth: Some(3), linear: true };
+        assert_eq!(told, expected);
+        let relu = theory("[model]\nkind = \"mlp\"\ndepth = 2\nactivation = \"relu\"\n[solver]\nkind = \"sgd\"");
+        assert_eq!((relu.depth, relu.linear, relu.decay), (Some(2), false, Some(DecayLaw::Discrete)));
+        assert!(!theory("[model]\nkind = \"mlp\"\ndepth = 2\nbias = true").linear);
+        assert_eq!(theory("[model]\nkind = \"residual\"\ndepth = 2"), Theory::default());
+    }
+
+    #[test]
+    fn a_run_s_theory_is_what_its_manifest_tells() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| {
+            let path = folder.path().join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        };
+        let read = || read(&Disk, folder.path(), &Registries::standard());
+        write("plan.json", r#"{ "runs": [{ "id": "a", "keys": [], "steps": 4 }] }"#);
+        write("experiment.toml", "name = \"x\"\n[[expect]]\nmetric = \"loss\"\nequals = \"t + L\"\n");
+        // A model and a solver of a user's own, with a key of another meaning.
+        write("runs/a/config.toml", "[model]\nkind = \"residual\"\ndepth = 2\n[solver]\nkind = \"mine\"\nlr = 0.5\n");
+        write("runs/a/metrics.csv", "step,loss,nfa.misfit.layer0,nfa.misfit.layer1,nfa.misfit.layer2\n4,5,0,0,0\n");
+        write("runs/a/manifest.json", r#"{ "theory": { "clock": "time", "decay": "continuous", "depth": 3 } }"#);
+        let study = read().unwrap();
+        let run = &study.runs[0];
+        let (law, last) = (study.law().unwrap(), run.layers("nfa").len() - 1);
+        assert!(run.is_given(law, last) && !run.is_given(law, last - 1));
+        assert!(study.expectations[0].met, "0.5 · 4 + 3, not 4 + 2: {:?}", study.expectations[0]);
+        write("runs/a/manifest.json", "{}");
+        let study = read().unwrap();
+        assert_eq!(study.runs[0].theory, Theory::default());
+        assert!(!study.runs[0].is_given(study.law().unwrap(), 1), "depth = 2 says nothing of its sites");
+        write("runs/a/manifest.json", r#"{ "theory": { "clock": "sundial" } }"#);
+        let error = read().unwrap_err().to_string();
+        assert!(error.contains("manifest.json: unknown variant `sundial`"), "{error}");
+    }
 }

@@ -3,7 +3,7 @@
 use nfa_metrics::judge::interval::t_quantile;
 
 use crate::record::{csv_line, decimal};
-use crate::study::{Study, StudyRun, distinct};
+use crate::study::{Study, StudyRun, distinct, tally};
 
 /// The key of the seed.
 const SEED: &str = "seed";
@@ -77,13 +77,7 @@ impl Seeds<'_> {
 
     /// How many seeds have which word in a text column, the most frequent first.
     pub fn words(&self, column: &str) -> Vec<(&str, usize)> {
-        let mut counts: Vec<(&str, usize)> = Vec::new();
-        for word in self.runs.iter().filter_map(|run| run.record.text(-1, column)) {
-            match counts.iter_mut().find(|(known, _)| *known == word) {
-                Some((_, n)) => *n += 1,
-                None => counts.push((word, 1)),
-            }
-        }
+        let mut counts = tally(self.runs.iter().filter_map(|run| run.record.text(-1, column)));
         counts.sort_by_key(|&(_, n)| std::cmp::Reverse(n));
         counts
     }

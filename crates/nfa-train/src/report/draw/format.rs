@@ -1,5 +1,7 @@
 //! Numbers as people read them.
 
+use std::borrow::Borrow;
+
 /// What stands for a value that is undefined.
 pub(crate) const UNDEFINED: &str = "\u{2013}";
 
@@ -76,14 +78,14 @@ pub(crate) fn count(n: usize, noun: &str) -> String {
 }
 
 /// `a`, `a and b`, `a, b and c`; beyond `most`, `a, b and 7 more`.
-pub(crate) fn list(items: &[String], most: usize) -> String {
+pub(crate) fn list<S: Borrow<str>>(items: &[S], most: usize) -> String {
     match items {
         [] => String::new(),
-        [one] => one.clone(),
+        [one] => one.borrow().to_string(),
         _ if items.len() > most && most > 0 => {
             format!("{} and {} more", items[..most].join(", "), items.len() - most)
         }
-        [rest @ .., last] => format!("{} and {last}", rest.join(", ")),
+        [rest @ .., last] => format!("{} and {}", rest.join(", "), last.borrow()),
     }
 }
 
@@ -98,6 +100,15 @@ pub(crate) fn range(values: &[f64]) -> String {
 /// The last part of a dotted key: `depth` of `model.depth`.
 pub(crate) fn short(key: &str) -> &str {
     key.rsplit('.').next().unwrap_or(key)
+}
+
+/// A text of at most `most` characters.
+pub(crate) fn clip(text: &str, most: usize) -> String {
+    if text.chars().count() <= most {
+        return text.to_string();
+    }
+    let kept: String = text.chars().take(most.saturating_sub(1)).collect();
+    format!("{kept}…")
 }
 
 #[cfg(test)]

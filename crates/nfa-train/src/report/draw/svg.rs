@@ -361,6 +361,15 @@ impl Frame {
     }
 }
 
+/// Takes the place of a label, if no other is there.
+pub(crate) fn free(taken: &mut Vec<(f64, f64)>, at: (f64, f64)) -> bool {
+    let free = taken.iter().all(|(x, y)| (at.0 - x).abs() > 32.0 || (at.1 - y).abs() > 9.5);
+    if free {
+        taken.push(at);
+    }
+    free
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
@@ -421,5 +430,13 @@ mod tests {
     fn rounding_keeps_the_value_inside() {
         assert!((round_down(0.034) - 0.02).abs() < 1e-12);
         assert_eq!(px(f64::NAN), "0");
+    }
+
+    #[test]
+    fn labels_keep_apart() {
+        let mut taken = Vec::new();
+        assert!(free(&mut taken, (10.0, 10.0)));
+        assert!(!free(&mut taken, (12.0, 15.0)));
+        assert!(free(&mut taken, (12.0, 22.0)));
     }
 }

@@ -4,12 +4,11 @@
 //! proportion to the squares of its parts.
 
 use crate::report::draw::figure::{Drawing, Figure, Key, MODULE};
-use crate::report::draw::format::{self, count, list, sig};
+use crate::report::draw::format::{self, clip, count, list, sig};
 use crate::report::draw::svg::{Scale, Shape, label, line, px};
-use crate::report::facts;
-use crate::report::figures::fan::clip;
 use crate::report::figures::view::{Network, Panel, View};
 use maud::{Markup, html};
+use nfa_metrics::laws::law::Law;
 
 /// The three parts of a misfit, with the name of their columns and class.
 const PARTS: [(&str, &str); 3] = [
@@ -42,23 +41,20 @@ pub(crate) struct Bar {
 }
 
 /// The bars of a network, one for each layer with a misfit.
-pub(crate) fn bars(network: &Network<'_>, law: &str) -> Vec<Bar> {
+pub(crate) fn bars(network: &Network<'_>, law: &Law) -> Vec<Bar> {
     shown(network, law).into_iter().take(LAYERS).filter_map(|layer| bar(network, law, layer)).collect()
 }
 
-/// The layers with a bar: all but the last of a deep network, where A and B are the same matrix.
-fn shown(network: &Network<'_>, law: &str) -> Vec<usize> {
-    let last = facts::depth(network.run).filter(|depth| *depth > 1);
-    let mut layers = facts::layers(network.run, law);
-    if law == "nfa" {
-        layers.retain(|layer| last.is_none_or(|depth| layer + 1 < depth));
-    }
+/// The layers with a bar: all but those where the law holds by definition.
+fn shown(network: &Network<'_>, law: &Law) -> Vec<usize> {
+    let mut layers = network.run.layers(law.name);
+    layers.retain(|layer| !network.run.is_given(law, *layer));
     layers
 }
 
 /// The bar of one layer.
-fn bar(network: &Network<'_>, law: &str, layer: usize) -> Option<Bar> {
-    let number = |quantity: &str| facts::measured(network.run, law, quantity, layer);
+fn bar(network: &Network<'_>, law: &Law, layer: usize) -> Option<Bar> {
+    let number = |quantity: &str| network.run.measured(law.name, quantity, layer);
     let misfit = number("misfit").filter(|misfit| *misfit >= 0.0)?;
     let squares = PARTS.map(|(part, _)| number(&format!("parts.{part}")).unwrap_or(0.0).powi(2));
     let total: f64 = squares.iter().sum();
@@ -68,7 +64,7 @@ fn bar(network: &Network<'_>, law: &str, layer: usize) -> Option<Bar> {
 
 /// The bars of every network drawn; `None` where no misfit was recorded.
 pub(crate) fn figure(view: &View<'_>) -> Option<Figure> {
-    let law = view.law.as_deref()?;
+    let law = view.law?;
     let all: Vec<Bar> = view.networks().flat_map(|network| bars(network, law)).collect();
     if all.is_empty() {
         return None;
@@ -84,16 +80,25 @@ pub(crate) fn figure(view: &View<'_>) -> Option<Figure> {
         id: "misfit".to_string(),
         heading: "How far from the law, and why".to_string(),
         finding: finding(view, law),
-        reading: "How to read it: one bar per layer, as long as its misfit δ (relative distance from \
-            the nearest κBᵅ), split in proportion to the squares of its three parts. Vertical lines \
-            are the thresholds of the verdicts \u{201c}holds\u{201d} and \u{201c}approximate\u{201d}. Hollow \
-            marks are what δ would be without the law: for a randomly rotated matrix, and for this \
-            layer before training. A network that starts balanced obeys the law from the first step. \
-            The last layer of a network is left out: there both matrices are equal by definition."
-            .to_string(),
+        reading: reading(law),
         keys: keys(),
         drawings,
     })
+}
+
+/// How to read the bars.
+fn reading(law: &Law) -> String {
+    let given = match law.last {
+        Some(_) => " The last layer of a network is left out: there both matrices are equal by definition.",
+        None => "",
+    };
+    format!(
+        "How to read it: one bar per layer, as long as its misfit δ (relative distance from \
+         the nearest κBᵅ), split in proportion to the squares of its three parts. Vertical lines \
+         are the thresholds of the verdicts \u{201c}holds\u{201d} and \u{201c}approximate\u{201d}. Hollow \
+         marks are what δ would be without the law: for a randomly rotated matrix, and for this \
+         layer before training. A network that starts balanced obeys the law from the first step.{given}"
+    )
 }
 
 /// What the marks mean.
@@ -106,7 +111,7 @@ fn keys() -> Vec<Key> {
 }
 
 /// Counts layers by how they compare with the thresholds, and names the part that dominates.
-fn finding(view: &View<'_>, law: &str) -> String {
+fn finding(view: &View<'_>, law: &Law) -> String {
     let mut within = 0;
     let mut total = 0;
     let mut sums = [0.0; 3];
@@ -114,7 +119,7 @@ fn finding(view: &View<'_>, law: &str) -> String {
     let mut threshold = 0.05;
     for panel in &view.panels {
         for network in &panel.networks {
-            threshold = facts::threshold(network.run, "holds", 0.05);
+            threshold = network.run.threshold("holds", 0.05);
             for bar in bars(network, law) {
                 total += 1;
                 if bar.misfit <= threshold {
@@ -147,7 +152,7 @@ fn finding(view: &View<'_>, law: &str) -> String {
 }
 
 /// One panel of bars.
-fn drawing(panel: &Panel<'_>, law: &str, most: f64) -> Drawing {
+fn drawing(panel: &Panel<'_>, law: &Law, most: f64) -> Drawing {
     let x = Scale::linear(0.0, most, (EDGE.0, EDGE.2));
     let mut y = EDGE.1 + 6.0;
     let mut rows = Vec::new();
@@ -206,7 +211,7 @@ fn drawing(panel: &Panel<'_>, law: &str, most: f64) -> Drawing {
 /// The thresholds of a panel's first run.
 fn thresholds(panel: &Panel<'_>) -> (f64, f64) {
     panel.networks.first().map_or((0.05, 0.2), |network| {
-        let of = |name, default| facts::threshold(network.run, name, default);
+        let of = |name, default| network.run.threshold(name, default);
         (of("holds", 0.05), of("approximate", 0.2))
     })
 }
@@ -241,7 +246,7 @@ fn row(bar: &Bar, x: &Scale, y: f64) -> Markup {
 }
 
 /// The panel's numbers in words.
-fn desc(panel: &Panel<'_>, law: &str) -> String {
+fn desc(panel: &Panel<'_>, law: &Law) -> String {
     let words: Vec<String> = panel
         .networks
         .iter()
@@ -257,20 +262,30 @@ fn desc(panel: &Panel<'_>, law: &str) -> String {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::report::sample;
+    use crate::study::sample;
 
     #[test]
     fn segments_add_to_the_misfit_and_split_by_squares() {
         let study = sample::study();
         let view = View::of(&study);
         let network = view.networks().next().unwrap();
-        let bars = bars(network, "nfa");
+        let bars = bars(network, view.law.unwrap());
         assert_eq!(bars.len(), 1, "the last layer is left out");
         let bar = &bars[0];
         assert!((bar.segments.iter().sum::<f64>() - bar.misfit).abs() < 1e-12);
         // The sample's parts are 3, 4 and 0 fifths of its misfit.
         assert!((bar.segments[0] - bar.misfit * 0.36).abs() < 1e-12);
         assert!((bar.segments[1] - bar.misfit * 0.64).abs() < 1e-12);
+    }
+
+    #[test]
+    fn a_network_that_is_no_chain_keeps_all_its_layers() {
+        let mut study = sample::study();
+        // A key of that name says nothing of the sites of a residual network.
+        study.runs.truncate(1);
+        study.runs[0].theory.depth = None;
+        let view = View::of(&study);
+        assert_eq!(bars(view.networks().next().unwrap(), view.law.unwrap()).len(), 2);
     }
 
     #[test]

@@ -6,4 +6,5 @@ pub(crate) mod map;
 pub(crate) mod misfit;
 pub(crate) mod plots;
 pub(crate) mod strip;
+mod thinning;
 pub(crate) mod view;

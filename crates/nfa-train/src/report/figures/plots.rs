@@ -1,5 +1,7 @@
 //! The figures that an experiment asks for in `[[plot]]` blocks, and what both kinds share.
 
+use std::fmt;
+
 use crate::claim::at::At;
 use crate::claim::formula::Formula;
 use crate::claim::plot::{Drawing, Plot};
@@ -7,17 +9,49 @@ use crate::keys::{get, plain};
 use crate::record::Record;
 use crate::report::draw::figure::Figure;
 use crate::report::draw::format::{count, list, short, sig, superscript};
-use crate::report::facts;
 use crate::report::figures::view::{PANELS, named};
 use crate::report::figures::{curve, map};
 use crate::study::{Study, StudyRun, distinct};
 
-/// A plot as a figure, or the sentence that says why there is nothing to draw.
-pub(crate) fn figure(plot: &Plot, study: &Study) -> Result<Figure, String> {
+/// Why there is nothing to draw.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Nothing {
+    /// The study has no run.
+    NoRun,
+    /// No run fits the plot's `where`.
+    NoneFits,
+    /// Of so many runs none has completed.
+    NoneCompleted(usize),
+    /// No law was measured.
+    NoLaw,
+    /// A column that no run has.
+    Unrecorded(String),
+    /// Columns of a curve, y and x, without values that the axes can show.
+    OffAxes(String, String),
+    /// A column of a map, x and y, that no run with numbers at both keys has.
+    NoCells(String, String, String),
+}
+
+impl fmt::Display for Nothing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoRun => f.write_str("No run yet."),
+            Self::NoneFits => f.write_str("No run fits its `where`."),
+            Self::NoneCompleted(runs) => write!(f, "None of its {} has completed.", count(*runs, "run")),
+            Self::NoLaw => f.write_str("No law was measured, so there is no verdict."),
+            Self::Unrecorded(column) => write!(f, "No run recorded {column}; is it among the [probe] metrics?"),
+            Self::OffAxes(y, x) => write!(f, "No run has values of {y} against {x} that can be drawn."),
+            Self::NoCells(column, x, y) => write!(f, "No run recorded {column} at two numbers {x} and {y}."),
+        }
+    }
+}
+
+/// A plot as a figure, or why there is nothing to draw.
+pub(crate) fn figure(plot: &Plot, study: &Study) -> Result<Figure, Nothing> {
     let selection = Selection::of(plot, study)?;
     match &plot.drawing {
         Drawing::Curve(curve) => curve::figure(plot, curve, selection),
-        Drawing::Map(map) => map::figure(plot, map, selection, facts::main_law(study).as_deref()),
+        Drawing::Map(map) => map::figure(plot, map, selection, study.law()),
     }
 }
 
@@ -30,14 +64,14 @@ pub(crate) struct Selection<'a> {
 }
 
 impl<'a> Selection<'a> {
-    fn of(plot: &Plot, study: &'a Study) -> Result<Self, String> {
+    fn of(plot: &Plot, study: &'a Study) -> Result<Self, Nothing> {
         let spoken: Vec<&StudyRun> = study.runs.iter().filter(|run| plot.scope.holds(run.arm(), &run.config)).collect();
         if spoken.is_empty() {
-            return Err(if study.runs.is_empty() { "No run yet." } else { "No run fits its `where`." }.to_string());
+            return Err(if study.runs.is_empty() { Nothing::NoRun } else { Nothing::NoneFits });
         }
-        let runs: Vec<&StudyRun> = spoken.iter().copied().filter(|run| facts::completed(run)).collect();
+        let runs: Vec<&StudyRun> = spoken.iter().copied().filter(|run| run.completed()).collect();
         if runs.is_empty() {
-            return Err(format!("None of its {} has completed.", count(spoken.len(), "run")));
+            return Err(Nothing::NoneCompleted(spoken.len()));
         }
         let mut notes = Vec::new();
         if runs.len() < spoken.len() {
@@ -52,7 +86,7 @@ impl<'a> Selection<'a> {
         }
         let panel = |value: &String| {
             let inside: Vec<&StudyRun> = runs.iter().copied().filter(|run| setting(run, key) == *value).collect();
-            (or_none(named(key, value)), inside)
+            (or_none(named(inside[0], key, value)), inside)
         };
         Ok(Selection { panels: values.iter().take(PANELS).map(panel).collect(), notes })
     }
@@ -91,13 +125,11 @@ pub(crate) fn others<'a>(run: &'a StudyRun, but: &[&str]) -> Vec<(&'a str, &'a s
 /// The keys that differ among such settings, for a sentence.
 pub(crate) fn differing(settings: &[Vec<(&str, &str)>]) -> String {
     let mut seen: Vec<(&str, &str)> = Vec::new();
-    let mut keys: Vec<String> = Vec::new();
+    let mut keys: Vec<&str> = Vec::new();
     for &(key, value) in settings.iter().flatten() {
         match seen.iter().find(|(known, _)| *known == key) {
             None => seen.push((key, value)),
-            Some((_, first)) if *first != value && !keys.iter().any(|known| known == short(key)) => {
-                keys.push(short(key).to_string());
-            }
+            Some((_, first)) if *first != value && !keys.contains(&short(key)) => keys.push(short(key)),
             Some(_) => {}
         }
     }
@@ -124,10 +156,10 @@ pub(crate) fn when(at: Option<At>) -> String {
     }
 }
 
-/// A key as the name of an axis.
-pub(crate) fn axis_name(key: &str) -> String {
+/// A key of a run as the name of an axis.
+pub(crate) fn axis_name(run: &StudyRun, key: &str) -> String {
     match key {
-        "model.depth" => "depth L".to_string(),
+        "model.depth" if run.variables().follows("L", key) => "depth L".to_string(),
         "solver.lr" => "learning rate η".to_string(),
         "solver.weight_decay" => "weight decay λ".to_string(),
         key => short(key).to_string(),

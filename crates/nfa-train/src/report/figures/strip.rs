@@ -7,14 +7,13 @@
 use crate::report::draw::figure::{Drawing, Figure, Key, MODULE};
 use crate::report::draw::format::{count, list, sig};
 use crate::report::draw::svg::{Frame, Points, Scale, Shape, label, line, polyline};
-use crate::report::facts::{self, Solver};
+use crate::report::figures::thinning::{thinned, turns};
 use crate::report::figures::view::{Network, Panel, View};
+use crate::study::decay::Decay;
 use maud::{Markup, html};
 
 /// Left, top, right, bottom edge of a plot.
 const EDGE: (f64, f64, f64, f64) = (46.0, 62.0, MODULE - 6.0, 262.0);
-/// Pixels between the dots of one series.
-const SPACING: f64 = 24.0;
 
 /// What the x axis counts.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -32,14 +31,15 @@ struct Track<'a> {
     group: usize,
     /// Its place among the networks of its panel, and their number.
     turn: (usize, usize),
-    solver: Option<Solver>,
+    decay: Option<Decay>,
 }
 
 /// The strip that the page opens with: the groups with weight decay where there are some, else the
 /// first group.
 pub(crate) fn figure(view: &View<'_>) -> Option<Figure> {
-    let decays = |panel: &&Panel<'_>| panel.networks.iter().any(|network| decay_of(network).is_some());
-    let decaying: Vec<&Panel<'_>> = view.panels.iter().filter(decays).collect();
+    let theory = |network: &Network<'_>| Decay::of(network.run).filter(|decay| decay.law.is_some());
+    let decays = |network: &Network<'_>| theory(network).is_some_and(|decay| decay.lambda > 0.0);
+    let decaying: Vec<&Panel<'_>> = view.panels.iter().filter(|panel| panel.networks.iter().any(decays)).collect();
     if decaying.is_empty() {
         let first: Vec<&Panel<'_>> = view.panels.iter().take(1).collect();
         return strip(view, &first, Clock::Step, ("strip", "Over time"));
@@ -59,14 +59,10 @@ pub(crate) fn each(view: &View<'_>) -> Vec<Figure> {
         .collect()
 }
 
-/// The solver of a network, where it decays and theory speaks of it.
-fn decay_of(network: &Network<'_>) -> Option<Solver> {
-    facts::decay_law(network.run).filter(|solver| solver.lambda > 0.0)
-}
-
 /// The strip of some groups.
 fn strip(view: &View<'_>, panels: &[&Panel<'_>], clock: Clock, (id, heading): (&str, &str)) -> Option<Figure> {
-    let law = view.law.as_deref().unwrap_or("nfa");
+    // Without a law there are no columns of one.
+    let law = view.law.map_or("", |law| law.name);
     let tracks: Vec<Track<'_>> = panels
         .iter()
         .enumerate()
@@ -76,7 +72,7 @@ fn strip(view: &View<'_>, panels: &[&Panel<'_>], clock: Clock, (id, heading): (&
                 network,
                 group,
                 turn: (i, n),
-                solver: Solver::of(network.run),
+                decay: Decay::of(network.run),
             })
         })
         .collect();
@@ -116,7 +112,8 @@ fn keys(panels: &[&Panel<'_>], law: &str) -> Vec<Key> {
     let grey = html! { line x1="-7" y1="0" x2="7" y2="0" class="ray mine" {} };
     let mut keys = Vec::new();
     let foretold = |network: &Network<'_>| {
-        facts::decay_law(network.run).is_some() || facts::measured(network.run, law, "predicted", 0).is_some()
+        let decay = Decay::of(network.run).is_some_and(|decay| decay.law.is_some());
+        decay || network.run.measured(law, "predicted", 0).is_some()
     };
     if panels.iter().flat_map(|panel| &panel.networks).any(foretold) {
         keys.push(Key { mark: grey, text: "theory".to_string() });
@@ -139,34 +136,29 @@ fn keys(panels: &[&Panel<'_>], law: &str) -> Vec<Key> {
 
 /// The largest relative deviation of every imbalance ratio from its law, over all probes.
 fn deviation(tracks: &[Track<'_>]) -> Option<f64> {
-    let mut worst: Option<f64> = None;
-    for track in tracks {
-        let Some(solver) = facts::decay_law(track.network.run) else {
-            continue;
-        };
-        for layer in facts::numbered(track.network.run, "imbalance_ratio.layer") {
-            let column = format!("imbalance_ratio.layer{layer}");
-            for (step, ratio) in track.network.run.record.series(&column) {
-                let law = solver.decay(step);
-                if law > 0.0 {
-                    let off = (ratio / law - 1.0).abs();
-                    worst = Some(worst.map_or(off, |worst| worst.max(off)));
-                }
-            }
-        }
-    }
-    worst
+    let off = |track: &Track<'_>, column: String| -> Vec<f64> {
+        let law = |step| track.decay.as_ref()?.factor(step).filter(|law| *law > 0.0);
+        let series = track.network.run.record.series(&column).into_iter();
+        series.filter_map(|(step, ratio)| Some((ratio / law(step)? - 1.0).abs())).collect()
+    };
+    let of_track = |track| ratios(track).into_iter().flat_map(move |column| off(track, column));
+    tracks.iter().flat_map(of_track).reduce(f64::max)
+}
+
+/// The columns of a network's imbalance ratios.
+fn ratios(track: &Track<'_>) -> Vec<String> {
+    track.network.run.columns("imbalance_ratio.layer*")
 }
 
 /// What the strip shows, with numbers.
 fn finding(tracks: &[Track<'_>], panels: &[&Panel<'_>], law: &str) -> String {
-    let names: Vec<String> = panels.iter().map(|panel| panel.title.clone()).collect();
+    let names: Vec<&str> = panels.iter().map(|panel| panel.title.as_str()).collect();
     let off =
         deviation(tracks).map(|off| format!("the imbalance follows its law to within {} at every probe", percent(off)));
     let ends: Vec<f64> = tracks
         .iter()
         .filter_map(|track| {
-            let number = |quantity| facts::measured(track.network.run, law, quantity, 0);
+            let number = |quantity| track.network.run.measured(law, quantity, 0);
             Some((number("alpha")? - number("predicted")?).abs())
         })
         .collect();
@@ -189,8 +181,8 @@ impl Track<'_> {
     fn clock(&self, clock: Clock, step: f64) -> Option<f64> {
         match clock {
             Clock::Decay => {
-                let solver = self.solver.as_ref().filter(|solver| solver.lambda > 0.0)?;
-                Some(solver.lambda * solver.time(step))
+                let decay = self.decay.as_ref().filter(|decay| decay.lambda > 0.0)?;
+                Some(decay.lambda * decay.time(step))
             }
             Clock::Step => (step > 0.0).then_some(step),
         }
@@ -204,19 +196,13 @@ impl Track<'_> {
 
     /// The imbalance ratio of the pair of layers that strays furthest from theory.
     fn worst_ratio(&self, clock: Clock) -> Points {
-        let law = facts::decay_law(self.network.run);
+        let law = |step| self.decay.as_ref()?.factor(step);
         let stray = |column: &String| {
-            let off = |(step, ratio): (f64, f64)| {
-                law.as_ref().map_or(ratio, |law| (ratio / law.decay(step).max(1e-300) - 1.0).abs())
-            };
+            let off = |(step, ratio): (f64, f64)| law(step).map_or(ratio, |law| (ratio / law.max(1e-300) - 1.0).abs());
             self.network.run.record.series(column).into_iter().map(off).fold(0.0, f64::max)
         };
-        facts::numbered(self.network.run, "imbalance_ratio.layer")
-            .into_iter()
-            .map(|layer| format!("imbalance_ratio.layer{layer}"))
-            .max_by(|a, b| stray(a).total_cmp(&stray(b)))
-            .map(|column| self.series(clock, &column))
-            .unwrap_or_default()
+        let worst = ratios(self).into_iter().max_by(|a, b| stray(a).total_cmp(&stray(b)));
+        worst.map(|column| self.series(clock, &column)).unwrap_or_default()
     }
 }
 
@@ -287,9 +273,9 @@ fn reach(points: &Points) -> f64 {
 
 /// Theory's imbalance ratio at the probes of a run.
 fn decay_line(track: &Track<'_>, clock: Clock) -> Option<Points> {
-    let solver = facts::decay_law(track.network.run)?;
+    let decay = track.decay.as_ref().filter(|decay| decay.law.is_some())?;
     let steps = track.network.run.record.steps();
-    let points = steps.into_iter().filter_map(|step| Some((track.clock(clock, step)?, solver.decay(step))));
+    let points = steps.into_iter().filter_map(|step| Some((track.clock(clock, step)?, decay.factor(step)?)));
     Some(points.collect())
 }
 
@@ -298,7 +284,7 @@ fn exponent(tracks: &[Track<'_>], clock: Clock, law: &str) -> Option<Drawing> {
     let column = format!("{law}.alpha.layer0");
     let series: Vec<Points> = tracks.iter().map(|track| track.series(clock, &column)).collect();
     let mut rays: Vec<f64> =
-        tracks.iter().filter_map(|track| facts::measured(track.network.run, law, "predicted", 0)).collect();
+        tracks.iter().filter_map(|track| track.network.run.measured(law, "predicted", 0)).collect();
     rays.sort_by(f64::total_cmp);
     rays.dedup_by(|a, b| (*a - *b).abs() < 1e-9);
     let top = series.iter().flatten().map(|(_, y)| *y).reduce(f64::max)?;
@@ -371,56 +357,19 @@ fn marks(tracks: &[Track<'_>], series: &[Points], frame: &Frame, in_turn: bool) 
             @if points.len() > 1 { (polyline(points, &format!("path s{}", track.network.hue))) }
         }
         @for (i, (track, points)) in tracks.iter().zip(&all).enumerate() {
-            @let kept = if in_turn { turns(points, track.turn) } else { thin(points, frame.x.range, i, n) };
-            @for point in kept {
+            @let kept = if in_turn { turns(points, track.turn) } else { thinned(points, frame.x.range, i, n) };
+            @for point in kept.into_iter().map(|index| points[index]) {
                 (Shape::nth(track.group).draw(point, 3.3, &format!("disc f{}", track.network.hue)))
             }
         }
     }
 }
 
-/// Every n-th point, n the number of networks of the group and each starting at its own, at least
-/// 9 pixels apart.
-fn turns(points: &[(f64, f64)], (i, n): (usize, usize)) -> Points {
-    let mut kept: Points = Vec::new();
-    for (_, point) in points.iter().enumerate().filter(|(k, _)| k % n.max(1) == i) {
-        let apart = |last: &(f64, f64)| (point.0 - last.0).hypot(point.1 - last.1) >= 9.0;
-        if kept.last().is_none_or(apart) {
-            kept.push(*point);
-        }
-    }
-    kept
-}
-
-/// The points nearest to places [`SPACING`] apart, each series with its own offset, so that dots of
-/// curves that coincide stand beside each other.
-fn thin(points: &[(f64, f64)], range: (f64, f64), i: usize, n: usize) -> Points {
-    thinned(points, range, i, n).into_iter().map(|index| points[index]).collect()
-}
-
-/// Their indices.
-pub(crate) fn thinned(points: &[(f64, f64)], (from, to): (f64, f64), i: usize, n: usize) -> Vec<usize> {
-    #[allow(clippy::cast_precision_loss)]
-    let mut place = from + SPACING * i as f64 / n.max(1) as f64;
-    let mut kept: Vec<usize> = Vec::new();
-    while place <= to + 0.5 {
-        let near = |a: &(usize, &(f64, f64))| (a.1.0 - place).abs();
-        if let Some((index, point)) = points.iter().enumerate().min_by(|a, b| near(a).total_cmp(&near(b)))
-            && (point.0 - place).abs() <= SPACING / 2.0
-            && kept.last() != Some(&index)
-        {
-            kept.push(index);
-        }
-        place += SPACING;
-    }
-    kept
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::report::sample;
+    use crate::study::sample;
 
     #[test]
     fn runs_with_decay_share_one_clock() {
@@ -431,15 +380,6 @@ mod tests {
         // The sample follows theory exactly.
         assert!(figure.finding.contains("within 0 %"), "{}", figure.finding);
         assert!(figure.keys.iter().any(|key| key.text == "L = 2"));
-    }
-
-    #[test]
-    fn thinning_keeps_points_and_spaces_them() {
-        let points: Points = (0..=100).map(|i| (f64::from(i), 1.0)).collect();
-        let kept = thin(&points, (0.0, 100.0), 0, 2);
-        let xs: Vec<f64> = kept.iter().map(|(x, _)| *x).collect();
-        assert_eq!(xs, [0.0, 24.0, 48.0, 72.0, 96.0]);
-        assert!((thin(&points, (0.0, 100.0), 1, 2)[0].0 - 12.0).abs() < 1e-9);
     }
 
     #[test]

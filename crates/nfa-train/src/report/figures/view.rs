@@ -1,8 +1,9 @@
 //! Which networks are drawn: a few that can be told apart, chosen by a rule that the page states.
 
+use nfa_metrics::laws::law::Law;
+
 use crate::report::draw::format::{count, list, short};
-use crate::report::facts;
-use crate::study::{Study, StudyRun};
+use crate::study::{Study, StudyRun, distinct};
 
 /// Networks in one panel; there are as many colours.
 pub(crate) const HUES: usize = 5;
@@ -13,7 +14,7 @@ pub(crate) const PANELS: usize = 6;
 #[derive(Clone, Debug)]
 pub(crate) struct View<'a> {
     /// The law that the page is about, if any was measured.
-    pub(crate) law: Option<String>,
+    pub(crate) law: Option<&'a Law>,
     /// Groups of networks, one panel each.
     pub(crate) panels: Vec<Panel<'a>>,
     /// What was chosen and what was left out; empty where everything is drawn.
@@ -59,7 +60,7 @@ impl<'a> View<'a> {
             .filter(|panel| !panel.networks.is_empty())
             .collect();
         let choice = choice(study, &panels, [panel.as_deref(), hue.as_deref()], &varying);
-        View { law: facts::main_law(study), panels, choice }
+        View { law: study.law(), panels, choice }
     }
 
     /// Every network drawn.
@@ -78,34 +79,15 @@ pub(crate) fn value<'a>(run: &'a StudyRun, key: &str) -> &'a str {
 
 /// The keys of which runs have different values.
 pub(crate) fn varying_keys(study: &Study) -> Varying {
-    let mut keys: Vec<String> = Vec::new();
-    for (key, _) in study.runs.iter().flat_map(|run| &run.keys) {
-        if !keys.contains(key) {
-            keys.push(key.clone());
-        }
-    }
-    keys.into_iter()
-        .map(|key| {
-            let values = values(study, Some(&key));
-            (key, values)
-        })
-        .filter(|(_, values)| values.len() > 1)
-        .collect()
+    let keys = distinct(study.runs.iter().flat_map(|run| &run.keys).map(|(key, _)| key.as_str()));
+    let varying = keys.into_iter().map(|key| (key.to_string(), values(study, Some(key))));
+    varying.filter(|(_, values)| values.len() > 1).collect()
 }
 
 /// The distinct values of a key, in the plan's order; one empty value for no key.
 fn values(study: &Study, key: Option<&str>) -> Vec<String> {
-    let Some(key) = key else {
-        return vec![String::new()];
-    };
-    let mut values: Vec<String> = Vec::new();
-    for run in &study.runs {
-        let value = value(run, key).to_string();
-        if !values.contains(&value) {
-            values.push(value);
-        }
-    }
-    values
+    let of = |key| distinct(study.runs.iter().map(|run| value(run, key))).into_iter().map(String::from).collect();
+    key.map_or_else(|| vec![String::new()], of)
 }
 
 /// Colours mean depth where it varies, else the first key beside the arm, else the arm.
@@ -154,7 +136,7 @@ fn networks<'a>(
     for (index, wanted) in hues.iter().enumerate() {
         let alike = |run: &&'a StudyRun| hue.is_none_or(|key| value(run, key) == wanted);
         let runs: Vec<&StudyRun> = study.runs.iter().filter(inside).filter(alike).collect();
-        let chosen = runs.iter().find(|run| facts::completed(run)).or(runs.first());
+        let chosen = runs.iter().find(|run| run.completed()).or(runs.first());
         if let Some(run) = chosen {
             networks.push(Network { run, label: label(run, hue, wanted), hue: index });
         }
@@ -165,15 +147,15 @@ fn networks<'a>(
 /// `L = 3`, `lr = 0.1`, a word (`relu`, an arm), or the run's id.
 fn label(run: &StudyRun, hue: Option<&str>, value: &str) -> String {
     match hue {
-        Some(key) => named(key, value),
-        None => facts::depth(run).map_or_else(|| run.id.clone(), |depth| format!("L = {depth}")),
+        Some(key) => named(run, key, value),
+        None => run.theory.depth.map_or_else(|| run.id.clone(), |depth| format!("L = {depth}")),
     }
 }
 
-/// A key's value as a label: `L = 3`, `lr = 0.1`, a word.
-pub(crate) fn named(key: &str, value: &str) -> String {
+/// The value of a run's key as a label: `L = 3` where that is what it counts, `lr = 0.1`, a word.
+pub(crate) fn named(run: &StudyRun, key: &str, value: &str) -> String {
     match key {
-        "model.depth" => format!("L = {value}"),
+        "model.depth" if run.variables().follows("L", key) => format!("L = {value}"),
         "solver.weight_decay" => format!("λ = {value}"),
         key if key != "arm" && value.parse::<f64>().is_ok() => format!("{} = {value}", short(key)),
         _ => value.to_string(),
@@ -187,8 +169,8 @@ fn choice(study: &Study, panels: &[Panel<'_>], used: [Option<&str>; 2], varying:
         return String::new();
     }
     let others = varying.iter().filter(|(key, _)| !used.contains(&Some(key.as_str())));
-    let (names, held): (Vec<String>, Vec<String>) =
-        others.filter_map(|(key, _)| Some((short(key).to_string(), held(&drawn, key)?))).unzip();
+    let (names, held): (Vec<&str>, Vec<String>) =
+        others.filter_map(|(key, _)| Some((short(key), held(&drawn, key)?))).unzip();
     let held = if held.is_empty() {
         String::new()
     } else {
@@ -200,13 +182,7 @@ fn choice(study: &Study, panels: &[Panel<'_>], used: [Option<&str>; 2], varying:
 
 /// `lr = 0.02, 0.2`: the values of a key among the runs drawn.
 fn held(drawn: &[&StudyRun], key: &str) -> Option<String> {
-    let mut values: Vec<String> = Vec::new();
-    for run in drawn {
-        let value = value(run, key).to_string();
-        if !value.is_empty() && !values.contains(&value) {
-            values.push(value);
-        }
-    }
+    let values = distinct(drawn.iter().map(|run| value(run, key)).filter(|value| !value.is_empty()));
     (!values.is_empty()).then(|| format!("{} = {}", short(key), list(&values, 4)))
 }
 
@@ -214,7 +190,7 @@ fn held(drawn: &[&StudyRun], key: &str) -> Option<String> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::report::sample;
+    use crate::study::sample;
 
     #[test]
     fn arms_are_panels_and_depths_are_colours() {

@@ -265,7 +265,7 @@ fn scope(scope: &serde_json::Value) -> String {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::report::sample;
+    use crate::study::sample;
 
     #[test]
     fn checks_of_one_expectation_are_one_row() {

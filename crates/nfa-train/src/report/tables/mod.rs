@@ -3,3 +3,5 @@
 pub(crate) mod checks;
 pub(crate) mod runs;
 pub(crate) mod seeds;
+pub(crate) mod terminal;
+mod words;

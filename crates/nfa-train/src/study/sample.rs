@@ -1,6 +1,7 @@
 //! A small study for tests: two arms, two depths, records that follow theory exactly.
 
 use crate::record::direction::Direction;
+use crate::record::theory::{DecayLaw, Theory};
 use crate::record::{Cell, Record};
 use crate::study::{Checked, Study, StudyRun};
 
@@ -20,6 +21,12 @@ pub(crate) fn run(arm: &str, depth: u32) -> StudyRun {
         reason: None,
         config: config.parse().unwrap(),
         manifest: serde_json::json!({ "nfa": "0.1.0", "device": "flex" }),
+        theory: Theory {
+            decay: Some(DecayLaw::Discrete),
+            depth: Some(depth as usize),
+            linear: true,
+            ..Theory::default()
+        },
         record: record(depth),
         directions: (0..depth).flat_map(|layer| directions(depth, layer)).collect(),
     }
@@ -99,6 +106,7 @@ pub(crate) fn study() -> Study {
         claim: Some("The exponent is 1/L.".to_string()),
         reference: Some("arXiv:2510.15563".to_string()),
         experiment: "name = \"sample\"".to_string(),
+        laws: nfa_metrics::laws(),
         runs,
         plots: Vec::new(),
         expectations,
@@ -122,5 +130,6 @@ pub(crate) fn checked(run: &str, met: bool) -> Checked {
 /// A plot as it stands in a file.
 pub(crate) fn plot(text: &str) -> crate::claim::plot::Plot {
     let block = toml::Value::Table(text.parse().unwrap());
-    crate::claim::plot::Plot::parse(&block, 0, &crate::registries::Registries::standard().columns()).unwrap()
+    let columns = crate::claim::columns::Columns::of(&nfa_metrics::laws(), &nfa_metrics::metrics());
+    crate::claim::plot::Plot::parse(&block, 0, &columns).unwrap()
 }

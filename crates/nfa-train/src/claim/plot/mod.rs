@@ -1,16 +1,19 @@
 //! `[[plot]]` blocks: the figures that make an experiment's own point.
 
 use nfa_models::SpecError;
-use toml::{Table, Value};
+use toml::Value;
 
 use crate::claim::at::At;
 use crate::claim::columns::Columns;
 use crate::claim::formula::Formula;
+use crate::claim::plot::block::text;
+use crate::claim::plot::curve::{Axis, Curve};
+use crate::claim::plot::map::{Boundary, Map};
 use crate::claim::scope::{Mention, Need, Scope};
-use crate::claim::variables::key_of;
-use crate::keys::RUN_KEYS;
-use crate::keys::number;
-use crate::record::decimal;
+
+mod block;
+pub mod curve;
+pub mod map;
 
 /// One `[[plot]]`.
 ///
@@ -69,60 +72,7 @@ pub enum Drawing {
     Map(Map),
 }
 
-/// `kind = "curve"`.
-#[derive(Clone, Debug)]
-pub struct Curve {
-    /// What is on the x axis.
-    pub x: Axis,
-    /// The column on the y axis, with `layer*` where each layer is a line.
-    pub y: String,
-    /// The key of its colours.
-    pub lines: Option<String>,
-    /// What y should be.
-    pub theory: Option<Formula>,
-}
-
-/// What the x axis of a curve counts.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Axis {
-    /// Steps.
-    Step,
-    /// Σ lr.
-    Time,
-    /// λ Σ lr.
-    LambdaT,
-    /// The exponent that a cosine is taken at.
-    Alpha,
-    /// A numeric key of the runs.
-    Key(String),
-    /// Another column.
-    Column(String),
-}
-
-/// `kind = "map"`.
-#[derive(Clone, Debug)]
-pub struct Map {
-    /// The key on the x axis.
-    pub x: String,
-    /// The key on the y axis.
-    pub y: String,
-    /// The column that colours the cells; `None` for the verdict of the report's law, layer 0.
-    pub value: Option<String>,
-    /// Where theory sees a border.
-    pub boundary: Option<Boundary>,
-}
-
-/// Where theory sees a border in a map.
-#[derive(Clone, Debug)]
-pub enum Boundary {
-    /// Where a formula changes sign.
-    Zero(Formula),
-    /// Formulas of x that give y.
-    Lines(Vec<Formula>),
-}
-
 const COMMON: [&str; 9] = ["kind", "x", "y", "panels", "log", "at", "where", "title", "caption"];
-const WORDS: [&str; 4] = ["step", "time", "lambda_t", "alpha"];
 
 impl Plot {
     /// Reads the block of this index.
@@ -221,168 +171,6 @@ impl Drawing {
     }
 }
 
-impl Curve {
-    fn parse(table: &Table, columns: &Columns) -> Result<Self, SpecError> {
-        let y = required(table, "y")?;
-        if columns.unit("y", y)? == "text" {
-            let message = format!("a curve draws numbers and `{y}` is words; kind = \"map\" draws verdicts");
-            return Err(SpecError::value("y", message));
-        }
-        let x = match required(table, "x")? {
-            "step" => Axis::Step,
-            "time" => Axis::Time,
-            "lambda_t" => Axis::LambdaT,
-            "alpha" => Axis::Alpha,
-            name => axis(name, columns)?,
-        };
-        if x == Axis::Alpha && at_exponent(y, "1").is_none_or(|column| columns.unit("y", &column).is_err()) {
-            let message =
-                format!("x = \"alpha\" needs a column that is taken at exponents, as nfa.cosine.layer0 is, not `{y}`");
-            return Err(SpecError::value("y", message));
-        }
-        let lines = text(table, "lines")?.map(str::to_string);
-        if lines.is_some() && y.contains("layer*") {
-            let message = "each layer of `layer*` is a line already; name one layer, or drop `lines`";
-            return Err(SpecError::value("lines", message.into()));
-        }
-        let theory = match text(table, "theory")? {
-            None => None,
-            Some(text) => {
-                let formula =
-                    Formula::parse_with(text, &["x", "c"]).map_err(|message| SpecError::value("theory", message))?;
-                if !proportional(&formula) {
-                    let message = format!("`{formula}` must be proportional to c, the one factor that is fitted");
-                    return Err(SpecError::value("theory", message));
-                }
-                Some(formula)
-            }
-        };
-        Ok(Curve { x, y: y.to_string(), lines, theory })
-    }
-}
-
-/// The column of `column`'s quantity at an exponent: `nfa.cosine@0.5.layer0` of `nfa.cosine.layer0`.
-pub fn at_exponent(column: &str, alpha: &str) -> Option<String> {
-    let (quantity, layer) = column.rsplit_once(".layer")?;
-    Some(format!("{quantity}@{alpha}.layer{layer}"))
-}
-
-impl Axis {
-    /// As it is written in a file.
-    pub fn name(&self) -> &str {
-        match self {
-            Axis::Step => WORDS[0],
-            Axis::Time => WORDS[1],
-            Axis::LambdaT => WORDS[2],
-            Axis::Alpha => WORDS[3],
-            Axis::Key(name) | Axis::Column(name) => name,
-        }
-    }
-}
-
-/// A column where there is one of this name, else a key.
-fn axis(name: &str, columns: &Columns) -> Result<Axis, SpecError> {
-    let column = columns.unit("x", name);
-    let section = name.split('.').next().unwrap_or(name);
-    match column {
-        Ok("text") => Err(SpecError::value("x", format!("an axis has numbers and `{name}` is words"))),
-        Ok(_) if name.contains("layer*") => Err(SpecError::value("x", "names one layer, as nfa.misfit.layer0".into())),
-        Ok(_) => Ok(Axis::Column(name.to_string())),
-        Err(_) if RUN_KEYS.contains(&section) => Ok(Axis::Key(name.to_string())),
-        Err(error) => {
-            let mut words = SpecError::unknown("x", "axis", name, WORDS);
-            if let (None, Some((section, rest))) = (&words.suggestion, name.split_once('.')) {
-                let section = nfa_models::spec_error::closest(section, RUN_KEYS);
-                words.suggestion = error.suggestion.or_else(|| Some(format!("{}.{rest}", section?)));
-            }
-            words.known.push("a numeric key like solver.lr, a column".into());
-            Err(words)
-        }
-    }
-}
-
-/// Whether a formula is proportional to c, where it names it; told by values that stand for those
-/// of its variables.
-fn proportional(formula: &Formula) -> bool {
-    let names = formula.names();
-    if !names.contains(&"c") {
-        return true;
-    }
-    let at = |c: f64| {
-        let other = |name: &str| 0.31 + 0.07 * names.iter().position(|known| *known == name).unwrap_or(0) as f64;
-        formula.value(&|name| Some(if name == "c" { c } else { other(name) }))
-    };
-    match (at(1.0), at(2.0)) {
-        (Some(once), Some(twice)) if once.is_finite() && twice.is_finite() => {
-            (twice - 2.0 * once).abs() <= 1e-9 * once.abs()
-        }
-        _ => true,
-    }
-}
-
-impl Map {
-    fn parse(table: &Table, columns: &Columns) -> Result<Self, SpecError> {
-        let (x, y) = (required(table, "x")?, required(table, "y")?);
-        if x == y {
-            return Err(SpecError::value("y", format!("must be another key than x, `{x}`")));
-        }
-        let value = match required(table, "value")? {
-            "verdict" => None,
-            column if column.contains("layer*") => {
-                return Err(SpecError::value("value", "names one layer, as nfa.misfit.layer0".into()));
-            }
-            column => match columns.unit("value", column)? {
-                "text" if !column.contains(".verdict.") => {
-                    let message = format!("`{column}` is words; a map draws numbers and verdicts");
-                    return Err(SpecError::value("value", message));
-                }
-                _ => Some(column.to_string()),
-            },
-        };
-        let read = |text: &str, more: &[&str]| {
-            Formula::parse_with(text, more).map_err(|message| SpecError::value("boundary", message))
-        };
-        let boundary = match table.get("boundary") {
-            None => None,
-            Some(Value::String(text)) => Some(Boundary::Zero(read(text, &["x", "y"])?)),
-            Some(Value::Array(list)) => {
-                let formula = |item: &Value| {
-                    let text = match (item, number(item)) {
-                        (Value::String(text), _) => text.clone(),
-                        (_, Some(constant)) => decimal(constant),
-                        _ => return Err(wrong_boundary(item)),
-                    };
-                    let formula = read(&text, &["x"])?;
-                    if formula.names().into_iter().any(|name| key_of(name) == y) {
-                        let message = format!(
-                            "a formula of a list gives `{y}`, so that it can't name it; one that should be zero is no list"
-                        );
-                        return Err(SpecError::value("boundary", message));
-                    }
-                    Ok(formula)
-                };
-                Some(Boundary::Lines(list.iter().map(formula).collect::<Result<_, _>>()?))
-            }
-            Some(other) => return Err(wrong_boundary(other)),
-        };
-        Ok(Map { x: x.to_string(), y: y.to_string(), value, boundary })
-    }
-}
-
-fn wrong_boundary(value: &Value) -> SpecError {
-    SpecError::value("boundary", format!("must be a formula or a list of formulas, not {value}"))
-}
-
-impl Boundary {
-    /// Its formulas.
-    pub fn formulas(&self) -> &[Formula] {
-        match self {
-            Boundary::Zero(formula) => std::slice::from_ref(formula),
-            Boundary::Lines(formulas) => formulas,
-        }
-    }
-}
-
 impl Log {
     fn parse(text: &str, is_map: bool) -> Result<Self, SpecError> {
         let may = if is_map { "xyv" } else { "xy" };
@@ -392,18 +180,6 @@ impl Log {
         }
         Ok(Log { x: text.contains('x'), y: text.contains('y'), value: text.contains('v') })
     }
-}
-
-fn text<'a>(table: &'a Table, key: &str) -> Result<Option<&'a str>, SpecError> {
-    match table.get(key) {
-        None => Ok(None),
-        Some(Value::String(text)) => Ok(Some(text)),
-        Some(other) => Err(SpecError::value(key, format!("must be a string, not {other}"))),
-    }
-}
-
-fn required<'a>(table: &'a Table, key: &str) -> Result<&'a str, SpecError> {
-    text(table, key)?.ok_or_else(|| SpecError::value(key, "is required and missing".into()))
 }
 
 /// A title as a file's name: lower-case letters and digits, joined by `-`.
@@ -424,10 +200,10 @@ fn slug(title: &str) -> String {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::registries::Registries;
 
     fn parse(text: &str) -> Result<Plot, SpecError> {
-        Plot::parse(&Value::Table(text.parse().unwrap()), 1, &Registries::standard().columns())
+        let columns = Columns::of(&nfa_metrics::laws(), &nfa_metrics::metrics());
+        Plot::parse(&Value::Table(text.parse().unwrap()), 1, &columns)
     }
 
     #[test]

@@ -1,0 +1,155 @@
+//! What a curve says of itself.
+
+use maud::html;
+
+use crate::claim::plot::Plot;
+use crate::claim::plot::curve::{Axis, Curve};
+use crate::report::draw::figure::Key;
+use crate::report::draw::format::{clip, count, list, sig};
+use crate::report::draw::svg::Shape;
+use crate::report::figures::curve::axes::below;
+use crate::report::figures::curve::series::{Point, Series};
+use crate::report::figures::plots::{pretty, span, when};
+use crate::study::distinct;
+use crate::study::seeds::Mean;
+
+/// The panel's numbers in half a sentence.
+pub(super) fn summary(plot: &Plot, curve: &Curve, series: &[&Series<'_>]) -> String {
+    let n = drawn(series.iter().copied());
+    let worst = series.iter().flat_map(|series| series.deviations(curve, plot)).reduce(f64::max);
+    match worst {
+        Some(worst) if worst <= 0.5 => format!("{}; within {} of theory", count(n, "run"), percent(worst)),
+        Some(worst) => format!("{}; up to {} off theory", count(n, "run"), percent(worst)),
+        None => format!("{}{}", count(n, "run"), when(plot.at)),
+    }
+}
+
+/// How many runs are drawn.
+fn drawn<'a>(series: impl Iterator<Item = &'a Series<'a>>) -> usize {
+    distinct(series.flat_map(|series| &series.runs).map(|run| run.id.as_str())).len()
+}
+
+/// A share in per cent.
+fn percent(share: f64) -> String {
+    if share < 1e-12 { "0 %".to_string() } else { format!("{} %", sig(100.0 * share, 2)) }
+}
+
+/// What it shows, with numbers.
+pub(super) fn finding(plot: &Plot, curve: &Curve, series: &[Series<'_>]) -> String {
+    let mut off: Vec<f64> = series.iter().flat_map(|series| series.deviations(curve, plot)).collect();
+    off.sort_by(f64::total_cmp);
+    let runs = count(drawn(series.iter()), "run");
+    let y = format!("{}{}", curve.y, when(plot.at));
+    let mut text = match (&curve.theory, off.last()) {
+        (Some(theory), Some(&worst)) => {
+            let theory = pretty(theory);
+            let points = count(off.len(), "point");
+            if worst <= 0.5 {
+                format!("{y} lies within {} of theory, {theory}, at all {points} of {runs}", percent(worst))
+            } else {
+                let median = percent(off[off.len() / 2]);
+                format!(
+                    "{y} strays from theory, {theory}, by up to {} (median {median}; {points} of {runs})",
+                    percent(worst)
+                )
+            }
+        }
+        _ if curve.x == Axis::Alpha => format!("{y} is {}", peaks(curve, series)),
+        _ => {
+            let means: Vec<f64> = series.iter().flat_map(|series| &series.points).map(|point| point.y).collect();
+            format!("{y} against {}: {} in {runs}", below(&curve.x, series[0].runs[0]), span(&means))
+        }
+    };
+    let constants: Vec<String> = series
+        .iter()
+        .filter_map(|series| {
+            let c = sig(series.c?, 3);
+            Some(if series.label.is_empty() { c } else { format!("{c} ({})", series.label) })
+        })
+        .collect();
+    if !constants.is_empty() {
+        text.push_str(&format!("; c = {} fitted", list(&constants, 5)));
+    }
+    text.push('.');
+    text
+}
+
+/// At which exponent each curve is best.
+fn peaks(curve: &Curve, series: &[Series<'_>]) -> String {
+    let least = [".one_minus_cosine.", ".relative_error."].iter().any(|part| curve.y.contains(part));
+    let best = |series: &Series<'_>| {
+        let by = |a: &&Point, b: &&Point| if least { b.y.total_cmp(&a.y) } else { a.y.total_cmp(&b.y) };
+        let alpha = sig(series.points.iter().max_by(by)?.x, 3);
+        Some(if series.label.is_empty() { alpha } else { format!("{alpha} ({})", series.label) })
+    };
+    let each: Vec<String> = series.iter().filter_map(best).collect();
+    let among = series.iter().map(|series| series.points.len()).max().unwrap_or(0);
+    let word = if least { "least" } else { "largest" };
+    format!("{word} at α = {}, among {}", list(&each, 6), count(among, "exponent"))
+}
+
+/// How to read it, and what was left out.
+pub(super) fn reading(curve: &Curve, series: &[Series<'_>], measured: Option<String>, notes: &[String]) -> String {
+    let mut text = measured.map(|measured| format!("Measured: {measured} ")).unwrap_or_default();
+    text.push_str("How to read it: ");
+    if curve.theory.is_some() {
+        text.push_str("grey is theory, ");
+    }
+    text.push_str("coloured marks are measurements");
+    if matches!(curve.x, Axis::Step | Axis::Time | Axis::LambdaT) {
+        text.push_str(" (thinned to be told apart; thin lines join all probes)");
+    }
+    text.push('.');
+    if seeds(series).is_some() {
+        text.push_str(" Pale marks are single seeds; the others are their means, which the thin lines join.");
+    }
+    for note in notes {
+        text.push_str(&format!(" {note}"));
+    }
+    text
+}
+
+/// The most seeds of a point and the interval of the mean there, where points have several.
+fn seeds(series: &[Series<'_>]) -> Option<Mean> {
+    let points = series.iter().flat_map(|series| &series.points);
+    points.filter_map(|point| Mean::of(&point.values)).max_by_key(|mean| mean.n)
+}
+
+/// What the marks mean.
+pub(super) fn keys(curve: &Curve, series: &[Series<'_>]) -> Vec<Key> {
+    let mut keys = Vec::new();
+    let grey = html! { line x1="-7" y1="0" x2="7" y2="0" class="ray mine" {} };
+    if let Some(theory) = &curve.theory {
+        let fitted = if series.iter().any(|series| series.c.is_some()) { ", c fitted" } else { "" };
+        keys.push(Key { mark: grey, text: format!("theory: {}{fitted}", clip(&pretty(theory), 56)) });
+    } else if curve.x == Axis::Alpha {
+        keys.push(Key { mark: grey, text: "theory's exponent".to_string() });
+    }
+    let mut seen: Vec<usize> = Vec::new();
+    for series in series {
+        if !seen.contains(&series.line) {
+            seen.push(series.line);
+            let name = if series.label.is_empty() { "measured" } else { &series.label };
+            keys.push(Key::shape(Shape::nth(series.line), &format!("disc f{}", series.line), name));
+        }
+    }
+    if let Some(mean) = seeds(series) {
+        let mark = Shape::Circle.draw((0.0, 0.0), 2.2, "seed mark soft");
+        keys.push(Key { mark, text: format!("a seed; large: the mean of {}", mean.n) });
+    }
+    if series.iter().flat_map(|series| &series.points).any(|point| point.hollow) {
+        let what = if curve.y.contains(".null.") { "null" } else { "before training" };
+        keys.push(Key::shape(Shape::Circle, "hollow", what));
+    }
+    keys
+}
+
+/// The series in words.
+pub(super) fn described(series: &[&Series<'_>]) -> String {
+    let each = series.iter().filter_map(|series| {
+        let (first, last) = series.points.first().zip(series.points.last())?;
+        let name = if series.label.is_empty() { series.runs[0].id.as_str() } else { &series.label };
+        Some(format!("{name} from {} to {}", sig(first.y, 2), sig(last.y, 2)))
+    });
+    each.collect::<Vec<_>>().join("; ")
+}
