@@ -499,7 +499,9 @@ fn the_example_of_the_interfaces_runs_as_printed() {
 fn the_flagship_is_the_file_in_the_repository() {
     let built_in = include_str!("../../crates/nfa-train/experiments/depth_law.toml");
     assert!(built_in == FLAGSHIP);
-    assert!(nfa_train::app::BUILT_IN.iter().any(|(name, text)| *name == "depth_law" && *text == FLAGSHIP));
+    assert!(
+        nfa_train::experiment::built_in::BUILT_IN.iter().any(|(name, text)| *name == "depth_law" && *text == FLAGSHIP)
+    );
 }
 
 #[test]

@@ -10,10 +10,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use burn::tensor::{Device, Tensor};
 use serde_json::json;
 
+use crate::bench::args::Common;
 use crate::bench::fidelity::twofold::Twofold;
-use crate::bench::options::Common;
 use crate::bench::row::{Row, finite};
-use crate::bench::{Session, problem, table};
+use crate::bench::{Bench, problem, table};
 use crate::error::{Error, Result};
 use crate::machine::devices::{self, Dtype};
 
@@ -180,7 +180,7 @@ impl Finding {
 ///
 /// # Errors
 /// Unknown names; devices that are not there; an interruption.
-pub fn run(session: &Session<'_>, only: Option<&str>, common: &Common) -> Result<()> {
+pub fn run(bench: &Bench<'_>, only: Option<&str>, common: &Common) -> Result<()> {
     let mut places = Vec::new();
     for name in &common.device {
         let dtypes: Vec<Dtype> = match common.dtype.as_slice() {
@@ -205,13 +205,13 @@ pub fn run(session: &Session<'_>, only: Option<&str>, common: &Common) -> Result
             return Err(Error::input(format!("--operation {start}: no operation begins so; there are {known}")));
         }
     }
-    session.begin((operations.len() * places.len()) as u64, "fidelity");
+    bench.begin((operations.len() * places.len()) as u64, "fidelity");
     let mut rows: Vec<Row> = Vec::new();
     for (name, dtype) in &places {
         let device = devices::open(name, *dtype)?;
         let place = Place { device: &device, dtype: *dtype };
         for operation in &operations {
-            session.pulse(&format!("{} {name} {}", operation.name, dtype.name()))?;
+            bench.pulse(&format!("{} {name} {}", operation.name, dtype.name()))?;
             let own = |row: &Row| Some(row.device.as_str()) == operation.device && row.dtype == dtype.name();
             if rows.iter().any(|row| own(row) && word(row, "operation") == operation.name) {
                 continue;
@@ -227,12 +227,12 @@ pub fn run(session: &Session<'_>, only: Option<&str>, common: &Common) -> Result
             for finding in found {
                 let row = finding.row(&operation.name, operation.device.unwrap_or(name), *dtype);
                 rows.push(row.clone());
-                session.emit(row);
+                bench.emit(row);
             }
         }
     }
-    if session.json() {
-        session.say(&summary(&rows));
+    if bench.json() {
+        bench.say(&summary(&rows));
     }
     Ok(())
 }
