@@ -111,6 +111,28 @@ pub struct Entry<T: ?Sized + Component> {
     resolve: Resolve,
 }
 
+impl<T: ?Sized + Component> Entry<T> {
+    /// [`Spec::DEFAULTS`] as a table.
+    ///
+    /// # Errors
+    /// What is no TOML in it: a mistake of whoever wrote the kind.
+    pub fn default_table(&self) -> Result<toml::Table, SpecError> {
+        let wrong = |error: toml::de::Error| format!("{}'s DEFAULTS are no TOML: {}", self.kind, error.message());
+        self.defaults.parse().map_err(|error| SpecError::value("", wrong(error)))
+    }
+
+    /// [`Spec::EXAMPLE`] as a table of this kind.
+    ///
+    /// # Errors
+    /// What is no TOML in it: a mistake of whoever wrote the kind.
+    pub fn example_table(&self) -> Result<toml::Table, SpecError> {
+        let wrong = |error: toml::de::Error| format!("{}'s EXAMPLE is no TOML: {}", self.kind, error.message());
+        let mut table: toml::Table = self.example.parse().map_err(|error| SpecError::value("", wrong(error)))?;
+        table.insert("kind".into(), self.kind.into());
+        Ok(table)
+    }
+}
+
 /// The known kinds of one component, in order.
 pub struct Registry<T: ?Sized + Component> {
     noun: &'static str,

@@ -64,7 +64,7 @@ pub fn explain(kind: &str, registries: &Registries) -> Result<String> {
         ));
         match page.section {
             "model" if page.keys.lines().any(|line| line.starts_with("init = ")) => text.push_str(STARTS),
-            "data" => text.push_str(COMMON_DATA),
+            "data" => text.push_str(&common_data(registries)),
             "solver" => text.push_str(COMMON_SOLVER),
             _ => {}
         }
@@ -120,8 +120,15 @@ const STARTS: &str = "# init = one of (widths allowing):\n\
     #   { kind = \"file\", path = \"w.safetensors\" }        its 2-D tensors in natural order, biases too; or layers = [\"NAME\", ...]\n\
     # scale and gain: a number, or a list with one per layer, as in scale = [1.0, 0.1, 3.0]\n";
 
-const COMMON_DATA: &str = "# and, as for every dataset (defaults; digits: scale = 0.0625, center = true):\n\
-    # scale = 1, center = false, standardize = false, targets = \"auto\", test = 0, limit = (all), weights = (none)\n";
+/// The keys of every dataset, and what they are for kinds with defaults of their own.
+fn common_data(registries: &Registries) -> String {
+    let own = registries.data.entries().iter().filter(|entry| !entry.defaults.is_empty());
+    let own: String = own.map(|e| format!("; {}: {}", e.kind, e.defaults.trim_end().replace('\n', ", "))).collect();
+    format!(
+        "# and, as for every dataset (defaults{own}):\n\
+         # scale = 1, center = false, standardize = false, targets = \"auto\", test = 0, limit = (all), weights = (none)\n"
+    )
+}
 
 const COMMON_SOLVER: &str = "# and, as for every solver:\n\
     # lr = (required; a number, or pieces [[0, 1e-3], [2000, 3e-4]]; flow: the time a step takes, lbfgs: the first length tried)\n\

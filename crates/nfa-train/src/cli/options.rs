@@ -114,12 +114,12 @@ pub fn chosen<'a>(experiment: &Experiment, plan: &'a [PlannedRun], options: &Opt
     })
 }
 
-fn at_least_one(text: &str) -> std::result::Result<usize, String> {
-    text.parse().ok().filter(|&n| n > 0).ok_or_else(|| "write a number from 1 on".to_string())
+fn at_least_one(text: &str) -> Result<usize> {
+    text.parse().ok().filter(|&n| n > 0).ok_or_else(|| Error::input("write a number from 1 on"))
 }
 
 /// `I/N` with 1 <= I <= N.
-fn shard(text: &str) -> std::result::Result<(usize, usize), String> {
+fn shard(text: &str) -> Result<(usize, usize)> {
     let parts = text.split_once('/').and_then(|(i, n)| Some((i.parse().ok()?, n.parse().ok()?)));
-    parts.filter(|&(i, n)| 1 <= i && i <= n).ok_or_else(|| "write I/N with I from 1 to N, as in 1/4".to_string())
+    parts.filter(|&(i, n)| 1 <= i && i <= n).ok_or_else(|| Error::input("write I/N with I from 1 to N, as in 1/4"))
 }
