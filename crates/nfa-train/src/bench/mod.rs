@@ -7,7 +7,7 @@
 //! | [`agop`], [`train`], [`spectra`], [`scale`] | what is timed |
 //! | [`fidelity`] | what is held against f64 on the host |
 //! | [`clock`], [`memory`], [`work`] | seconds, bytes, multiply-adds |
-//! | [`row`], [`table`], [`machine`], [`compare`] | results, for programs and for people |
+//! | [`row`], [`columns`], [`table`], [`machine`], [`compare`] | results, for programs and for people |
 
 use std::cell::{Cell, RefCell};
 use std::hint::black_box;
@@ -30,6 +30,7 @@ use crate::registries::Registries;
 pub mod agop;
 pub mod args;
 pub mod clock;
+pub mod columns;
 pub mod compare;
 pub mod fidelity;
 pub mod machine;
