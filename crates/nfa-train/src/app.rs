@@ -134,7 +134,7 @@ impl App {
             Some(Command::Report { folders }) => crate::cli::report::rebuild(&session, folders)?,
             Some(Command::Ls { folder }) => crate::cli::ls::ls(&session, folder)?,
             Some(Command::Explain { kind }) => out(crate::cli::explain::explain(kind, registries)?.trim_end()),
-            Some(Command::Init(args)) => out(crate::cli::init::starter(args, registries)?.trim_end()),
+            Some(Command::Init(args)) => out(crate::cli::init::starter(&session, args)?.trim_end()),
             Some(Command::Completions { shell }) => crate::cli::completions(*shell),
             Some(Command::List { what }) => crate::cli::list::list(&session, *what),
         }

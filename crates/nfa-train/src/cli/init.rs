@@ -1,35 +1,62 @@
 //! `init`: a first experiment file.
 
+use std::path::Path;
+
 use nfa_models::Registry;
 use nfa_models::spec::Component;
 
 use crate::cli::InitArgs;
 use crate::cli::explain::table;
+use crate::cli::session::Session;
 use crate::error::{Error, Result};
-use crate::registries::Registries;
+use crate::experiment::Experiment;
+use crate::experiment::arm::Grid;
+use crate::experiment::plan::plan;
+use crate::run::manifest::Provenance;
 
-/// A commented experiment file that runs as printed.
+/// A commented experiment file that runs as printed: its data is loaded and its network is built
+/// before it is printed.
 ///
 /// # Errors
-/// An unknown kind, with what it may have meant.
-pub fn starter(args: &InitArgs, registries: &Registries) -> Result<String> {
-    let InitArgs { model, solver, data } = args;
+/// An unknown kind, with what it may have meant; kinds that don't go together, or take files that
+/// are not here, and why.
+pub fn starter(session: &Session<'_>, args: &InitArgs) -> Result<String> {
+    let text = text(session, args)?;
+    let runs = |text: String| {
+        let experiment = Experiment::parse(text, "init", Path::new("."), &[], &Grid::new(), session.registries)?;
+        let runs = plan(&experiment, &[], session.registries)?;
+        let provenance = Provenance::collect();
+        session.runner(&experiment, Path::new(""), &provenance, &|_| ()).preflight(&runs.iter().collect::<Vec<_>>())
+    };
+    runs(text.clone()).map_err(|error| {
+        let InitArgs { model, solver, data } = args;
+        let takes_files = session.registries.data.get(data).is_some_and(|entry| !entry.paths.is_empty());
+        let next =
+            if takes_files { format!("; it reads files of your own: see `explain {data}`") } else { String::new() };
+        Error::input(format!("init --model {model} --solver {solver} --data {data} would not run: {error}{next}"))
+    })?;
+    Ok(text)
+}
+
+fn text(session: &Session<'_>, args: &InitArgs) -> Result<String> {
     fn check<T: ?Sized + Component>(option: &str, registry: &Registry<T>, kind: &str) -> Result<String> {
-        let known = || registry.entries().iter().map(|entry| entry.kind);
-        if known().any(|known| known == kind) {
+        if registry.get(kind).is_some() {
             return Ok(table(registry, kind));
         }
-        let error = nfa_models::SpecError::unknown("", "kind", kind, known());
+        let known = registry.entries().iter().map(|entry| entry.kind);
+        let error = nfa_models::SpecError::unknown("", "kind", kind, known);
         Err(Error::input(format!("init --{option}: {error}")))
     }
-    let (model, data) = (check("model", &registries.models, model)?, check("data", &registries.data, data)?);
-    let lr = match solver.as_str() {
+    let registries = session.registries;
+    let model = check("model", &registries.models, &args.model)?;
+    let data = check("data", &registries.data, &args.data)?;
+    let solver = check("solver", &registries.solvers, &args.solver)?;
+    let lr = match args.solver.as_str() {
         "adam" | "adamw" | "rmsprop" => 0.001,
         "muon" => 0.02,
         "lbfgs" => 1.0,
         _ => 0.05,
     };
-    let solver = check("solver", &registries.solvers, solver)?;
     Ok(format!(
         "name = \"first\"            # results go to out/first/\n\
          # claim = \"...\"           # one sentence that the [[expect]] blocks below check\n\
