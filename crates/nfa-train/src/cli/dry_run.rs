@@ -13,10 +13,7 @@ use crate::experiment::plan::PlannedRun;
 use crate::run::manifest::Provenance;
 
 /// Prints the runs.
-///
-/// # Errors
-/// What running them would refuse.
-pub fn print(session: &Session<'_>, experiment: &Experiment, runs: &[&PlannedRun]) -> Result<()> {
+pub(crate) fn print(session: &Session<'_>, experiment: &Experiment, runs: &[&PlannedRun]) -> Result<()> {
     let voice = session.voice;
     if !voice.json {
         let steps: u64 = runs.iter().map(|run| run.config.course.steps()).sum();

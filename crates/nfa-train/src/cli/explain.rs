@@ -48,10 +48,7 @@ pub(crate) fn table<T: ?Sized + Component>(registry: &Registry<T>, kind: &str) -
 }
 
 /// What is known of a kind: doc, keys with their defaults, reference.
-///
-/// # Errors
-/// An unknown kind, with what it may have meant.
-pub fn explain(kind: &str, registries: &Registries) -> Result<String> {
+pub(crate) fn explain(kind: &str, registries: &Registries) -> Result<String> {
     let mut all = pages("model", &registries.models);
     all.extend(pages("data", &registries.data));
     all.extend(pages("loss", &registries.losses));

@@ -16,11 +16,7 @@ use crate::run::manifest::Provenance;
 
 /// A commented experiment file that runs as printed: its data is loaded and its network is built
 /// before it is printed.
-///
-/// # Errors
-/// An unknown kind, with what it may have meant; kinds that don't go together, or take files that
-/// are not here, and why.
-pub fn starter(session: &Session<'_>, args: &InitArgs) -> Result<String> {
+pub(crate) fn starter(session: &Session<'_>, args: &InitArgs) -> Result<String> {
     let text = text(session, args)?;
     let runs = |text: String| {
         let experiment = Experiment::parse(text, "init", Path::new("."), &[], &Grid::new(), session.registries)?;

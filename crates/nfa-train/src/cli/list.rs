@@ -12,7 +12,7 @@ use crate::experiment::built_in::BUILT_IN;
 use crate::machine::devices::{BACKENDS, Backend, Card, build_with};
 
 /// Lists everything of a sort.
-pub fn list(session: &Session<'_>, what: Listed) {
+pub(crate) fn list(session: &Session<'_>, what: Listed) {
     let (registries, json) = (session.registries, session.voice.json);
     match what {
         Listed::Models => kinds("model", &registries.models, json),

@@ -10,10 +10,7 @@ use crate::error::{Error, Result};
 use crate::study::Study;
 
 /// Lists the runs of an experiment's folder, or of the experiments in a folder.
-///
-/// # Errors
-/// A folder without an experiment; records that can't be read.
-pub fn ls(session: &Session<'_>, folder: &Path) -> Result<()> {
+pub(crate) fn ls(session: &Session<'_>, folder: &Path) -> Result<()> {
     for folder in experiments(session, folder)? {
         let study = crate::study::read(session.store, &folder, session.registries)?;
         match session.voice.json {

@@ -11,15 +11,15 @@ pub use crate::cli::options::Options;
 pub use crate::cli::voice::{Color, Voice};
 use crate::measure::args::MeasureArgs;
 
-pub mod dry_run;
-pub mod explain;
-pub mod init;
-pub mod list;
-pub mod ls;
+pub(crate) mod dry_run;
+pub(crate) mod explain;
+pub(crate) mod init;
+pub(crate) mod list;
+pub(crate) mod ls;
 pub mod options;
-pub mod report;
-pub mod run;
-pub mod session;
+pub(crate) mod report;
+pub(crate) mod run;
+pub(crate) mod session;
 pub mod voice;
 
 /// Does a network's first layer follow its gradients, with which exponent, and how do we know?

@@ -8,10 +8,7 @@ use crate::error::Result;
 use crate::study::Study;
 
 /// Rebuilds the reports of folders.
-///
-/// # Errors
-/// Records that can't be read; files that can't be written.
-pub fn rebuild(session: &Session<'_>, folders: &[PathBuf]) -> Result<()> {
+pub(crate) fn rebuild(session: &Session<'_>, folders: &[PathBuf]) -> Result<()> {
     for folder in folders {
         let study = crate::study::read(session.store, folder, session.registries)?;
         write(session, folder, &study)?;
@@ -21,10 +18,7 @@ pub fn rebuild(session: &Session<'_>, folders: &[PathBuf]) -> Result<()> {
 }
 
 /// Writes tables, figures and the page of a study.
-///
-/// # Errors
-/// Files that can't be written.
-pub fn write(session: &Session<'_>, folder: &Path, study: &Study) -> Result<()> {
+pub(crate) fn write(session: &Session<'_>, folder: &Path, study: &Study) -> Result<()> {
     session.write(&folder.join("summary.csv"), &study.summary())?;
     if let Some(seeds) = crate::study::seeds::csv(study) {
         session.write(&folder.join("seeds.csv"), &seeds)?;

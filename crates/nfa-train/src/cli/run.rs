@@ -44,10 +44,7 @@ struct Ran {
 }
 
 /// `run`; returns the exit code.
-///
-/// # Errors
-/// Wrong input, a machine that does not play along, or an interruption.
-pub fn run(session: &Session<'_>, args: &RunArgs) -> Result<u8> {
+pub(crate) fn run(session: &Session<'_>, args: &RunArgs) -> Result<u8> {
     let Ended::Ran(ran) = experiment(session, &args.spec, None, &args.options)? else { return Ok(0) };
     if !session.voice.json {
         show(session, &ran);
@@ -56,10 +53,7 @@ pub fn run(session: &Session<'_>, args: &RunArgs) -> Result<u8> {
 }
 
 /// `check`; returns the exit code.
-///
-/// # Errors
-/// As [`run`]; a claim that no file has.
-pub fn check(session: &Session<'_>, args: &CheckArgs) -> Result<u8> {
+pub(crate) fn check(session: &Session<'_>, args: &CheckArgs) -> Result<u8> {
     let mut code = 0;
     let mut found = false;
     for spec in &args.specs {
@@ -95,10 +89,7 @@ pub fn check(session: &Session<'_>, args: &CheckArgs) -> Result<u8> {
 }
 
 /// What is done without a command: checks the built-in experiment.
-///
-/// # Errors
-/// As [`check`].
-pub fn flagship(session: &Session<'_>) -> Result<u8> {
+pub(crate) fn flagship(session: &Session<'_>) -> Result<u8> {
     let options = Options { out: "out".into(), ..Options::default() };
     check(session, &CheckArgs { specs: vec![BUILT_IN[0].0.into()], claim: None, options })
 }

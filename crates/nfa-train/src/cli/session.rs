@@ -15,7 +15,7 @@ use crate::run::Runner;
 use crate::run::manifest::Provenance;
 
 /// What every command works with.
-pub struct Session<'a> {
+pub(crate) struct Session<'a> {
     /// What files and options may name.
     pub registries: &'a Registries,
     /// The file system.
@@ -28,10 +28,7 @@ pub struct Session<'a> {
 
 impl Session<'_> {
     /// `measure`.
-    ///
-    /// # Errors
-    /// Wrong input with its place and reason; files that can't be written.
-    pub fn measure(&self, args: &MeasureArgs) -> Result<()> {
+    pub(crate) fn measure(&self, args: &MeasureArgs) -> Result<()> {
         let Registries { laws, losses, .. } = self.registries;
         let call = crate::measure::command::Call { args, laws, losses, store: self.store };
         for line in call.run(self.voice.json, self.voice.colored())? {
@@ -41,10 +38,7 @@ impl Session<'_> {
     }
 
     /// `bench`.
-    ///
-    /// # Errors
-    /// Wrong input with its reason; devices that are not there; an interruption.
-    pub fn bench(&self, what: &BenchArgs) -> Result<()> {
+    pub(crate) fn bench(&self, what: &BenchArgs) -> Result<()> {
         let call = BenchCall {
             what,
             registries: self.registries,
@@ -58,7 +52,7 @@ impl Session<'_> {
     }
 
     /// What runs the runs of an experiment.
-    pub fn runner<'a>(
+    pub(crate) fn runner<'a>(
         &'a self,
         experiment: &'a Experiment,
         folder: &'a Path,
@@ -79,18 +73,12 @@ impl Session<'_> {
     }
 
     /// Replaces a file.
-    ///
-    /// # Errors
-    /// The file and the file system's reason.
-    pub fn write(&self, path: &Path, text: &str) -> Result<()> {
+    pub(crate) fn write(&self, path: &Path, text: &str) -> Result<()> {
         self.store.write(path, text.as_bytes()).map_err(|error| Error::io("cannot write", path, &error))
     }
 
     /// Creates a folder and its parents.
-    ///
-    /// # Errors
-    /// The folder and the file system's reason.
-    pub fn create(&self, folder: &Path) -> Result<()> {
+    pub(crate) fn create(&self, folder: &Path) -> Result<()> {
         self.store.create_dir(folder).map_err(|error| Error::io("cannot create", folder, &error))
     }
 }
