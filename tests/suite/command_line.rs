@@ -304,6 +304,35 @@ fn help_is_there_for_every_command() {
 }
 
 #[test]
+fn init_prints_what_runs_or_says_why_not() {
+    let folder = Folder::new();
+    let kinds = |what: &str| -> Vec<String> {
+        let lines = folder.run(&["list", what, "--json"]).expect(0).lines();
+        lines.iter().map(|line| line["kind"].as_str().unwrap().to_string()).collect()
+    };
+    let (models, solvers, datasets) = (kinds("models"), kinds("solvers"), kinds("data"));
+    let mut ran = 0;
+    for (model, data) in models.iter().flat_map(|model| datasets.iter().map(move |data| (model, data))) {
+        for solver in &solvers {
+            let ended = folder.run(&["init", "--model", model, "--data", data, "--solver", solver]);
+            if ended.code == Some(0) {
+                folder.write("spec.toml", &ended.stdout);
+                folder.run(&["run", "spec.toml", "--set", "solver.steps=2", "--quiet"]).expect(0);
+                ran += 1;
+                continue;
+            }
+            assert!(ended.code == Some(2) && ended.stdout.is_empty(), "{ended:?}");
+            assert!(ended.stderr.contains("No such file") && ended.stderr.contains(&format!("`explain {data}`")));
+        }
+    }
+    // All but those whose files are not here.
+    assert_eq!(ran, models.len() * solvers.len() * (datasets.len() - 3));
+    folder.write("data.csv", "acid,quality\n1,0.5\n2,0.25\n3,0.75\n4,0.5\n5,0.5\n");
+    folder.write("spec.toml", folder.run(&["init", "--data", "csv"]).expect(0).stdout);
+    folder.run(&["run", "spec.toml", "--set", "solver.steps=2", "--quiet"]).expect(0);
+}
+
+#[test]
 fn a_reader_that_has_seen_enough_is_no_failure() {
     let folder = Folder::with(SMALL);
     let diverging = ["run", "spec.toml", "--json", "--set", "solver.lr=1e9", "--grid", "seed=0,1,2"];
@@ -499,7 +528,9 @@ fn the_example_of_the_interfaces_runs_as_printed() {
 fn the_flagship_is_the_file_in_the_repository() {
     let built_in = include_str!("../../crates/nfa-train/experiments/depth_law.toml");
     assert!(built_in == FLAGSHIP);
-    assert!(nfa_train::app::BUILT_IN.iter().any(|(name, text)| *name == "depth_law" && *text == FLAGSHIP));
+    assert!(
+        nfa_train::experiment::built_in::BUILT_IN.iter().any(|(name, text)| *name == "depth_law" && *text == FLAGSHIP)
+    );
 }
 
 #[test]

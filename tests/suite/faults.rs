@@ -173,6 +173,26 @@ fn the_disk_dies() {
     fail_at_every_operation(Fault::Dies, 0);
 }
 
+/// The first read of a dataset's file, or of its rows' weights, is refused: an error that names it.
+#[test]
+fn a_file_of_a_dataset_cannot_be_read() {
+    let spec = tiny().replace(
+        "kind = \"linear_teacher\"\ninputs = 5\noutputs = 3\nsamples = 30\nspectrum = [1.0, 0.2]\nnoise = 0.05",
+        "kind = \"csv\"\npath = \"rows.csv\"\ntarget = \"y\"\nweights = \"w.txt\"",
+    );
+    let folder = Folder::with(&spec);
+    folder.write("rows.csv", "x,y\n1,0.5\n2,0.25\n3,0.75\n");
+    folder.write("w.txt", "1\n2\n1\n");
+    // The experiment file, the rows, the weights.
+    for (at, file) in [(2, "rows.csv"), (3, "w.txt")] {
+        let store = Faulty { fault: Fault::Once, at, done: Arc::default() };
+        let error = run_on(store, &folder).unwrap_err().to_string();
+        assert!(error.contains(file) && error.contains("on fire"), "{error}");
+        assert!(!folder.has("out"), "{file}");
+    }
+    assert_eq!(run_on(Disk, &folder).unwrap(), 0);
+}
+
 /// A run that stopped right before its end, with two checkpoints; its folder and their names.
 struct Stopped {
     whole: Folder,

@@ -6,17 +6,13 @@
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
-use std::collections::BTreeMap;
-use std::io;
-use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 
 use nfa_metrics::Laws;
 use nfa_models::Registry;
 use nfa_train::Result;
-use nfa_train::machine::disk::{Lock, Store};
 use nfa_train::measure::args::{MeasureArgs, MeasureDtype};
 use nfa_train::measure::command::Call;
+use nfa_train::testing::files::Files;
 use nfa_train::train::loss::Loss;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
@@ -98,45 +94,6 @@ fn height<T>(f: impl FnOnce() -> T) -> (T, usize) {
 
 // ---- calls -----------------------------------------------------------------------------------
 
-/// Files in memory; what is written is kept apart.
-#[derive(Default)]
-struct Files {
-    given: BTreeMap<PathBuf, Vec<u8>>,
-    written: Mutex<BTreeMap<PathBuf, Vec<u8>>>,
-}
-
-fn unused<T>() -> io::Result<T> {
-    Err(io::Error::other("measure only reads and writes whole files"))
-}
-
-impl Store for &Files {
-    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
-        self.given.get(path).cloned().ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "no such file"))
-    }
-    fn write(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
-        self.written.lock().unwrap().insert(path.into(), bytes.into());
-        Ok(())
-    }
-    fn append(&self, _: &Path, _: &[u8]) -> io::Result<()> {
-        unused()
-    }
-    fn truncate(&self, _: &Path, _: u64) -> io::Result<()> {
-        unused()
-    }
-    fn create_dir(&self, _: &Path) -> io::Result<()> {
-        unused()
-    }
-    fn list(&self, _: &Path) -> io::Result<Vec<PathBuf>> {
-        unused()
-    }
-    fn remove(&self, _: &Path) -> io::Result<()> {
-        unused()
-    }
-    fn lock(&self, _: &Path) -> io::Result<Option<Lock>> {
-        unused()
-    }
-}
-
 /// The defaults of the command line.
 fn arguments() -> MeasureArgs {
     MeasureArgs {
@@ -166,7 +123,7 @@ fn of_weights(inputs: &str) -> MeasureArgs {
 fn call(files: &Files, args: &MeasureArgs, json: bool) -> Result<Vec<String>> {
     let laws: Laws = nfa_metrics::laws();
     let losses: Registry<dyn Loss> = nfa_train::train::losses::losses();
-    Call { args, laws: &laws, losses: &losses, store: &files }.run(json, false)
+    Call { args, laws: &laws, losses: &losses, store: files }.run(json, false)
 }
 
 /// Memory for a network of the sizes used here, whatever its files say.
@@ -175,10 +132,7 @@ const ROOM: usize = 8 << 20;
 /// Calls `measure` and checks what it owes to any files.
 fn survives(given: &[(&str, &[u8])], args: &MeasureArgs, json: bool) -> std::result::Result<bool, TestCaseError> {
     let size: usize = given.iter().map(|(_, bytes)| bytes.len()).sum();
-    let files = Files {
-        given: given.iter().map(|(name, bytes)| (PathBuf::from(name), bytes.to_vec())).collect(),
-        ..Files::default()
-    };
+    let files = Files::of(given);
     let (result, height) = height(|| call(&files, args, json));
     prop_assert!(height <= ROOM + 64 * size, "{height} bytes for files of {size}");
     match result {
@@ -192,7 +146,7 @@ fn survives(given: &[(&str, &[u8])], args: &MeasureArgs, json: bool) -> std::res
                     plain(line)?;
                 }
             }
-            for (path, bytes) in files.written.lock().unwrap().iter().filter(|(path, _)| path.ends_with("fan.svg")) {
+            for (path, bytes) in files.written().iter().filter(|(path, _)| path.ends_with("fan.svg")) {
                 let svg = String::from_utf8_lossy(bytes);
                 let wrong = ["NaN", "inf"].iter().any(|word| svg.contains(word));
                 prop_assert!(!wrong, "{}: {svg}", path.display());
@@ -717,10 +671,7 @@ proptest! {
 /// Asserts that a call is refused with these words, within memory.
 #[track_caller]
 fn refused(given: &[(&str, &[u8])], args: &MeasureArgs, words: &[&str]) {
-    let files = Files {
-        given: given.iter().map(|(name, bytes)| (PathBuf::from(name), bytes.to_vec())).collect(),
-        ..Files::default()
-    };
+    let files = Files::of(given);
     let error = call(&files, args, true).expect_err("must be refused").to_string();
     assert!(words.iter().all(|word| error.contains(word)), "{error}");
     survives(given, args, true).unwrap();
@@ -874,8 +825,7 @@ fn numbers_at_the_ends_are_refused_or_undetermined() {
         for json in [true, false] {
             assert!(survives(&given, &args, json).unwrap(), "{size}");
         }
-        let given = given.iter().map(|(name, bytes)| (PathBuf::from(name), bytes.to_vec())).collect();
-        let text = call(&Files { given, ..Files::default() }, &args, false).unwrap().concat();
+        let text = call(&Files::of(&given), &args, false).unwrap().concat();
         assert!(text.contains("undetermined"), "{text}");
         assert_eq!(text.contains("loss overflows"), size > 1.0, "{text}");
     }
@@ -887,8 +837,8 @@ fn how_a_table_is_written_does_not_matter() {
     let text = csv(&numbers(240), 12);
     let weights = twelve().bytes();
     let measured = |text: &str| {
-        let given = BTreeMap::from([("w.safetensors".into(), weights.clone()), ("x.csv".into(), text.into())]);
-        call(&Files { given, ..Files::default() }, &of_weights("x.csv"), true).unwrap()
+        let files = Files::of(&[("w.safetensors", &weights), ("x.csv", text.as_bytes())]);
+        call(&files, &of_weights("x.csv"), true).unwrap()
     };
     let plain = measured(&text);
     for other in

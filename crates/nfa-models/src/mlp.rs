@@ -263,6 +263,7 @@ impl Spec<dyn AnyNetwork> for MlpSpec {
     const REFERENCE: &'static str = "arXiv:2510.15563";
     const EXAMPLE: &'static str =
         "depth = 3\nwidth = 20\nactivation = \"tanh\"\nbias = true\ninit = { kind = \"gaussian\", scale = 1.0 }\n";
+    const PATHS: &'static [&'static str] = &["init.path"];
 
     fn check(&self) -> Result<(), SpecError> {
         let hidden = self.hidden()?;

@@ -16,6 +16,43 @@ pub trait Component {
 
 /// The file form of one kind of component: a serde struct (with `deny_unknown_fields`) whose
 /// fields are the keys of its table, beside `kind`.
+///
+/// # Example
+///
+/// ```
+/// use nfa_models::{AnyNetwork, Context, Init, Mlp, Registry, Spec, SpecError};
+/// use serde::{Deserialize, Serialize};
+///
+/// /// f(x) = Wx: `[model] kind = "one_layer"`.
+/// #[derive(Serialize, Deserialize)]
+/// #[serde(deny_unknown_fields)]
+/// struct OneLayer {
+///     #[serde(default)]
+///     init: Init,
+/// }
+///
+/// impl Spec<dyn AnyNetwork> for OneLayer {
+///     const KIND: &'static str = "one_layer";
+///     const DOC: &'static str = "A linear map.";
+///     const REFERENCE: &'static str = "this example";
+///     const EXAMPLE: &'static str = "init = { kind = \"xavier\" }\n";
+///
+///     fn check(&self) -> Result<(), SpecError> {
+///         self.init.check().map_err(|error| error.under("init"))
+///     }
+///
+///     fn build(&self, context: &Context<'_>) -> Result<Box<dyn AnyNetwork>, SpecError> {
+///         let weight = context.weight("weight", &self.init, [context.outputs, context.inputs])?;
+///         Ok(Box::new(Mlp::new(vec![weight], vec![None], vec![])?))
+///     }
+/// }
+///
+/// let models = Registry::new("model").with::<OneLayer>();
+/// let table = toml::from_str("kind = \"one_layer\"\nint = { kind = \"xavier\" }")?;
+/// let error = models.resolve(table).unwrap_err();
+/// assert_eq!(error.to_string(), "int: unknown key `int`; known here: init; did you mean `init`?");
+/// # Ok::<(), toml::de::Error>(())
+/// ```
 pub trait Spec<T: ?Sized + Component>: Serialize + DeserializeOwned + Send + 'static {
     /// The value of `kind` that selects it.
     const KIND: &'static str;
@@ -109,6 +146,28 @@ pub struct Entry<T: ?Sized + Component> {
     pub shape: [usize; 2],
     build: Build<T>,
     resolve: Resolve,
+}
+
+impl<T: ?Sized + Component> Entry<T> {
+    /// [`Spec::DEFAULTS`] as a table.
+    ///
+    /// # Errors
+    /// What is no TOML in it: a mistake of whoever wrote the kind.
+    pub fn default_table(&self) -> Result<toml::Table, SpecError> {
+        let wrong = |error: toml::de::Error| format!("{}'s DEFAULTS are no TOML: {}", self.kind, error.message());
+        self.defaults.parse().map_err(|error| SpecError::value("", wrong(error)))
+    }
+
+    /// [`Spec::EXAMPLE`] as a table of this kind.
+    ///
+    /// # Errors
+    /// What is no TOML in it: a mistake of whoever wrote the kind.
+    pub fn example_table(&self) -> Result<toml::Table, SpecError> {
+        let wrong = |error: toml::de::Error| format!("{}'s EXAMPLE is no TOML: {}", self.kind, error.message());
+        let mut table: toml::Table = self.example.parse().map_err(|error| SpecError::value("", wrong(error)))?;
+        table.insert("kind".into(), self.kind.into());
+        Ok(table)
+    }
 }
 
 /// The known kinds of one component, in order.

@@ -14,62 +14,48 @@ use crate::parameters::Parameter;
 use crate::rng::Stream;
 use crate::spec::Registry;
 
-const INPUTS: usize = 5;
-const OUTPUTS: usize = 3;
 const ROWS: usize = 7;
 
 /// Checks every model of a registry; panics with what fails and where.
 ///
-/// In `f64` on the given device: the example builds, twice the same; rows are independent to the
-/// bit; every site splits the network exactly; weights fit their site; parameters can be read
-/// and set back, and misfits are refused; gradients in parameters and in inputs agree with
-/// central differences to 1e-7.
+/// In `f64` on the given device, of the inputs and outputs that [`crate::Spec::SHAPE`] says: the
+/// example builds, twice the same; rows are independent to the bit; every site splits the network
+/// exactly; weights fit their site; parameters can be read and set back, and misfits are refused;
+/// gradients in parameters and in inputs agree with central differences to 1e-7.
 ///
 /// # Panics
 /// On the first property that fails.
 pub fn conformance(models: &Registry<dyn AnyNetwork>, device: &Device) {
     for entry in models.entries() {
         assert!(!entry.doc.is_empty() && !entry.reference.is_empty(), "{}: no doc or reference", entry.kind);
+        let [inputs, outputs] = entry.shape;
         let build = || {
-            let body = toml::from_str::<toml::Table>(entry.example)
-                .unwrap_or_else(|error| panic!("{}: the example is no TOML: {error}", entry.kind));
-            let mut table = toml::Table::new();
-            table.insert("kind".into(), entry.kind.into());
-            table.extend(body);
-            let context = Context {
-                inputs: INPUTS,
-                outputs: OUTPUTS,
-                device,
-                dtype: DType::F64,
-                stream: Stream::root(11).fork("init"),
-                stored: None,
-            };
-            models
-                .build(table, &context)
-                .unwrap_or_else(|error| panic!("{}: the example does not build: {error}", entry.kind))
+            let stream = Stream::root(11).fork("init");
+            let context = Context { inputs, outputs, device, dtype: DType::F64, stream, stored: None };
+            let built = entry.example_table().and_then(|table| models.build(table, &context));
+            built.unwrap_or_else(|error| panic!("{}: the example does not build: {error}", entry.kind))
         };
         let network = build();
         assert_eq!(flat(network.as_ref()), flat(build().as_ref()), "{}: building twice gives two networks", entry.kind);
-        check(entry.kind, network, device);
+        check(entry.kind, network, entry.shape, device);
     }
 }
 
-/// The suite for one built network of 5 inputs.
+/// The suite for one built network, on as many inputs and outputs as `shape` says.
 ///
 /// # Panics
 /// On the first property that fails.
-pub fn check(name: &str, mut network: Box<dyn AnyNetwork>, device: &Device) {
-    let x = inputs(device);
+pub fn check(name: &str, mut network: Box<dyn AnyNetwork>, shape: [usize; 2], device: &Device) {
+    let [inputs, outputs] = shape;
+    let data = TensorData::new(Stream::root(12).normals(ROWS * inputs), [ROWS, inputs]);
+    let x = Tensor::from_data(data, (device, DType::F64));
+    let found = network.forward(x.clone()).dims();
+    assert_eq!(found, [ROWS, outputs], "{name}: the shape of the outputs of {ROWS} rows");
     row_independence(name, network.as_ref(), &x);
     sites(name, network.as_ref(), &x);
     setting_parameters(name, network.as_mut());
     parameter_gradients(name, network.as_ref(), &x);
     input_gradients(name, network.as_ref(), &x);
-}
-
-/// Inputs away from each other and from zero.
-fn inputs(device: &Device) -> Tensor<2> {
-    Tensor::from_data(TensorData::new(Stream::root(12).normals(ROWS * INPUTS), [ROWS, INPUTS]), (device, DType::F64))
 }
 
 fn values<const D: usize>(tensor: &Tensor<D>) -> Vec<f64> {
@@ -82,10 +68,10 @@ fn flat(network: &dyn AnyNetwork) -> Vec<f64> {
 
 fn row_independence(name: &str, network: &dyn AnyNetwork, x: &Tensor<2>) {
     let before = values(&network.forward(x.clone()));
-    let mut data = values(x);
-    data[2 * INPUTS..3 * INPUTS].iter_mut().for_each(|v| *v += 0.5);
-    let after =
-        values(&network.forward(Tensor::from_data(TensorData::new(data, [ROWS, INPUTS]), (&x.device(), x.dtype()))));
+    let (mut data, [rows, inputs]) = (values(x), x.dims());
+    data[2 * inputs..3 * inputs].iter_mut().for_each(|v| *v += 0.5);
+    let moved = Tensor::from_data(TensorData::new(data, [rows, inputs]), (&x.device(), x.dtype()));
+    let after = values(&network.forward(moved));
     let c = before.len() / ROWS;
     for row in (0..ROWS).filter(|&row| row != 2) {
         assert_eq!(
@@ -209,11 +195,37 @@ fn values_sum(tensor: &Tensor<1>) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Activation, Mlp};
+    use crate::{Activation, Init, Mlp, Spec, SpecError};
 
     #[test]
     fn every_built_in_model_conforms() {
         conformance(&crate::models(), &Device::flex());
+    }
+
+    /// A model of square images.
+    #[derive(serde::Serialize, serde::Deserialize)]
+    struct Image {}
+
+    impl Spec<dyn AnyNetwork> for Image {
+        const KIND: &'static str = "image";
+        const DOC: &'static str = "A linear map of square images.";
+        const REFERENCE: &'static str = "this test";
+        const EXAMPLE: &'static str = "";
+        const SHAPE: [usize; 2] = [16, 2];
+
+        fn build(&self, context: &Context<'_>) -> Result<Box<dyn AnyNetwork>, SpecError> {
+            let side = context.inputs.isqrt();
+            if side * side != context.inputs {
+                return Err(SpecError::value("", format!("{} inputs are no square image", context.inputs)));
+            }
+            let weight = context.weight("weight", &Init::default(), [context.outputs, context.inputs])?;
+            Ok(Box::new(Mlp::new(vec![weight], vec![None], vec![])?))
+        }
+    }
+
+    #[test]
+    fn a_model_conforms_in_its_own_shape() {
+        conformance(&Registry::new("model").with::<Image>(), &Device::flex());
     }
 
     /// Normals of variance 1 / cols: a quadratic network of depth 3 stays of order 1.
@@ -236,7 +248,7 @@ mod tests {
                 let weights = vec![tensor("0", 6, 5), tensor("1", 4, 6), tensor("2", 3, 4)];
                 let biases = [6, 4, 3].map(|d| bias.then(|| tensor("b", 1, d).reshape([d])));
                 let network = Mlp::new(weights, biases.to_vec(), vec![activation; 2]).expect("shapes chain");
-                check(activation.name(), Box::new(network), &device);
+                check(activation.name(), Box::new(network), [5, 3], &device);
             }
         }
     }

@@ -49,6 +49,13 @@ pub fn get<'a>(table: &'a Table, path: &str) -> Option<&'a Value> {
     keys.try_fold(first, |value, key| value.get(key))
 }
 
+/// As [`get`], to change it.
+pub fn get_mut<'a>(table: &'a mut Table, path: &str) -> Option<&'a mut Value> {
+    let mut keys = path.split('.');
+    let first = table.get_mut(keys.next()?)?;
+    keys.try_fold(first, |value, key| value.get_mut(key))
+}
+
 /// The dotted keys of a table's values, or of its numbers alone.
 pub fn keys(table: &Table, numbers: bool) -> Vec<String> {
     let each = table.iter().flat_map(|(key, value)| match value {
@@ -134,6 +141,28 @@ pub fn line_column(text: &str, offset: usize) -> (usize, usize) {
     (line, column)
 }
 
+/// The tables and keys that describe a run, as opposed to an experiment around it.
+pub const RUN_KEYS: [&str; 11] =
+    ["seed", "dtype", "device", "engine", "model", "data", "loss", "solver", "probe", "checkpoint", "verdict"];
+
+/// Checks a lower bound.
+pub(crate) fn at_least(low: f64, key: &str, value: f64) -> Result<(), SpecError> {
+    if value.is_finite() && value >= low {
+        Ok(())
+    } else {
+        Err(SpecError::value(key, format!("must be finite and at least {low}, not {value}")))
+    }
+}
+
+/// Checks 0 <= value < 1.
+pub(crate) fn below_one(key: &str, value: f64) -> Result<(), SpecError> {
+    if (0.0..1.0).contains(&value) {
+        Ok(())
+    } else {
+        Err(SpecError::value(key, format!("must lie in [0, 1), not {value}")))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -162,27 +191,5 @@ mod tests {
         set(&mut table, "model.init.scale", Value::Float(2.0)).expect("tables all the way");
         assert_eq!(get(&table, "model.init.scale"), Some(&Value::Float(2.0)));
         assert!(set(&mut table, "model.init.scale.x", Value::Float(1.0)).is_err());
-    }
-}
-
-/// The tables and keys that describe a run, as opposed to an experiment around it.
-pub const RUN_KEYS: [&str; 11] =
-    ["seed", "dtype", "device", "engine", "model", "data", "loss", "solver", "probe", "checkpoint", "verdict"];
-
-/// Checks a lower bound.
-pub(crate) fn at_least(low: f64, key: &str, value: f64) -> Result<(), SpecError> {
-    if value.is_finite() && value >= low {
-        Ok(())
-    } else {
-        Err(SpecError::value(key, format!("must be finite and at least {low}, not {value}")))
-    }
-}
-
-/// Checks 0 <= value < 1.
-pub(crate) fn below_one(key: &str, value: f64) -> Result<(), SpecError> {
-    if (0.0..1.0).contains(&value) {
-        Ok(())
-    } else {
-        Err(SpecError::value(key, format!("must lie in [0, 1), not {value}")))
     }
 }

@@ -19,6 +19,7 @@
 //!
 //! | module | holds |
 //! |---|---|
+//! | [`testing`] | what kinds of one's own must satisfy |
 //! | [`cli`], [`app`] | the command line; the builder that a user's crate extends |
 //! | [`measure`] | networks trained elsewhere |
 //! | [`run`] | a plan's line -> a folder |
@@ -54,6 +55,7 @@ pub mod registries;
 pub mod report;
 pub mod run;
 pub mod study;
+pub mod testing;
 pub mod train;
 
 pub use app::App;

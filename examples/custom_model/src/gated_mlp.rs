@@ -82,6 +82,7 @@ impl Spec<dyn AnyNetwork> for GatedMlpSpec {
     const DOC: &'static str = "Gated layers, each unit an activation times a linear value, and a linear head.";
     const REFERENCE: &'static str = "arXiv:2002.05202";
     const EXAMPLE: &'static str = "widths = [6, 4]\ngate = \"silu\"\n";
+    const PATHS: &'static [&'static str] = &["init.path"];
 
     fn check(&self) -> Result<(), SpecError> {
         if self.widths.is_empty() || self.widths.contains(&0) {

@@ -28,7 +28,7 @@ fn falling() -> [f64; 2] {
 }
 
 impl Source for Products {
-    fn load(&self, context: &LoadContext) -> Result<Raw, SpecError> {
+    fn load(&self, context: &LoadContext<'_>) -> Result<Raw, SpecError> {
         let (d, c) = (self.inputs, self.outputs);
         // Streams are keyed by seed and name: the same rows on every machine.
         let directions = orthonormal_columns(d, 2 * c, &context.stream.fork("directions"));
@@ -78,14 +78,22 @@ impl Spec<dyn Source> for Products {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use nfa_models::Stream;
+    use nfa_models::{Registry, Stream};
     use nfa_train::data::preparation::Holdout;
+    use nfa_train::machine::disk::Disk;
+    use std::path::Path;
+
+    #[test]
+    fn conforms() {
+        nfa_train::testing::dataset::conformance(&Registry::new("dataset").with::<Products>(), &[]);
+    }
 
     #[test]
     fn targets_have_the_variance_of_products_and_follow_the_seed() {
         let source = Products { inputs: 6, outputs: 2, samples: 20_000, spectrum: [2.0, 0.5], noise: 0.0 };
         let load = |seed| {
-            let context = LoadContext { stream: Stream::root(seed), base: ".".into(), test: Holdout(0.0) };
+            let (stream, base, test) = (Stream::root(seed), Path::new("."), Holdout(0.0));
+            let context = LoadContext { stream, base, test, store: &Disk };
             match source.load(&context).expect("draws").targets {
                 Targets::Values { values, .. } => values,
                 Targets::Classes { .. } => panic!("products are numbers"),

@@ -33,7 +33,7 @@ pub fn read(bytes: &[u8]) -> Result<Array, ArrayError> {
     let (sizes, _) = sizes.as_chunks::<4>();
     let shape: Vec<usize> = sizes.iter().map(|&size| u32::from_be_bytes(size) as usize).collect();
     let width = element.width();
-    let count = entries(&shape).map_err(|problem| ArrayError::new("byte 4", problem).next("copy the file again"))?;
+    let count = entries(&shape).map_err(|error| error.within("byte 4").next("copy the file again"))?;
     if count.checked_mul(width) != Some(body.len()) {
         return Err(ArrayError::new(
             format!("byte {}", 4 + start),

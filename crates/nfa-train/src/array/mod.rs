@@ -5,19 +5,25 @@
 //! [`ArrayError`] that says where, never a panic, and memory stays within a small multiple of the
 //! file (of what it unpacks to, at most [`gzip::MAX_UNPACKED`], if it is compressed).
 
-use std::fmt;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 pub mod csv;
 mod element;
+pub mod error;
 pub mod gzip;
 pub mod idx;
 pub mod npy;
 pub mod npz;
 pub mod safetensors;
 pub mod save;
+pub mod table;
+#[cfg(test)]
+pub(crate) mod testing;
 pub mod weights;
+
+pub use error::ArrayError;
+use error::quoted;
 
 /// Numbers of any rank.
 #[derive(Clone, Debug, PartialEq)]
@@ -158,289 +164,20 @@ pub fn check_finite(array: &Array) -> Result<(), ArrayError> {
     .next("replace these entries or drop their rows"))
 }
 
-/// Why an array could not be read: file, place, what is wrong, next step.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ArrayError {
-    file: Option<PathBuf>,
-    place: String,
-    problem: String,
-    next: String,
-    io: Option<io::ErrorKind>,
-}
-
-impl ArrayError {
-    /// What is wrong, and where in the file.
-    pub(crate) fn new(place: impl Into<String>, problem: impl Into<String>) -> Self {
-        ArrayError { file: None, place: place.into(), problem: problem.into(), next: String::new(), io: None }
-    }
-
-    /// The same error with what to do about it.
-    #[must_use]
-    pub(crate) fn next(mut self, step: impl Into<String>) -> Self {
-        self.next = step.into();
-        self
-    }
-
-    /// The same error, at a place inside `outer`.
-    #[must_use]
-    pub(crate) fn within(mut self, outer: impl fmt::Display) -> Self {
-        self.place = if self.place.is_empty() { outer.to_string() } else { format!("{outer}, {}", self.place) };
-        self
-    }
-
-    /// The same error, in a file.
-    #[must_use]
-    pub fn in_file(mut self, path: impl Into<PathBuf>) -> Self {
-        self.file = Some(path.into());
-        self
-    }
-
-    fn io(error: &io::Error, name: &str, base: &Path) -> Self {
-        let lower = name.to_ascii_lowercase();
-        let step = if [".npy:", ".csv:", ".tsv:", ".txt:", ".gz:", "-ubyte:"].iter().any(|end| lower.contains(end)) {
-            "only .npz and .safetensors files have keys: leave out the colon and what follows".into()
-        } else if error.kind() == io::ErrorKind::NotFound && Path::new(name).is_relative() {
-            format!("relative paths start from {}", if base == Path::new("") { Path::new(".") } else { base }.display())
-        } else {
-            "check the path and its permissions".into()
-        };
-        ArrayError { io: Some(error.kind()), ..ArrayError::new("", error.to_string()).next(step) }
-    }
-
-    /// The file, where known.
-    pub fn file(&self) -> Option<&Path> {
-        self.file.as_deref()
-    }
-
-    /// Byte, line and column, or key; empty where the whole file is meant.
-    pub fn place(&self) -> &str {
-        &self.place
-    }
-
-    /// The file system's reason, where the file could not be opened at all.
-    pub fn io_kind(&self) -> Option<io::ErrorKind> {
-        self.io
-    }
-}
-
-impl fmt::Display for ArrayError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(file) = &self.file {
-            write!(f, "{}: ", file.display())?;
-        }
-        if !self.place.is_empty() {
-            write!(f, "{}: ", self.place)?;
-        }
-        f.write_str(&self.problem)?;
-        if !self.next.is_empty() {
-            write!(f, "; {}", self.next)?;
-        }
-        Ok(())
-    }
-}
-
-impl std::error::Error for ArrayError {}
-
 /// More axes than NumPy has; a longer shape is damage or malice.
 const MAX_AXES: usize = 64;
 
 /// Number of entries of a shape.
-fn entries(shape: &[usize]) -> Result<usize, String> {
+fn entries(shape: &[usize]) -> Result<usize, ArrayError> {
     if shape.len() > MAX_AXES {
-        return Err(format!("{} axes are more than {MAX_AXES}", shape.len()));
+        return Err(ArrayError::new("", format!("{} axes are more than {MAX_AXES}", shape.len())));
     }
     // An axis of length 0 must not hide that the others overflow.
     let product = shape.iter().try_fold(1usize, |product, &size| product.checked_mul(size.max(1)));
     match product {
         Some(_) if shape.contains(&0) => Ok(0),
         Some(product) => Ok(product),
-        None => Err(format!("the sizes {shape:?} overflow")),
-    }
-}
-
-/// Names for a message: quoted, the first dozen.
-fn listing<'a>(names: impl ExactSizeIterator<Item = &'a str>) -> String {
-    const SHOWN: usize = 12;
-    let rest = names.len().saturating_sub(SHOWN);
-    let shown: Vec<String> = names.take(SHOWN).map(quoted).collect();
-    match (shown.is_empty(), rest) {
-        (true, _) => "none".into(),
-        (false, 0) => shown.join(", "),
-        (false, rest) => format!("{} and {rest} more", shown.join(", ")),
-    }
-}
-
-/// `1 byte`, `2 bytes`.
-fn counted(number: usize, noun: &str) -> String {
-    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
-}
-
-/// Text from a file for a message: escaped and not too long.
-fn quoted(text: &str) -> String {
-    const SHOWN: usize = 60;
-    match text.char_indices().nth(SHOWN) {
-        Some((cut, _)) => format!("{:?}...", &text[..cut]),
-        None => format!("{text:?}"),
-    }
-}
-
-#[cfg(test)]
-mod testing {
-    //! What the tests of all readers share.
-
-    use proptest::prelude::*;
-    use proptest::test_runner::RngSeed;
-
-    use crate::array::{Array, ArrayError};
-
-    pub const STORED: &[u8] = include_bytes!("fixtures/stored.npz");
-    pub const DEFLATED: &[u8] = include_bytes!("fixtures/deflated.npz");
-    pub const TENSORS: &[u8] = include_bytes!("fixtures/tensors.safetensors");
-    pub const CUBE: &[u8] = include_bytes!("fixtures/cube-idx3-ubyte.gz");
-    pub const TABLE: &[u8] = include_bytes!("fixtures/table.csv.gz");
-    pub const V1: &[u8] = include_bytes!("fixtures/v1.npy");
-    pub const V2: &[u8] = include_bytes!("fixtures/v2.npy");
-    pub const V3: &[u8] = include_bytes!("fixtures/v3.npy");
-
-    /// `NUMBERS` of fixtures/make.py.
-    pub fn numbers(kind: &str) -> [f64; 6] {
-        let two = |power: i32| 2f64.powi(power);
-        match kind {
-            "b1" => [1.0, 0.0, 0.0, 1.0, 1.0, 0.0],
-            "u1" => [0.0, 1.0, 2.0, 127.0, 128.0, 255.0],
-            "u2" => [0.0, 1.0, 2.0, 255.0, 256.0, 65535.0],
-            "u4" => [0.0, 1.0, 2.0, 65536.0, 16909060.0, two(32) - 1.0],
-            "u8" => [0.0, 1.0, 2.0, two(32), two(53) - 1.0, two(63)],
-            "i1" => [0.0, 1.0, -1.0, 127.0, -2.0, -128.0],
-            "i2" => [0.0, 1.0, -1.0, 32767.0, 258.0, -32768.0],
-            "i4" => [0.0, 1.0, -1.0, two(31) - 1.0, 16909060.0, -two(31)],
-            "i8" => [0.0, 1.0, -1.0, two(53) - 1.0, two(40), -two(63)],
-            "f2" => [0.5, -1.25, 65504.0, two(-24), -two(-14), f64::INFINITY],
-            "f4" => [0.5, -1.25, f64::from(3.0e38f32), two(-149), f64::from(0.1f32), f64::NEG_INFINITY],
-            "f8" => [0.5, -1.25, 1.7e308, 5e-324, 0.1, f64::NAN],
-            "bf16" => [0.5, -1.25, two(127), two(-133), f64::NEG_INFINITY, 3.140625],
-            other => panic!("{other}"),
-        }
-    }
-
-    /// Asserts shape [2, 3] and the numbers of a kind, to the bit but for the payload of a NaN.
-    #[track_caller]
-    pub fn assert_numbers(array: &Array, kind: &str, what: &str) {
-        assert_eq!(array.shape, [2, 3], "{what}");
-        for (value, expected) in array.values.iter().zip(numbers(kind)) {
-            let same = value.to_bits() == expected.to_bits() || value.is_nan() && expected.is_nan();
-            assert!(same, "{what}: {value:e} instead of {expected:e}");
-        }
-        assert_eq!(array.values.len(), 6, "{what}");
-        assert_eq!(array.integer, !kind.contains('f'), "{what}");
-    }
-
-    /// The same cases on every run, as in the suite of the workspace.
-    pub fn config(cases: u32) -> ProptestConfig {
-        ProptestConfig { cases, failure_persistence: None, rng_seed: RngSeed::Fixed(1), ..ProptestConfig::default() }
-    }
-
-    /// One way to damage a file; positions are taken modulo its length.
-    #[derive(Clone, Debug)]
-    pub enum Damage {
-        Cut(usize),
-        Set(usize, u8),
-        Flip(usize, u8),
-        Number(usize, Vec<u8>),
-        Insert(usize, Vec<u8>),
-        Remove(usize, usize),
-    }
-
-    /// One to four damages. Small positions are frequent: that is where headers are.
-    pub fn damages() -> impl Strategy<Value = Vec<Damage>> {
-        let at = || prop_oneof![0usize..32, 0usize..160, any::<usize>()];
-        let extreme = prop_oneof![
-            Just(0u64),
-            Just(1),
-            Just(0xffff),
-            Just(0x7fff_ffff),
-            Just(0xffff_ffff),
-            Just(u64::MAX),
-            Just(u64::MAX - 8),
-            Just(1 << 40),
-            any::<u64>(),
-        ];
-        let number =
-            (extreme, prop::sample::select(vec![2usize, 4, 8]), any::<bool>()).prop_map(|(number, width, big)| {
-                if big { number.to_be_bytes()[8 - width..].to_vec() } else { number.to_le_bytes()[..width].to_vec() }
-            });
-        let text = prop::sample::select(vec![
-            "(",
-            ")",
-            "'",
-            "\"",
-            "{",
-            "[",
-            ",",
-            "9",
-            "99999999999999999999",
-            "-1",
-            "\n",
-            "nan",
-            "\u{feff}",
-            "\0",
-        ]);
-        let bytes =
-            prop_oneof![prop::collection::vec(any::<u8>(), 1..9), text.prop_map(|text| text.as_bytes().to_vec())];
-        let damage = prop_oneof![
-            any::<usize>().prop_map(Damage::Cut),
-            (at(), any::<u8>()).prop_map(|(at, byte)| Damage::Set(at, byte)),
-            (at(), 0u8..8).prop_map(|(at, bit)| Damage::Flip(at, bit)),
-            (at(), number).prop_map(|(at, bytes)| Damage::Number(at, bytes)),
-            (at(), bytes).prop_map(|(at, bytes)| Damage::Insert(at, bytes)),
-            (at(), 1usize..20).prop_map(|(at, length)| Damage::Remove(at, length)),
-        ];
-        prop::collection::vec(damage, 1..5)
-    }
-
-    pub fn damaged(bytes: &[u8], damages: &[Damage]) -> Vec<u8> {
-        let mut bytes = bytes.to_vec();
-        for damage in damages {
-            let length = bytes.len();
-            if length == 0 {
-                break;
-            }
-            match damage {
-                Damage::Cut(at) => bytes.truncate(at % length),
-                Damage::Set(at, byte) => bytes[at % length] = *byte,
-                Damage::Flip(at, bit) => bytes[at % length] ^= 1 << bit,
-                Damage::Number(at, number) => {
-                    for (byte, number) in bytes.iter_mut().skip(at % length).zip(number) {
-                        *byte = *number;
-                    }
-                }
-                Damage::Insert(at, more) => {
-                    let at = at % (length + 1);
-                    bytes.splice(at..at, more.iter().copied());
-                }
-                Damage::Remove(at, count) => {
-                    let at = at % length;
-                    bytes.drain(at..length.min(at + count));
-                }
-            }
-        }
-        bytes
-    }
-
-    /// What every reader owes: entries that fill the shape, or an error that says where.
-    pub fn consistent(result: Result<Array, ArrayError>) -> Result<(), TestCaseError> {
-        match result {
-            Ok(array) => {
-                prop_assert_eq!(super::entries(&array.shape), Ok(array.values.len()));
-                let (rows, columns) = array.matrix();
-                prop_assert_eq!(rows.checked_mul(columns), Some(array.values.len()));
-            }
-            Err(error) => {
-                prop_assert!(!error.place.is_empty(), "{:?} has no place", error);
-                prop_assert!(error.to_string().len() < 4000, "{} characters", error.to_string().len());
-            }
-        }
-        Ok(())
+        None => Err(ArrayError::new("", format!("the sizes {shape:?} overflow"))),
     }
 }
 

@@ -4,7 +4,8 @@
 //! `numpy.lib.format`.
 
 use crate::array::element::Element;
-use crate::array::{Array, ArrayError, counted, entries, quoted};
+use crate::array::error::{counted, quoted};
+use crate::array::{Array, ArrayError, entries};
 
 /// The first bytes of every file.
 pub(super) const MAGIC: &[u8] = b"\x93NUMPY";
@@ -31,7 +32,8 @@ pub fn read(bytes: &[u8]) -> Result<Array, ArrayError> {
     let header = Parser { text: &bytes[start..end], at: 0, start }.header()?;
     let (element, big) = element(&header)?;
     let body = &bytes[end..];
-    let count = entries(&header.shape).map_err(|problem| at(header.shape_at, problem).next("write the file again"))?;
+    let place = format!("byte {}", header.shape_at);
+    let count = entries(&header.shape).map_err(|error| error.within(place).next("write the file again"))?;
     let Some(expected) = count.checked_mul(element.width()) else {
         return Err(at(header.shape_at, format!("the sizes {:?} overflow", header.shape)).next("write the file again"));
     };

@@ -7,8 +7,9 @@ use std::borrow::Cow;
 use flate2::Crc;
 use flate2::read::DeflateDecoder;
 
+use crate::array::error::{counted, listing, quoted};
 use crate::array::gzip::{MAX_UNPACKED, bounded};
-use crate::array::{Array, ArrayError, counted, listing, npy, quoted};
+use crate::array::{Array, ArrayError, npy};
 
 /// An archive's table of contents; arrays are read on demand.
 #[derive(Clone, Debug)]

@@ -11,7 +11,8 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error, MapAccess, Visitor};
 
 use crate::array::element::Element;
-use crate::array::{Array, ArrayError, counted, entries, listing, pickle, quoted};
+use crate::array::error::{counted, listing, quoted};
+use crate::array::{Array, ArrayError, entries, pickle};
 
 /// The longest header the format allows.
 const MAX_HEADER: usize = 100_000_000;
@@ -91,8 +92,7 @@ impl<'a> Tensors<'a> {
             if !problem.is_empty() {
                 return Err(ArrayError::new(format!("key {}", quoted(name)), problem).next("rename the tensor"));
             }
-            check(info, body.len())
-                .map_err(|problem| ArrayError::new(format!("key {}", quoted(name)), problem).next(AGAIN))?;
+            check(info, body.len()).map_err(|error| error.within(format!("key {}", quoted(name))).next(AGAIN))?;
         }
         tensors.sort_by_key(|(_, info)| info.data_offsets);
         let last = tensors.last().map(|(name, _)| name.clone());
@@ -184,15 +184,16 @@ fn element(dtype: Dtype) -> Option<Element> {
 }
 
 /// A tensor's own numbers, so that an error can name it: `Metadata::new` checks how they fit together.
-fn check(info: &TensorInfo, available: usize) -> Result<(), String> {
+fn check(info: &TensorInfo, available: usize) -> Result<(), ArrayError> {
+    let wrong = |problem: String| Err(ArrayError::new("", problem));
     let (start, end) = info.data_offsets;
     let count = entries(&info.shape)?;
     if end > available {
-        return Err(format!("ends at byte {end} of the data, of which {available} are there: the file is cut short"));
+        return wrong(format!("ends at byte {end} of the data, of which {available} are there: the file is cut short"));
     }
     let bits = end.checked_sub(start).and_then(|bytes| bytes.checked_mul(8));
     if bits.is_none() || bits != count.checked_mul(info.dtype.bitsize()) {
-        return Err(format!("shape {:?} of {} does not fill bytes {start} to {end}", info.shape, info.dtype));
+        return wrong(format!("shape {:?} of {} does not fill bytes {start} to {end}", info.shape, info.dtype));
     }
     Ok(())
 }

@@ -4,6 +4,8 @@ use nfa_metrics::Mat;
 use safetensors::Dtype;
 use safetensors::tensor::TensorView;
 
+use crate::array::ArrayError;
+
 /// An entry of [`serialize`]: a matrix in row-major `f64`.
 pub fn matrix_entry(name: String, matrix: &Mat) -> (String, Vec<usize>, Vec<u8>) {
     let (rows, cols) = (matrix.nrows(), matrix.ncols());
@@ -16,11 +18,12 @@ pub fn matrix_entry(name: String, matrix: &Mat) -> (String, Vec<usize>, Vec<u8>)
 ///
 /// # Errors
 /// Where a tensor's data doesn't fit its shape.
-pub fn serialize(entries: &[(String, Vec<usize>, Vec<u8>)]) -> Result<Vec<u8>, String> {
+pub fn serialize(entries: &[(String, Vec<usize>, Vec<u8>)]) -> Result<Vec<u8>, ArrayError> {
+    let wrong = |error: safetensors::SafeTensorError| ArrayError::new("", error.to_string());
     let views = entries
         .iter()
         .map(|(name, shape, bytes)| Ok((name.clone(), TensorView::new(Dtype::F64, shape.clone(), bytes)?)))
         .collect::<Result<Vec<_>, safetensors::SafeTensorError>>()
-        .map_err(|error| error.to_string())?;
-    safetensors::serialize(views, None).map_err(|error| error.to_string())
+        .map_err(wrong)?;
+    safetensors::serialize(views, None).map_err(wrong)
 }

@@ -13,12 +13,12 @@ pub struct Weights {
     /// The file's name.
     pub title: String,
     /// From the input on.
-    pub layers: Vec<Layer>,
+    pub layers: Vec<LayerWeights>,
 }
 
 /// One layer.
 #[derive(Clone, Debug)]
-pub struct Layer {
+pub struct LayerWeights {
     /// The weight's key.
     pub name: String,
     /// `[d_out, d_in]`.
@@ -44,7 +44,7 @@ impl Weights {
         if chosen.is_empty() {
             return Err(Error::input(format!("{title}: holds no 2-D weights")));
         }
-        let mut layers: Vec<Layer> = Vec::new();
+        let mut layers: Vec<LayerWeights> = Vec::new();
         for name in chosen {
             let array = tensors.array(&name).map_err(|error| Error::input(format!("{title}: {error}")))?;
             let [rows, cols] = array.shape[..] else {
@@ -86,7 +86,7 @@ impl Weights {
                     Some(bias.values)
                 }
             };
-            layers.push(Layer { name, weight, bias });
+            layers.push(LayerWeights { name, weight, bias });
         }
         Ok(Weights { title: title.into(), layers })
     }

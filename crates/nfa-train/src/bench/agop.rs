@@ -8,13 +8,13 @@ use nfa_models::{Activation, AnyNetwork, Mlp};
 use nfa_models::{network::placement, place::is_on_host};
 use serde_json::Value;
 
+use crate::bench::args::{AgopArgs, Common, Reference};
 use crate::bench::memory::Peak;
-use crate::bench::options::{AgopArgs, Common, Reference};
 use crate::bench::problem::{AGOP, Drawn, Problem};
 use crate::bench::row::{Row, finite};
 use crate::bench::saved::Saved;
 use crate::bench::work::{self, Shape};
-use crate::bench::{Session, clock};
+use crate::bench::{Bench, clock};
 use crate::error::{Error, Result};
 use crate::machine::devices::{self, Dtype};
 
@@ -147,13 +147,13 @@ pub(super) fn count(path: &str) -> usize {
 ///
 /// # Errors
 /// Where they don't.
-fn check_size(session: &Session<'_>, problem: &Problem, layers: &[usize]) -> Result<()> {
+fn check_size(bench: &Bench<'_>, problem: &Problem, layers: &[usize]) -> Result<()> {
     let (widths, n) = (&problem.widths, problem.samples);
     let square = |l: &usize| widths[*l] * widths[*l];
     let numbers = 3 * n * widths[0] + 4 * widths.windows(2).map(|pair| pair[0] * pair[1]).sum::<usize>();
     // Each in f32, in f64 and beside the one that it is held against.
     let agops = 4 * layers.iter().map(square).sum::<usize>();
-    session.fits(8.0 * (numbers + agops) as f64, "fewer --samples, smaller --widths or fewer --layers")
+    bench.fits(8.0 * (numbers + agops) as f64, "fewer --samples, smaller --widths or fewer --layers")
 }
 
 /// Checks the name of a path.
@@ -196,7 +196,7 @@ fn touch(network: &dyn AnyNetwork, x: &Tensor<2>, options: &AgopOptions) -> f64 
 
 /// Times a network's AGOPs in one way.
 pub(super) fn time(
-    session: &Session<'_>,
+    bench: &Bench<'_>,
     network: &dyn AnyNetwork,
     x: &Tensor<2>,
     options: &AgopOptions,
@@ -209,19 +209,19 @@ pub(super) fn time(
         }
         Ok(())
     };
-    clock::time(&mut work, block, repeats, &|| session.pulse(label))
+    clock::time(&mut work, block, repeats, &|| bench.pulse(label))
 }
 
 /// Times what a plan says; one row per device, dtype and way.
 ///
 /// # Errors
 /// Devices that are not there; an interruption.
-pub fn run(session: &Session<'_>, plan: &Plan<'_>) -> Result<()> {
-    let places = session.places(plan.common, &[Dtype::F32])?;
+pub fn run(bench: &Bench<'_>, plan: &Plan<'_>) -> Result<()> {
+    let places = bench.places(plan.common, &[Dtype::F32])?;
     let problem = &plan.problem;
-    check_size(session, problem, &plan.layers)?;
+    check_size(bench, problem, &plan.layers)?;
     let pulses = (places.len() * count(plan.path)) as u64 * (plan.common.repeats + 1);
-    session.begin(pulses, &format!("AGOP {}", problem.title()));
+    bench.begin(pulses, &format!("AGOP {}", problem.title()));
     let drawn = problem.draw(0);
     let reference = reference(plan, &drawn)?;
     let mut done: Vec<(&str, Dtype)> = Vec::new();
@@ -235,10 +235,10 @@ pub fn run(session: &Session<'_>, plan: &Plan<'_>) -> Result<()> {
             }
             done.extend(way.device.map(|own| (own, dtype)));
             let label = format!("{} {name} {} {}", problem.title(), dtype.name(), way.name);
-            let peak = session.peak(&name, &device, dtype)?;
+            let peak = bench.peak(&name, &device, dtype)?;
             let options = plan.options(way);
-            let memory = Peak::start(session.store());
-            let times = time(session, &network, &x, &options, (BLOCK, plan.common.repeats), &label)?;
+            let memory = Peak::start(bench.store());
+            let times = time(bench, &network, &x, &options, (BLOCK, plan.common.repeats), &label)?;
             let mut row = Row::of("agop", problem);
             row.device = way.device.unwrap_or(&name).to_string();
             (row.path, row.dtype, row.auto) = (Some(way.name), dtype.name(), way.name == automatic(&network));
@@ -252,7 +252,7 @@ pub fn run(session: &Session<'_>, plan: &Plan<'_>) -> Result<()> {
                 .and_then(|(_, exact)| error(&compute(&network, &x, &options), exact));
             row.note("layers", plan.layers.clone());
             row.note("reference", reference.as_ref().map_or(Value::Null, |(referee, _)| (*referee).into()));
-            session.emit(row);
+            bench.emit(row);
         }
     }
     Ok(())
@@ -276,9 +276,9 @@ fn error(got: &[Mat], exact: &[Mat]) -> Option<f64> {
 ///
 /// # Errors
 /// More than one thing to time; input that ends is no error.
-pub fn on_demand(session: &Session<'_>, plan: &Plan<'_>) -> Result<()> {
-    check_size(session, &plan.problem, &plan.layers)?;
-    let (name, dtype) = session.one_place(plan.common, Dtype::F32)?;
+pub fn on_demand(bench: &Bench<'_>, plan: &Plan<'_>) -> Result<()> {
+    check_size(bench, &plan.problem, &plan.layers)?;
+    let (name, dtype) = bench.one_place(plan.common, Dtype::F32)?;
     let device = devices::open(&name, dtype)?;
     let drawn = plan.problem.draw(0);
     let network: Mlp = drawn.network(&device, dtype.burn())?;
@@ -294,14 +294,14 @@ pub fn on_demand(session: &Session<'_>, plan: &Plan<'_>) -> Result<()> {
         }
         Ok(())
     };
-    session.serve(way.name, way.name == automatic(&network), &mut work, BLOCK)
+    bench.serve(way.name, way.name == automatic(&network), &mut work, BLOCK)
 }
 
 /// Weights, rows and AGOPs as a file.
 ///
 /// # Errors
 /// A file that can't be written.
-pub fn save(session: &Session<'_>, plan: &Plan<'_>, path: &std::path::Path) -> Result<()> {
+pub fn save(bench: &Bench<'_>, plan: &Plan<'_>, path: &std::path::Path) -> Result<()> {
     let drawn = plan.problem.draw(0);
     let mut saved = Saved::of(&plan.problem, &drawn);
     let device = devices::open("flex", Dtype::F64)?;
@@ -312,5 +312,5 @@ pub fn save(session: &Session<'_>, plan: &Plan<'_>, path: &std::path::Path) -> R
         let data = (0..rows * rows).map(|k| agop[(k / rows, k % rows)]).collect();
         saved.result(&format!("layers.{layer}.agop"), vec![rows, rows], data);
     }
-    saved.write(session.store(), path)
+    saved.write(bench.store(), path)
 }

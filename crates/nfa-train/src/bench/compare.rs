@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::bench::{machine, row, table};
+use crate::bench::{columns, machine, row};
 use crate::error::{Error, Result};
 use crate::machine::disk::Store;
 
@@ -185,8 +185,8 @@ impl Comparison {
             let what: Vec<String> = keys.iter().filter_map(about).collect();
             let way = ["path", "engine"].iter().find_map(about).unwrap_or_default();
             let shown = |figure: Option<f64>| match fidelity {
-                true => figure.map_or("-".into(), |ulp| format!("{} ulp", table::number(Some(ulp)))),
-                false => figure.map_or("-".into(), |s| format!("{} ms", table::number(Some(1e3 * s)))),
+                true => figure.map_or("-".into(), |ulp| format!("{} ulp", columns::number(Some(ulp)))),
+                false => figure.map_or("-".into(), |s| format!("{} ms", columns::number(Some(1e3 * s)))),
             };
             vec![
                 word(&pair.new["kind"]),
@@ -204,7 +204,7 @@ impl Comparison {
             return format!("nothing of today is in {}\n", self.name);
         }
         let mut text = format!("beside {}\n", self.name);
-        text.push_str(&table::aligned(&head, &cells.collect::<Vec<_>>(), 5));
+        text.push_str(&columns::aligned(&head, &cells.collect::<Vec<_>>(), 5));
         if self.unmatched > 0 {
             let rows = if self.unmatched == 1 { "row of today is" } else { "rows of today are" };
             text.push_str(&format!("{} {rows} not in {}\n", self.unmatched, self.name));

@@ -2,12 +2,12 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`options`] | the command line |
+//! | [`args`] | the command line |
 //! | [`problem`], [`saved`] | what is computed, drawn and as a file for other programs |
 //! | [`agop`], [`train`], [`spectra`], [`scale`] | what is timed |
 //! | [`fidelity`] | what is held against f64 on the host |
 //! | [`clock`], [`memory`], [`work`] | seconds, bytes, multiply-adds |
-//! | [`row`], [`table`], [`machine`], [`compare`] | results, for programs and for people |
+//! | [`row`], [`columns`], [`table`], [`machine`], [`compare`] | results, for programs and for people |
 
 use std::cell::{Cell, RefCell};
 use std::hint::black_box;
@@ -18,7 +18,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use burn::tensor::{Device, Tensor, TensorData};
 use serde_json::Value;
 
-use crate::bench::options::{Bench, Common};
+use crate::bench::args::{BenchArgs, Common};
 use crate::bench::problem::Problem;
 use crate::bench::row::Row;
 use crate::error::{Error, Result};
@@ -28,12 +28,14 @@ use crate::machine::progress::Progress;
 use crate::registries::Registries;
 
 pub mod agop;
+pub mod args;
 pub mod clock;
+pub mod columns;
 pub mod compare;
 pub mod fidelity;
 pub mod machine;
 pub mod memory;
-pub mod options;
+
 pub mod problem;
 pub mod row;
 pub mod saved;
@@ -44,9 +46,9 @@ pub mod train;
 pub mod work;
 
 /// A call of `bench`.
-pub struct Call<'a> {
+pub struct BenchCall<'a> {
     /// What was asked for.
-    pub what: &'a Bench,
+    pub what: &'a BenchArgs,
     /// What options may name.
     pub registries: &'a Registries,
     /// The file system.
@@ -61,7 +63,7 @@ pub struct Call<'a> {
     pub out: &'a dyn Fn(&str),
 }
 
-impl Call<'_> {
+impl BenchCall<'_> {
     /// Does it.
     ///
     /// # Errors
@@ -75,12 +77,12 @@ impl Call<'_> {
         for name in &common.device {
             devices::check(name, common.dtype.first().copied().unwrap_or(Dtype::F32))?;
         }
-        if env!("NFA_PROFILE") != "release" && !self.quiet && !matches!(self.what, Bench::Fidelity(_)) {
+        if env!("NFA_PROFILE") != "release" && !self.quiet && !matches!(self.what, BenchArgs::Fidelity(_)) {
             crate::machine::progress::message(
                 "note: this is a dev build; time one of `cargo build --release -p nfa-train`",
             );
         }
-        let session = Session {
+        let bench = Bench {
             call: self,
             rows: RefCell::new(Vec::new()),
             peaks: RefCell::new(Vec::new()),
@@ -88,45 +90,45 @@ impl Call<'_> {
             done: Cell::new(0),
             shown: Cell::new(0),
         };
-        let measured = self.measure(&session, common);
+        let measured = self.measure(&bench, common);
         // Where it was stopped, too: what was found so far.
-        session.show();
+        bench.show();
         measured?;
-        self.leave(&session, common, old)
+        self.leave(&bench, common, old)
     }
 
-    fn measure(&self, session: &Session<'_>, common: &Common) -> Result<()> {
+    fn measure(&self, bench: &Bench<'_>, common: &Common) -> Result<()> {
         match self.what {
-            Bench::Agop(args) => {
+            BenchArgs::Agop(args) => {
                 let plan = agop::Plan::read(args)?;
                 if let Some(path) = &args.problem.save_problem {
-                    agop::save(session, &plan, path)?;
+                    agop::save(bench, &plan, path)?;
                 }
                 match args.problem.on_demand {
-                    true => agop::on_demand(session, &plan),
-                    false => agop::run(session, &plan),
+                    true => agop::on_demand(bench, &plan),
+                    false => agop::run(bench, &plan),
                 }
             }
-            Bench::Train(args) => {
-                let plan = train::Plan::read(args, session)?;
+            BenchArgs::Train(args) => {
+                let plan = train::Plan::read(args, bench)?;
                 if let Some(path) = &args.problem.save_problem {
-                    train::save(session, &plan, path)?;
+                    train::save(bench, &plan, path)?;
                 }
                 match args.problem.on_demand {
-                    true => train::on_demand(session, &plan),
-                    false => train::run(session, &plan),
+                    true => train::on_demand(bench, &plan),
+                    false => train::run(bench, &plan),
                 }
             }
-            Bench::Spectra(args) => {
+            BenchArgs::Spectra(args) => {
                 spectra::check(&args.dims)?;
                 match args.on_demand {
-                    true => spectra::on_demand(session, args),
-                    false => spectra::run(session, &args.dims, args.jobs, common),
+                    true => spectra::on_demand(bench, args),
+                    false => spectra::run(bench, &args.dims, args.jobs, common),
                 }
             }
-            Bench::Fidelity(args) => fidelity::run(session, args.operation.as_deref(), common),
-            Bench::Scale(args) => scale::run(session, args),
-            Bench::All(_) => all(session, common),
+            BenchArgs::Fidelity(args) => fidelity::run(bench, args.operation.as_deref(), common),
+            BenchArgs::Scale(args) => scale::run(bench, args),
+            BenchArgs::All(_) => all(bench, common),
         }
     }
 
@@ -142,8 +144,8 @@ impl Call<'_> {
     }
 
     /// The saved file and the comparison.
-    fn leave(&self, session: &Session<'_>, common: &Common, old: Option<compare::Old>) -> Result<()> {
-        let rows: Vec<Value> = session.rows.borrow().iter().map(Row::json).collect();
+    fn leave(&self, bench: &Bench<'_>, common: &Common, old: Option<compare::Old>) -> Result<()> {
+        let rows: Vec<Value> = bench.rows.borrow().iter().map(Row::json).collect();
         let graphics = common.device.iter().any(|name| !["flex", "ndarray"].contains(&name.as_str()));
         let here = || machine::line(self.store, graphics);
         if let Some(path) = &common.save {
@@ -166,22 +168,22 @@ impl Call<'_> {
 }
 
 /// The standard problems of every kind.
-fn all(session: &Session<'_>, common: &Common) -> Result<()> {
+fn all(bench: &Bench<'_>, common: &Common) -> Result<()> {
     for standard in &problem::AGOP {
         let problem = Problem::of(standard);
-        let reference = options::Reference::Auto;
-        agop::run(session, &agop::Plan { problem, layers: vec![0], path: "all", reference, common })?;
+        let reference = args::Reference::Auto;
+        agop::run(bench, &agop::Plan { problem, layers: vec![0], path: "all", reference, common })?;
     }
     for standard in &problem::TRAIN {
-        train::run(session, &train::Plan::standard(Problem::of(standard), session, common))?;
+        train::run(bench, &train::Plan::standard(Problem::of(standard), bench, common))?;
     }
-    spectra::run(session, &[784, 3072], 1, common)?;
-    fidelity::run(session, None, common)
+    spectra::run(bench, &[784, 3072], 1, common)?;
+    fidelity::run(bench, None, common)
 }
 
 /// What the benches of one call share.
-pub struct Session<'a> {
-    call: &'a Call<'a>,
+pub struct Bench<'a> {
+    call: &'a BenchCall<'a>,
     rows: RefCell<Vec<Row>>,
     /// GFLOP/s by device and dtype.
     peaks: RefCell<Vec<(String, Dtype, f64)>>,
@@ -195,7 +197,7 @@ pub struct Session<'a> {
 /// The peak is that of a product of square matrices of this size.
 const PEAK: usize = 2048;
 
-impl Session<'_> {
+impl Bench<'_> {
     /// The file system.
     pub fn store(&self) -> &dyn Store {
         self.call.store
@@ -360,7 +362,7 @@ impl Session<'_> {
         self.serve_scaled(name, auto, work, block, 1.0)
     }
 
-    /// As [`Session::serve`], seconds times `scale`.
+    /// As [`Bench::serve`], seconds times `scale`.
     ///
     /// # Errors
     /// Those of the work.

@@ -3,7 +3,7 @@
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use nfa_models::{Activation, Mlp, Stream};
 
-use crate::bench::options::ProblemArgs;
+use crate::bench::args::ProblemArgs;
 use crate::data::split::Split;
 use crate::error::{Error, Result};
 

@@ -5,9 +5,9 @@ use nfa_metrics::AgopOptions;
 use nfa_models::Activation;
 use serde_json::json;
 
-use crate::bench::Session;
+use crate::bench::Bench;
 use crate::bench::agop::{self, Way};
-use crate::bench::options::ScaleArgs;
+use crate::bench::args::ScaleArgs;
 use crate::bench::problem::Problem;
 use crate::bench::row::{Row, finite};
 use crate::error::{Error, Result};
@@ -49,15 +49,15 @@ fn shrunk(sizes: Sizes, by: usize) -> Sizes {
 ///
 /// # Errors
 /// Unknown names; an interruption.
-pub fn run(session: &Session<'_>, args: &ScaleArgs) -> Result<()> {
+pub fn run(bench: &Bench<'_>, args: &ScaleArgs) -> Result<()> {
     agop::check_path(&args.path)?;
     let activation: Activation =
         args.activation.parse().map_err(|error| Error::input(format!("--activation {error}")))?;
-    let places = session.places(&args.common, &[Dtype::F32])?;
+    let places = bench.places(&args.common, &[Dtype::F32])?;
     let points: usize = SWEEPS.iter().map(|sweep| sweep.1.len()).sum();
     let block = BLOCK / args.shrink as f64;
     let pulses = (places.len() * points * agop::count(&args.path)) as u64 * (args.common.repeats + 1);
-    session.begin(pulses, "scale");
+    bench.begin(pulses, "scale");
     // A way with a device of its own is timed once, whatever device brought it.
     let mut done: Vec<(&str, Dtype)> = Vec::new();
     for (name, dtype) in places {
@@ -83,7 +83,7 @@ pub fn run(session: &Session<'_>, args: &ScaleArgs) -> Result<()> {
                     let options =
                         AgopOptions { path: way.path, layers: Some(vec![0]), frames: false, ..AgopOptions::default() };
                     let label = format!("{} = {value} {name} {} {}", sweep.0, dtype.name(), way.name);
-                    let times = agop::time(session, &network, &x, &options, (block, args.common.repeats), &label)?;
+                    let times = agop::time(bench, &network, &x, &options, (block, args.common.repeats), &label)?;
                     let count = (way.work)(&agop::shape(&problem, &[0]));
                     let point = Point { value: value as f64, seconds: times.median(), count };
                     match found.iter_mut().find(|(known, ..)| known.name == way.name) {
@@ -111,7 +111,7 @@ pub fn run(session: &Session<'_>, args: &ScaleArgs) -> Result<()> {
                 row.note("end_model_slope", json!(slope(end, |point| point.count)));
                 let stay = shrunk(STAY, args.shrink as usize);
                 row.note("stay", json!({ "n": stay.n, "d": stay.d, "c": stay.c, "L": stay.depth, "h": stay.h }));
-                session.emit(row);
+                bench.emit(row);
             }
         }
     }

@@ -5,10 +5,10 @@ use std::hint::black_box;
 use nfa_metrics::{Mat, Psd};
 use nfa_models::Stream;
 
+use crate::bench::args::{Common, SpectraArgs};
 use crate::bench::memory::Peak;
-use crate::bench::options::{Common, SpectraArgs};
 use crate::bench::row::{Row, finite};
-use crate::bench::{Session, clock};
+use crate::bench::{Bench, clock};
 use crate::error::{Error, Result};
 use crate::machine::threads;
 
@@ -49,13 +49,13 @@ fn decompose(matrix: &Psd, jobs: u64, times: u64) {
 ///
 /// # Errors
 /// An interruption.
-pub fn run(session: &Session<'_>, dims: &[usize], jobs: u64, common: &Common) -> Result<()> {
+pub fn run(bench: &Bench<'_>, dims: &[usize], jobs: u64, common: &Common) -> Result<()> {
     // Measured: the matrix and what it is made from, and a decomposition's workspace for each job.
     let largest = dims.iter().max().map_or(0.0, |&d| 8.0 * (d as f64).powi(2));
-    session.fits(largest * (5.0 + 6.0 * jobs as f64), "smaller --dims or fewer --jobs")?;
-    session.begin(dims.len() as u64 * (common.repeats + 1), "spectra");
+    bench.fits(largest * (5.0 + 6.0 * jobs as f64), "smaller --dims or fewer --jobs")?;
+    bench.begin(dims.len() as u64 * (common.repeats + 1), "spectra");
     for &d in dims {
-        let memory = Peak::start(session.store());
+        let memory = Peak::start(bench.store());
         let gram = gram(d);
         let matrix = Psd::gram(gram.clone());
         let mut work = |calls: u64| {
@@ -63,7 +63,7 @@ pub fn run(session: &Session<'_>, dims: &[usize], jobs: u64, common: &Common) ->
             Ok(())
         };
         let label = format!("spectrum of a {d} x {d} matrix");
-        let times = clock::time(&mut work, BLOCK, common.repeats, &|| session.pulse(&label))?.per(jobs);
+        let times = clock::time(&mut work, BLOCK, common.repeats, &|| bench.pulse(&label))?.per(jobs);
         let mut row = Row { kind: "spectra", device: "host".into(), dtype: "f64", auto: true, ..Row::default() };
         (row.path, row.engine) = (Some("gram"), Some("faer"));
         // How many there are a second; an eigensolver's operations depend on the numbers.
@@ -72,7 +72,7 @@ pub fn run(session: &Session<'_>, dims: &[usize], jobs: u64, common: &Common) ->
         row.max_relative_error = residual(&matrix, &gram);
         row.note("dim", d);
         row.note("jobs", jobs);
-        session.emit(row);
+        bench.emit(row);
     }
     Ok(())
 }
@@ -89,7 +89,7 @@ fn residual(matrix: &Psd, gram: &Mat) -> Option<f64> {
 ///
 /// # Errors
 /// More than one size; input that ends is no error.
-pub fn on_demand(session: &Session<'_>, args: &SpectraArgs) -> Result<()> {
+pub fn on_demand(bench: &Bench<'_>, args: &SpectraArgs) -> Result<()> {
     let [d] = args.dims.as_slice() else {
         return Err(Error::input("--on-demand times one size: give --dims one number"));
     };
@@ -99,5 +99,5 @@ pub fn on_demand(session: &Session<'_>, args: &SpectraArgs) -> Result<()> {
         Ok(())
     };
     let name = if args.jobs == 1 { "faer".to_string() } else { format!("faer, {} at a time", args.jobs) };
-    session.serve_scaled(&name, true, &mut work, BLOCK, 1.0 / args.jobs as f64)
+    bench.serve_scaled(&name, true, &mut work, BLOCK, 1.0 / args.jobs as f64)
 }

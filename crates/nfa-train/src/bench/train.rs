@@ -6,12 +6,12 @@ use burn::tensor::Device;
 use nfa_models::place::is_on_host;
 use nfa_models::{AnyNetwork, Registry};
 
+use crate::bench::args::{Common, TrainArgs};
 use crate::bench::memory::Peak;
-use crate::bench::options::{Common, TrainArgs};
 use crate::bench::problem::{Drawn, Problem, TRAIN};
 use crate::bench::row::{Row, finite};
 use crate::bench::saved::Saved;
-use crate::bench::{Session, clock, work};
+use crate::bench::{Bench, clock, work};
 use crate::data::split::Split;
 use crate::error::{Error, Result};
 use crate::machine::devices::{self, Dtype};
@@ -165,7 +165,7 @@ pub struct Plan<'a> {
 
 impl<'a> Plan<'a> {
     /// A standard problem with gradient descent on the mean squared error.
-    pub fn standard(problem: Problem, session: &'a Session<'_>, common: &'a Common) -> Self {
+    pub fn standard(problem: Problem, session: &'a Bench<'_>, common: &'a Common) -> Self {
         Plan {
             problem,
             solver: toml::Table::from_iter([("kind".to_string(), "gd".into())]),
@@ -184,7 +184,7 @@ impl<'a> Plan<'a> {
     ///
     /// # Errors
     /// Unknown problems, solvers, losses and engines.
-    pub fn read(args: &'a TrainArgs, session: &'a Session<'_>) -> Result<Self> {
+    pub fn read(args: &'a TrainArgs, session: &'a Bench<'_>) -> Result<Self> {
         let problem = Problem::read(&args.problem, &TRAIN, 500)?;
         let mut plan = Plan::standard(problem, session, &args.common);
         plan.solver.insert("kind".into(), args.solver.clone().into());
@@ -258,7 +258,7 @@ impl<'a> Plan<'a> {
     ///
     /// # Errors
     /// Where they don't.
-    fn check_size(&self, session: &Session<'_>) -> Result<()> {
+    fn check_size(&self, session: &Bench<'_>) -> Result<()> {
         let widths = &self.problem.widths;
         let parameters: usize = widths.windows(2).map(|pair| pair[0] * pair[1]).sum();
         // Values, gradients, memories and transposes; rows as drawn, as tensors and on their way through.
@@ -272,7 +272,7 @@ impl<'a> Plan<'a> {
     }
 
     /// Every run of the grid at its start, each behind a lock of its own.
-    fn replicas(&self, session: &Session<'_>, engine: &Engine, device: &Device, dtype: Dtype) -> Result<Vec<Replica>> {
+    fn replicas(&self, session: &Bench<'_>, engine: &Engine, device: &Device, dtype: Dtype) -> Result<Vec<Replica>> {
         let replica = |run: u64| {
             session.goes_on()?;
             let drawn = self.problem.draw(run);
@@ -296,7 +296,7 @@ type Replica = Mutex<Box<dyn Steps>>;
 ///
 /// # Errors
 /// Devices that are not there; training that can't go on; an interruption.
-pub fn run(session: &Session<'_>, plan: &Plan<'_>) -> Result<()> {
+pub fn run(session: &Bench<'_>, plan: &Plan<'_>) -> Result<()> {
     let places = session.places(plan.common, &[Dtype::F32])?;
     let problem = &plan.problem;
     let title = format!("training {}", problem.title());
@@ -387,7 +387,7 @@ fn difference(got: &[f64], exact: &[f64]) -> Option<f64> {
 ///
 /// # Errors
 /// More than one thing to time; training that can't go on; input that ends is no error.
-pub fn on_demand(session: &Session<'_>, plan: &Plan<'_>) -> Result<()> {
+pub fn on_demand(session: &Bench<'_>, plan: &Plan<'_>) -> Result<()> {
     let (name, dtype) = session.one_place(plan.common, Dtype::F32)?;
     let device = devices::open(&name, dtype)?;
     plan.check_size(session)?;
@@ -406,7 +406,7 @@ pub fn on_demand(session: &Session<'_>, plan: &Plan<'_>) -> Result<()> {
 ///
 /// # Errors
 /// A file that can't be written.
-pub fn save(session: &Session<'_>, plan: &Plan<'_>, path: &std::path::Path) -> Result<()> {
+pub fn save(session: &Bench<'_>, plan: &Plan<'_>, path: &std::path::Path) -> Result<()> {
     let problem = &plan.problem;
     let drawn = problem.draw(0);
     let mut saved = Saved::of(problem, &drawn);

@@ -1,4 +1,4 @@
-//! `explain` and `init`: what a kind is, and a first file that uses it.
+//! `explain`: what a kind is.
 
 use nfa_models::Registry;
 use nfa_models::spec::Component;
@@ -33,7 +33,7 @@ fn pages<T: ?Sized + Component>(section: &'static str, registry: &Registry<T>) -
 
 /// Every key of a kind with its default, where it has one for all of them, else with its example's
 /// values.
-fn table<T: ?Sized + Component>(registry: &Registry<T>, kind: &str) -> String {
+pub(crate) fn table<T: ?Sized + Component>(registry: &Registry<T>, kind: &str) -> String {
     let bare = Table::from_iter([("kind".to_string(), toml::Value::from(kind))]);
     let example = registry.entries().iter().find(|entry| entry.kind == kind).map_or("", |entry| entry.example);
     let mut full: Table = example.parse().unwrap_or_default();
@@ -48,10 +48,7 @@ fn table<T: ?Sized + Component>(registry: &Registry<T>, kind: &str) -> String {
 }
 
 /// What is known of a kind: doc, keys with their defaults, reference.
-///
-/// # Errors
-/// An unknown kind, with what it may have meant.
-pub fn explain(kind: &str, registries: &Registries) -> Result<String> {
+pub(crate) fn explain(kind: &str, registries: &Registries) -> Result<String> {
     let mut all = pages("model", &registries.models);
     all.extend(pages("data", &registries.data));
     all.extend(pages("loss", &registries.losses));
@@ -64,7 +61,7 @@ pub fn explain(kind: &str, registries: &Registries) -> Result<String> {
         ));
         match page.section {
             "model" if page.keys.lines().any(|line| line.starts_with("init = ")) => text.push_str(STARTS),
-            "data" => text.push_str(COMMON_DATA),
+            "data" => text.push_str(&common_data(registries)),
             "solver" => text.push_str(COMMON_SOLVER),
             _ => {}
         }
@@ -120,8 +117,15 @@ const STARTS: &str = "# init = one of (widths allowing):\n\
     #   { kind = \"file\", path = \"w.safetensors\" }        its 2-D tensors in natural order, biases too; or layers = [\"NAME\", ...]\n\
     # scale and gain: a number, or a list with one per layer, as in scale = [1.0, 0.1, 3.0]\n";
 
-const COMMON_DATA: &str = "# and, as for every dataset (defaults; digits: scale = 0.0625, center = true):\n\
-    # scale = 1, center = false, standardize = false, targets = \"auto\", test = 0, limit = (all), weights = (none)\n";
+/// The keys of every dataset, and what they are for kinds with defaults of their own.
+fn common_data(registries: &Registries) -> String {
+    let own = registries.data.entries().iter().filter(|entry| !entry.defaults.is_empty());
+    let own: String = own.map(|e| format!("; {}: {}", e.kind, e.defaults.trim_end().replace('\n', ", "))).collect();
+    format!(
+        "# and, as for every dataset (defaults{own}):\n\
+         # scale = 1, center = false, standardize = false, targets = \"auto\", test = 0, limit = (all), weights = (none)\n"
+    )
+}
 
 const COMMON_SOLVER: &str = "# and, as for every solver:\n\
     # lr = (required; a number, or pieces [[0, 1e-3], [2000, 3e-4]]; flow: the time a step takes, lbfgs: the first length tried)\n\
@@ -149,44 +153,3 @@ const PLOT: &str = "plot (experiment file)\n\n  \
     log = \"y\"                        # x, y, v (the colours)\n\n\
     Formulas, also of [[expect]]: L (depth), l (layer, from 1), lr, lambda, t (step), keys like data.ratio, pi,\n\
     exp, log, sqrt, abs, min(a, b), max(a, b), + - * / ^.\n";
-
-/// A commented experiment file that runs as printed.
-///
-/// # Errors
-/// An unknown kind, with what it may have meant.
-pub fn starter(model: &str, solver: &str, data: &str, registries: &Registries) -> Result<String> {
-    fn check<T: ?Sized + Component>(option: &str, registry: &Registry<T>, kind: &str) -> Result<String> {
-        let known = || registry.entries().iter().map(|entry| entry.kind);
-        if known().any(|known| known == kind) {
-            return Ok(table(registry, kind));
-        }
-        let error = nfa_models::SpecError::unknown("", "kind", kind, known());
-        Err(Error::input(format!("init --{option}: {error}")))
-    }
-    let (model, data) = (check("model", &registries.models, model)?, check("data", &registries.data, data)?);
-    let lr = match solver {
-        "adam" | "adamw" | "rmsprop" => 0.001,
-        "muon" => 0.02,
-        "lbfgs" => 1.0,
-        _ => 0.05,
-    };
-    let solver = check("solver", &registries.solvers, solver)?;
-    Ok(format!(
-        "name = \"first\"            # results go to out/first/\n\
-         # claim = \"...\"           # one sentence that the [[expect]] blocks below check\n\
-         seed = 0                  # everything random follows from it\n\n\
-         [model]\n{model}\n\
-         [data]\n{data}test = 0.2                # held out, drawn by the seed\n\n\
-         [loss]\nkind = \"half_mse\"\n\n\
-         [solver]\n{solver}lr = {lr}\nsteps = 500\n\n\
-         [probe]\n\
-         at = {{ log = 30 }}         # also {{ every = 100 }} or {{ steps = [0, 10, 500] }}\n\
-         metrics = [\"loss\", \"accuracy\", \"nfa\", \"balance\"]\n\n\
-         # [grid]                  # every combination runs\n\
-         # seed = [0, 1, 2]\n\n\
-         # [[plot]]                # a figure of its own: the command `explain plot`\n\n\
-         [[expect]]                # the command `check` holds the records against these\n\
-         metric = \"outcome\"\n\
-         equals = \"completed\"\n"
-    ))
-}

@@ -1,18 +1,25 @@
-//! The shape of the command line, without logic. Its doc comments are the help texts.
+//! The shape of the command line. Its doc comments are the help texts; a file each has what a command does.
 
 #![allow(rustdoc::broken_intra_doc_links)] // brackets are TOML there
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
-use crate::bench::options::Bench;
+use crate::bench::args::BenchArgs;
 pub use crate::cli::options::Options;
 pub use crate::cli::voice::{Color, Voice};
 use crate::measure::args::MeasureArgs;
 
-pub mod explain;
+pub(crate) mod dry_run;
+pub(crate) mod explain;
+pub(crate) mod init;
+pub(crate) mod list;
+pub(crate) mod ls;
 pub mod options;
+pub(crate) mod report;
+pub(crate) mod run;
+pub(crate) mod session;
 pub mod voice;
 
 /// Does a network's first layer follow its gradients, with which exponent, and how do we know?
@@ -43,7 +50,7 @@ pub enum Command {
     Bench {
         /// What is measured
         #[command(subcommand)]
-        what: Box<Bench>,
+        what: Box<BenchArgs>,
     },
     /// Rebuild tables, plots and report.html from records alone
     Report {
@@ -63,17 +70,7 @@ pub enum Command {
         kind: String,
     },
     /// Print a first experiment file, commented, that runs as printed
-    Init {
-        /// Model
-        #[arg(long, value_name = "K", default_value = "mlp")]
-        model: String,
-        /// Solver
-        #[arg(long, value_name = "K", default_value = "gd")]
-        solver: String,
-        /// Dataset
-        #[arg(long, value_name = "K", default_value = "linear_teacher")]
-        data: String,
-    },
+    Init(InitArgs),
     /// Print completions for a shell
     Completions {
         /// bash, zsh, fish, ...
@@ -111,6 +108,20 @@ pub struct CheckArgs {
     pub options: Options,
 }
 
+/// Arguments of `init`.
+#[derive(Debug, Args)]
+pub struct InitArgs {
+    /// Model
+    #[arg(long, value_name = "K", default_value = "mlp")]
+    pub model: String,
+    /// Solver
+    #[arg(long, value_name = "K", default_value = "gd")]
+    pub solver: String,
+    /// Dataset
+    #[arg(long, value_name = "K", default_value = "linear_teacher")]
+    pub data: String,
+}
+
 /// What `list` lists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Listed {
@@ -130,4 +141,11 @@ pub enum Listed {
     Devices,
     /// Built-in experiments
     Experiments,
+}
+
+/// `completions`: a script for a shell on stdout.
+pub fn completions(shell: clap_complete::Shell) {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), crate::machine::build::program(), &mut script);
+    voice::out(String::from_utf8_lossy(&script).trim_end());
 }

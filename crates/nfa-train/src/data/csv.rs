@@ -3,8 +3,8 @@
 use nfa_models::{Spec, SpecError};
 use serde::{Deserialize, Serialize};
 
-use crate::array::csv::Column;
-use crate::data::source::{LoadContext, Raw, Source, open, raw};
+use crate::array::table::Column;
+use crate::data::source::{LoadContext, Raw, Source, raw};
 
 /// A CSV or TSV file, gzipped or not: some columns are targets, all others inputs.
 ///
@@ -29,18 +29,14 @@ pub enum Target {
 }
 
 impl Source for Csv {
-    fn load(&self, context: &LoadContext) -> Result<Raw, SpecError> {
-        let bytes = open(&context.base.join(&self.path))
-            .map_err(|error| SpecError::value("path", format!("{}: {error}", self.path)))?;
+    fn load(&self, context: &LoadContext<'_>) -> Result<Raw, SpecError> {
+        let bytes =
+            context.read(&self.path).map_err(|error| SpecError::value("path", format!("{}: {error}", self.path)))?;
         let targets = match &self.target {
             Target::One(column) => std::slice::from_ref(column),
             Target::Several(columns) => columns,
         };
         read(&bytes, &self.path, targets)
-    }
-
-    fn paths(&self) -> &'static [&'static str] {
-        &["path"]
     }
 }
 
@@ -61,6 +57,7 @@ impl Spec<dyn Source> for Csv {
         "A CSV or TSV file (.gz too): `target` names the target column or columns, all others are inputs.";
     const REFERENCE: &'static str = "RFC 4180";
     const EXAMPLE: &'static str = "path = \"data.csv\"\ntarget = \"quality\"\n";
+    const PATHS: &'static [&'static str] = &["path"];
 
     fn build(&self, (): &()) -> Result<Box<dyn Source>, SpecError> {
         Ok(Box::new(self.clone()))

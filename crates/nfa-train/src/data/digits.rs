@@ -15,17 +15,13 @@ const LABELS: &[u8] = include_bytes!("../../data/digits/labels-idx1-ubyte.gz");
 pub struct Digits {}
 
 impl Source for Digits {
-    fn load(&self, _context: &LoadContext) -> Result<Raw, SpecError> {
+    fn load(&self, _context: &LoadContext<'_>) -> Result<Raw, SpecError> {
         let bundled = |error: ArrayError| SpecError::value("", format!("the bundled digits are damaged: {error}"));
         let images = idx::read(IMAGES).map_err(bundled)?;
         let labels = idx::read(LABELS).map_err(bundled)?;
         let dim = images.shape[1..].iter().product();
         let labels = labels.values.iter().map(|&v| v as usize).collect();
         Ok(Raw { inputs: images.values, dim, targets: Targets::Classes { labels, count: 10 }, drawn_test: None })
-    }
-
-    fn defaults(&self) -> (f64, bool) {
-        (1.0 / 16.0, true)
     }
 }
 
@@ -36,6 +32,7 @@ impl Spec<dyn Source> for Digits {
     const REFERENCE: &'static str =
         "Alpaydin and Kaynak, Optical Recognition of Handwritten Digits, UCI Machine Learning Repository, 1998";
     const EXAMPLE: &'static str = "";
+    const DEFAULTS: &'static str = "scale = 0.0625\ncenter = true\n"; // pixels from 0 to 16
 
     fn build(&self, (): &()) -> Result<Box<dyn Source>, SpecError> {
         Ok(Box::new(*self))
@@ -45,12 +42,16 @@ impl Spec<dyn Source> for Digits {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::path::Path;
+
     use crate::data::preparation::Holdout;
+    use crate::machine::disk::Disk;
     use nfa_models::Stream;
 
     #[test]
     fn the_bundled_digits_are_what_they_were() {
-        let context = LoadContext { stream: Stream::root(0), base: ".".into(), test: Holdout(0.0) };
+        let (stream, base, test) = (Stream::root(0), Path::new("."), Holdout(0.0));
+        let context = LoadContext { stream, base, test, store: &Disk };
         let raw = Digits {}.load(&context).expect("bundled");
         assert_eq!((raw.inputs.len(), raw.dim), (1797 * 64, 64));
         assert!(raw.inputs.iter().all(|v| (0.0..=16.0).contains(v)));

@@ -32,7 +32,7 @@ fn half() -> f64 {
 }
 
 impl Source for LinearTeacher {
-    fn load(&self, context: &LoadContext) -> Result<Raw, SpecError> {
+    fn load(&self, context: &LoadContext<'_>) -> Result<Raw, SpecError> {
         let (d, c) = (self.inputs, self.outputs);
         let rank = d.min(c);
         let stream = &context.stream;

@@ -12,10 +12,10 @@ pub mod multi_index;
 pub mod npy;
 pub mod preparation;
 pub mod red_wine;
-pub mod rows;
 pub mod source;
 pub mod split;
 pub mod two_points;
+pub mod written_rows;
 
 /// Every built-in dataset: one line each.
 pub fn datasets() -> Registry<dyn Source> {
@@ -28,5 +28,5 @@ pub fn datasets() -> Registry<dyn Source> {
         .with::<csv::Csv>()
         .with::<idx::Idx>()
         .with::<npy::Npy>()
-        .with::<rows::Rows>()
+        .with::<written_rows::WrittenRows>()
 }

@@ -46,7 +46,7 @@ fn gaussian() -> Entries {
 }
 
 impl Source for MultiIndex {
-    fn load(&self, context: &LoadContext) -> Result<Raw, SpecError> {
+    fn load(&self, context: &LoadContext<'_>) -> Result<Raw, SpecError> {
         let test = context.test.of(self.samples);
         let rows = self.samples + test;
         let mut draws = context.stream.fork("inputs").draws();

@@ -3,7 +3,7 @@
 use nfa_models::{Spec, SpecError};
 use serde::{Deserialize, Serialize};
 
-use crate::data::source::{LoadContext, Raw, Source, open, raw};
+use crate::data::source::{LoadContext, Raw, Source, raw};
 
 /// Two arrays: `.npy`, `.npz:key` or `.safetensors:key`. Integer targets `[n]` are classes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -16,16 +16,12 @@ pub struct Npy {
 }
 
 impl Source for Npy {
-    fn load(&self, context: &LoadContext) -> Result<Raw, SpecError> {
+    fn load(&self, context: &LoadContext<'_>) -> Result<Raw, SpecError> {
         let read = |key: &str, spec: &str| {
-            let array = crate::array::read(spec, &context.base, &|path| open(path));
+            let array = crate::array::read(spec, context.base, &|path| context.store.read(path));
             array.map_err(|error| SpecError::value(key, error.to_string()))
         };
         raw(read("inputs", &self.inputs)?, read("targets", &self.targets)?)
-    }
-
-    fn paths(&self) -> &'static [&'static str] {
-        &["inputs", "targets"]
     }
 }
 
@@ -35,6 +31,7 @@ impl Spec<dyn Source> for Npy {
         "Inputs and targets as .npy, .npz:key or .safetensors:key; integer targets of shape [n] are classes.";
     const REFERENCE: &'static str = "NEP 1, the npy format";
     const EXAMPLE: &'static str = "inputs = \"x.npy\"\ntargets = \"y.npy\"\n";
+    const PATHS: &'static [&'static str] = &["inputs", "targets"];
 
     fn build(&self, (): &()) -> Result<Box<dyn Source>, SpecError> {
         Ok(Box::new(self.clone()))

@@ -38,12 +38,13 @@ pub enum WeightSource {
     File(String),
 }
 
-/// The keys of `[data]` that every kind has.
+/// The keys of `[data]` that every kind has; a kind may have defaults of its own
+/// ([`nfa_models::Spec::DEFAULTS`]).
 ///
 /// | key | default | meaning |
 /// |---|---|---|
-/// | `scale` | 1 (digits 1/16) | multiplies the inputs |
-/// | `center` | false (digits true) | subtracts the training rows' column means |
+/// | `scale` | 1 | multiplies the inputs |
+/// | `center` | false | subtracts the training rows' column means |
 /// | `standardize` | false | also divides by the training rows' column deviations |
 /// | `targets` | `"auto"` | `"one_hot"` or `"float"` for integer targets |
 /// | `test` | 0 | share below 1, or number of rows, held out by the seed |
@@ -53,11 +54,11 @@ pub enum WeightSource {
 #[serde(deny_unknown_fields)]
 pub struct Preparation {
     /// Multiplies the inputs.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub scale: Option<f64>,
+    #[serde(default = "unscaled")]
+    pub scale: f64,
     /// Subtract column means.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub center: Option<bool>,
+    #[serde(default)]
+    pub center: bool,
     /// Divide by column deviations too.
     #[serde(default)]
     pub standardize: bool,
@@ -73,6 +74,10 @@ pub struct Preparation {
     /// Sample weights.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weights: Option<WeightSource>,
+}
+
+fn unscaled() -> f64 {
+    1.0
 }
 
 fn auto() -> TargetForm {
@@ -96,10 +101,8 @@ impl Preparation {
         if !(test.is_finite() && test >= 0.0 && (test < 1.0 || test.fract() == 0.0)) {
             return Err(SpecError::value("test", format!("is a share below 1 or a whole number of rows, not {test}")));
         }
-        if let Some(scale) = self.scale
-            && !(scale.is_finite() && scale != 0.0)
-        {
-            return Err(SpecError::value("scale", format!("must be finite and not 0, not {scale}")));
+        if !(self.scale.is_finite() && self.scale != 0.0) {
+            return Err(SpecError::value("scale", format!("must be finite and not 0, not {}", self.scale)));
         }
         if self.limit == Some(0) {
             return Err(SpecError::value("limit", "must be at least 1".into()));

@@ -3,7 +3,7 @@
 use nfa_models::{Spec, SpecError};
 use serde::{Deserialize, Serialize};
 
-use crate::array::csv::Column;
+use crate::array::table::Column;
 use crate::data::source::{LoadContext, Raw, Source, Targets};
 
 const TABLE: &[u8] = include_bytes!("../../data/red_wine/winequality-red.csv.gz");
@@ -14,7 +14,7 @@ const TABLE: &[u8] = include_bytes!("../../data/red_wine/winequality-red.csv.gz"
 pub struct RedWine {}
 
 impl Source for RedWine {
-    fn load(&self, _context: &LoadContext) -> Result<Raw, SpecError> {
+    fn load(&self, _context: &LoadContext<'_>) -> Result<Raw, SpecError> {
         let raw = crate::data::csv::read(TABLE, "the bundled red wines", &[Column::Name("quality".into())])?;
         // Quality is a grade: an order and a distance, not eleven classes.
         let targets = match raw.targets {

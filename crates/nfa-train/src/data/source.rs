@@ -1,52 +1,88 @@
 //! Where rows come from.
 
-use std::path::PathBuf;
+use std::io;
+use std::path::Path;
 
 use nfa_models::spec::Component;
 use nfa_models::{SpecError, Stream};
 
 use crate::array::Array;
 use crate::data::preparation::Holdout;
+use crate::machine::disk::Store;
 
 /// What loading may need.
-#[derive(Clone, Debug)]
-pub struct LoadContext {
+#[derive(Clone)]
+pub struct LoadContext<'a> {
     /// For what is drawn.
     pub stream: Stream,
     /// The folder that relative paths start from.
-    pub base: PathBuf,
+    pub base: &'a Path,
     /// Rows to hold out, for sources that draw them in addition.
     pub test: Holdout,
+    /// The file system.
+    pub store: &'a dyn Store,
 }
 
-/// Where rows come from. Building one reads nothing; [`Source::load`] does.
+impl LoadContext<'_> {
+    /// The bytes of a file that the dataset names.
+    ///
+    /// # Errors
+    /// As the file system says.
+    pub fn read(&self, file: &str) -> io::Result<Vec<u8>> {
+        self.store.read(&self.base.join(file))
+    }
+}
+
+/// Where rows come from. Building one reads nothing; [`Source::load`] does, files through
+/// [`LoadContext::read`] alone.
+///
+/// # Example
+///
+/// ```
+/// use nfa_models::{Spec, SpecError};
+/// use nfa_train::data::source::{LoadContext, Raw, Source, Targets};
+/// use serde::{Deserialize, Serialize};
+///
+/// /// y = |x|, x ~ N(0, 1): `[data] kind = "absolute"`.
+/// #[derive(Clone, Serialize, Deserialize)]
+/// #[serde(deny_unknown_fields)]
+/// struct Absolute {
+///     rows: usize,
+/// }
+///
+/// impl Source for Absolute {
+///     fn load(&self, context: &LoadContext<'_>) -> Result<Raw, SpecError> {
+///         // Streams are keyed by seed and name: the same rows on every machine.
+///         let inputs = context.stream.fork("inputs").normals(self.rows);
+///         let values = inputs.iter().map(|x| x.abs()).collect();
+///         Ok(Raw { inputs, dim: 1, targets: Targets::Values { values, dim: 1 }, drawn_test: None })
+///     }
+/// }
+///
+/// impl Spec<dyn Source> for Absolute {
+///     const KIND: &'static str = "absolute";
+///     const DOC: &'static str = "The absolute value of one Gaussian input.";
+///     const REFERENCE: &'static str = "this example";
+///     const EXAMPLE: &'static str = "rows = 50\n";
+///
+///     fn build(&self, (): &()) -> Result<Box<dyn Source>, SpecError> {
+///         Ok(Box::new(self.clone()))
+///     }
+/// }
+///
+/// nfa_train::testing::dataset::conformance(&nfa_models::Registry::new("dataset").with::<Absolute>(), &[]);
+/// ```
 pub trait Source: Send {
     /// Inputs and targets as they are, before scaling and splitting.
     ///
     /// # Errors
     /// The file, row and column at fault, and why.
-    fn load(&self, context: &LoadContext) -> Result<Raw, SpecError>;
-
-    /// Its keys that are paths: they are made absolute, since a run's own `config.toml` lies
-    /// elsewhere than the file that named them.
-    fn paths(&self) -> &'static [&'static str] {
-        &[]
-    }
+    fn load(&self, context: &LoadContext<'_>) -> Result<Raw, SpecError>;
 
     /// Weights of its rows, where they are part of what it is; `weights` in the file replaces them.
     fn weights(&self) -> Option<Vec<f64>> {
         None
     }
-
-    /// What `scale` and `center` are unless the file says otherwise.
-    fn defaults(&self) -> (f64, bool) {
-        (1.0, false)
-    }
-}
-
-/// Reads a file that a dataset names.
-pub(crate) fn open(path: &std::path::Path) -> std::io::Result<Vec<u8>> {
-    crate::machine::disk::Store::read(&crate::machine::disk::Disk, path)
 }
 
 /// Rows from two arrays: whole numbers in a single target column are classes.

@@ -5,7 +5,7 @@ use nfa_models::SpecError;
 use sha2::{Digest, Sha256};
 
 use crate::data::preparation::{Preparation, TargetForm, WeightSource, check_weights};
-use crate::data::source::{LoadContext, Source, Targets};
+use crate::data::source::{LoadContext, Raw, Source, Targets};
 use crate::machine::devices::Dtype;
 
 /// Rows on a device.
@@ -56,8 +56,8 @@ impl Data {
     }
 }
 
-/// Host rows of one split.
-struct Rows {
+/// Rows of one split on the host.
+struct HostSplit {
     inputs: Vec<f64>,
     targets: Vec<f64>,
     count: usize,
@@ -71,64 +71,25 @@ pub fn prepare(
     source: &dyn Source,
     preparation: &Preparation,
     one_hot: bool,
-    context: &LoadContext,
+    context: &LoadContext<'_>,
     device: &Device,
     dtype: Dtype,
 ) -> Result<Data, SpecError> {
     let raw = source.load(context)?;
     raw.check()?;
     let d = raw.dim;
-    let mut rows = raw.inputs.len() / d;
-    if let Some(limit) = preparation.limit
-        && raw.drawn_test.is_none()
-    {
-        rows = rows.min(limit);
-    }
     let classes = matches!(raw.targets, Targets::Classes { .. });
     let (targets, c) = encode(&raw.targets, preparation.targets, one_hot)?;
-    // Which rows train: the first for sources that drew test rows at the end, else drawn by the seed.
-    let held = raw.drawn_test.unwrap_or_else(|| preparation.test.of(rows));
-    if held >= rows {
-        return Err(SpecError::value("test", format!("holds out {held} of {rows} rows; none is left to train on")));
-    }
-    let mut order: Vec<usize> = match raw.drawn_test {
-        Some(_) => (0..rows).collect(),
-        None if held > 0 => context.stream.fork("split").permutation(rows),
-        None => (0..rows).collect(),
-    };
-    let mut test_order = order.split_off(rows - held);
-    // In the file's order within each split, so that weights given per row keep their meaning.
-    order.sort_unstable();
-    test_order.sort_unstable();
-    let (default_scale, default_center) = source.defaults();
-    let scale = preparation.scale.unwrap_or(default_scale);
-    let center = preparation.center.unwrap_or(default_center) || preparation.standardize;
-    let gather = |order: &[usize]| Rows {
+    let [order, test_order] = orders(&raw, preparation, context)?;
+    let scale = preparation.scale;
+    let gather = |order: &[usize]| HostSplit {
         inputs: order.iter().flat_map(|&i| raw.inputs[i * d..(i + 1) * d].iter().map(|v| v * scale)).collect(),
         targets: order.iter().flat_map(|&i| targets[i * c..(i + 1) * c].iter().copied()).collect(),
         count: order.len(),
     };
     let (mut train, mut test) = (gather(&order), gather(&test_order));
-    if center {
-        let n = train.count as f64;
-        let mut means = vec![0.0; d];
-        for row in train.inputs.chunks_exact(d) {
-            means.iter_mut().zip(row).for_each(|(mean, v)| *mean += v / n);
-        }
-        let mut deviations = vec![1.0; d];
-        if preparation.standardize {
-            deviations.fill(0.0);
-            for row in train.inputs.chunks_exact(d) {
-                deviations.iter_mut().zip(row).zip(&means).for_each(|((s, v), mean)| *s += (v - mean).powi(2) / n);
-            }
-            // A constant column stays 0 instead of becoming rounding blown up.
-            deviations.iter_mut().for_each(|s| *s = if *s > 0.0 { s.sqrt() } else { 1.0 });
-        }
-        for split in [&mut train, &mut test] {
-            for row in split.inputs.chunks_exact_mut(d) {
-                row.iter_mut().zip(&means).zip(&deviations).for_each(|((v, mean), s)| *v = (*v - mean) / s);
-            }
-        }
+    if preparation.center || preparation.standardize {
+        center(&mut train, &mut test, d, preparation.standardize);
     }
     let given = preparation.weights.clone().or_else(|| source.weights().map(WeightSource::List));
     let weights = given.map(|given| sample_weights(&given, train.count, context)).transpose()?;
@@ -139,13 +100,60 @@ pub fn prepare(
         }
     }
     let sha256 = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-    let upload = |rows: Rows, weights: Option<Vec<f64>>| Split {
+    let upload = |rows: HostSplit, weights: Option<Vec<f64>>| Split {
         inputs: Tensor::from_data(TensorData::new(rows.inputs, [rows.count, d]), (device, dtype.burn())),
         targets: Tensor::from_data(TensorData::new(rows.targets, [rows.count, c]), (device, dtype.burn())),
         weights,
     };
     let test = (test.count > 0).then(|| upload(test, None));
     Ok(Data { train: upload(train, weights), test, classes, sha256 })
+}
+
+/// Which rows train and which are held out: the last for sources that drew test rows there, else
+/// drawn by the seed.
+fn orders(raw: &Raw, preparation: &Preparation, context: &LoadContext<'_>) -> Result<[Vec<usize>; 2], SpecError> {
+    let mut rows = raw.inputs.len() / raw.dim;
+    if let Some(limit) = preparation.limit
+        && raw.drawn_test.is_none()
+    {
+        rows = rows.min(limit);
+    }
+    let held = raw.drawn_test.unwrap_or_else(|| preparation.test.of(rows));
+    if held >= rows {
+        return Err(SpecError::value("test", format!("holds out {held} of {rows} rows; none is left to train on")));
+    }
+    let mut order: Vec<usize> = match raw.drawn_test {
+        None if held > 0 => context.stream.fork("split").permutation(rows),
+        _ => (0..rows).collect(),
+    };
+    let mut test = order.split_off(rows - held);
+    // In the file's order within each split, so that weights given per row keep their meaning.
+    order.sort_unstable();
+    test.sort_unstable();
+    Ok([order, test])
+}
+
+/// Subtracts the training rows' column means; divides by their deviations too, where asked to.
+fn center(train: &mut HostSplit, test: &mut HostSplit, d: usize, standardize: bool) {
+    let n = train.count as f64;
+    let mut means = vec![0.0; d];
+    for row in train.inputs.chunks_exact(d) {
+        means.iter_mut().zip(row).for_each(|(mean, v)| *mean += v / n);
+    }
+    let mut deviations = vec![1.0; d];
+    if standardize {
+        deviations.fill(0.0);
+        for row in train.inputs.chunks_exact(d) {
+            deviations.iter_mut().zip(row).zip(&means).for_each(|((s, v), mean)| *s += (v - mean).powi(2) / n);
+        }
+        // A constant column stays 0 instead of becoming rounding blown up.
+        deviations.iter_mut().for_each(|s| *s = if *s > 0.0 { s.sqrt() } else { 1.0 });
+    }
+    for split in [train, test] {
+        for row in split.inputs.chunks_exact_mut(d) {
+            row.iter_mut().zip(&means).zip(&deviations).for_each(|((v, mean), s)| *v = (*v - mean) / s);
+        }
+    }
 }
 
 /// Target rows and their length.
@@ -167,12 +175,13 @@ fn hot(labels: &[usize], count: usize) -> Vec<f64> {
     labels.iter().flat_map(|&label| (0..count).map(move |k| if k == label { 1.0 } else { 0.0 })).collect()
 }
 
-fn sample_weights(source: &WeightSource, rows: usize, context: &LoadContext) -> Result<Vec<f64>, SpecError> {
+fn sample_weights(source: &WeightSource, rows: usize, context: &LoadContext<'_>) -> Result<Vec<f64>, SpecError> {
     let list = match source {
         WeightSource::List(list) => list.clone(),
         WeightSource::File(file) => {
             let path = context.base.join(file);
-            let text = crate::machine::disk::Store::read(&crate::machine::disk::Disk, &path)
+            let text = context
+                .read(file)
                 .map_err(|error| SpecError::value("weights", format!("{}: {error}", path.display())))?;
             let text = String::from_utf8_lossy(&text);
             let mut list = Vec::new();

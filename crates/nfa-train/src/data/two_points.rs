@@ -27,7 +27,7 @@ fn yes() -> bool {
 }
 
 impl Source for TwoPoints {
-    fn load(&self, _: &LoadContext) -> Result<Raw, SpecError> {
+    fn load(&self, _: &LoadContext<'_>) -> Result<Raw, SpecError> {
         let second = if self.opposite { -1.0 } else { 1.0 };
         let targets = Targets::Values { values: vec![self.ratio, second], dim: 1 };
         Ok(Raw { inputs: vec![1.0, 0.0, 0.0, 1.0], dim: 2, targets, drawn_test: None })

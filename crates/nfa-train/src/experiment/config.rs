@@ -3,13 +3,15 @@
 use std::path::Path;
 
 use nfa_metrics::Thresholds;
-use nfa_models::SpecError;
-use nfa_models::spec::read;
+use nfa_models::spec::{Component, read};
+use nfa_models::{Registry, SpecError};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use toml::{Table, Value};
 
 use crate::data::preparation::{Preparation, WeightSource};
+use crate::data::source::Source;
+use crate::keys::get_mut;
 use crate::machine::devices::Dtype;
 use crate::observe::plan::ProbePlan;
 use crate::registries::Registries;
@@ -83,6 +85,56 @@ fn absolute(base: &Path, file: &str) -> String {
     std::path::absolute(&path).unwrap_or(path).display().to_string()
 }
 
+/// Makes the files that a table names [`absolute`].
+fn make_absolute<T: ?Sized + Component>(registry: &Registry<T>, table: &mut Table, base: &Path) {
+    let kind = table.get("kind").and_then(Value::as_str).unwrap_or_default();
+    for path in registry.get(kind).map_or(&[][..], |entry| entry.paths) {
+        if let Some(Value::String(file)) = get_mut(table, path) {
+            *file = absolute(base, file);
+        }
+    }
+}
+
+/// `[data]`: the kind's own keys, and what is done to its rows.
+fn data(given: Table, datasets: &Registry<dyn Source>, base: &Path) -> Result<(Table, Preparation), SpecError> {
+    let entry = given.get("kind").and_then(Value::as_str).and_then(|kind| datasets.get(kind));
+    // `targets` may be a file, or rows; else it is the form of integer targets.
+    let is_own = entry.is_some_and(|entry| entry.paths.contains(&"targets"))
+        || given.get("targets").is_some_and(Value::is_array);
+    let keys: Vec<&str> = Preparation::KEYS.into_iter().filter(|key| !(is_own && *key == "targets")).collect();
+    let (mut common, own) = peel(given, &keys);
+    let mut data = datasets.resolve(own).map_err(|error| error.or_known(&Preparation::KEYS))?;
+    if let Some(entry) = entry {
+        for (key, value) in entry.default_table()? {
+            common.entry(key).or_insert(value);
+        }
+    }
+    let mut preparation: Preparation = read(common)?;
+    preparation.check()?;
+    make_absolute(datasets, &mut data, base);
+    if let Some(WeightSource::File(file)) = &mut preparation.weights {
+        *file = absolute(base, file);
+    }
+    Ok((data, preparation))
+}
+
+/// `[probe]`: what is known to these registries, and when.
+fn probe(given: Table, registries: &Registries) -> Result<ProbePlan, SpecError> {
+    let probe: ProbePlan = read(given)?;
+    probe.at.check().map_err(|why| SpecError::value("at", why))?;
+    if let Some(bad) = probe.alpha.iter().find(|alpha| !(alpha.is_finite() && **alpha > 0.0)) {
+        return Err(SpecError::value("alpha", format!("exponents are positive, not {bad}")));
+    }
+    let known = || {
+        let laws = registries.laws.rows().iter().map(|law| law.name);
+        laws.chain(registries.metrics.rows().iter().map(|metric| metric.name))
+    };
+    match probe.metrics.iter().find(|name| !known().any(|known| known == *name)) {
+        Some(name) => Err(SpecError::unknown("metrics", "law or metric", name, known())),
+        None => Ok(probe),
+    }
+}
+
 /// Splits a table into the keys named and the others.
 fn peel(mut table: Table, keys: &[&str]) -> (Table, Table) {
     let mut peeled = Table::new();
@@ -118,32 +170,9 @@ impl Resolved {
             SpecError::value("device", message.strip_prefix("device: ").unwrap_or(&message).to_string())
         })?;
         let mut model = registries.models.resolve(section("model", true)?).map_err(|error| error.under("model"))?;
-        if let Some(file) = crate::run::start::path(&mut model) {
-            *file = absolute(base, file);
-        }
-
-        let given = section("data", true)?;
-        // `targets` is a file for npy, rows for rows, and a form for all others.
-        let kind = given.get("kind").and_then(Value::as_str);
-        let is_own = kind == Some("npy") || given.get("targets").is_some_and(Value::is_array);
-        let keys: Vec<&str> = Preparation::KEYS.into_iter().filter(|key| !(is_own && *key == "targets")).collect();
-        let (common, own) = peel(given, &keys);
-        let mut data =
-            registries.data.resolve(own).map_err(|error| error.or_known(&Preparation::KEYS).under("data"))?;
-        let mut preparation: Preparation = read(common).map_err(|error| error.under("data"))?;
-        preparation.check().map_err(|error| error.under("data"))?;
-        let source = registries.data.build(data.clone(), &()).map_err(|error| error.under("data"))?;
-        for key in source.paths() {
-            if let Some(Value::String(file)) = data.get_mut(*key) {
-                *file = absolute(base, file);
-            }
-        }
-        let (scale, center) = source.defaults();
-        preparation.scale.get_or_insert(scale);
-        preparation.center.get_or_insert(center);
-        if let Some(WeightSource::File(file)) = &mut preparation.weights {
-            *file = absolute(base, file);
-        }
+        make_absolute(&registries.models, &mut model, base);
+        let (data, preparation) =
+            data(section("data", true)?, &registries.data, base).map_err(|error| error.under("data"))?;
 
         let mut loss = section("loss", false)?;
         loss.entry("kind").or_insert_with(|| "half_mse".into());
@@ -160,18 +189,7 @@ impl Resolved {
             return Err(SpecError::value("solver.batch", message));
         }
 
-        let probe: ProbePlan = read(section("probe", false)?).map_err(|error| error.under("probe"))?;
-        probe.at.check().map_err(|why| SpecError::value("probe.at", why))?;
-        if let Some(bad) = probe.alpha.iter().find(|alpha| !(alpha.is_finite() && **alpha > 0.0)) {
-            return Err(SpecError::value("probe.alpha", format!("exponents are positive, not {bad}")));
-        }
-        let known = || {
-            let laws = registries.laws.rows().iter().map(|law| law.name);
-            laws.chain(registries.metrics.rows().iter().map(|metric| metric.name))
-        };
-        if let Some(name) = probe.metrics.iter().find(|name| !known().any(|known| known == *name)) {
-            return Err(SpecError::unknown("probe.metrics", "law or metric", name, known()));
-        }
+        let probe = probe(section("probe", false)?, registries).map_err(|error| error.under("probe"))?;
         let verdict = read(section("verdict", false)?).map_err(|error| error.under("verdict"))?;
         let checkpoint: CheckpointPlan =
             read(section("checkpoint", false)?).map_err(|error| error.under("checkpoint"))?;

@@ -225,7 +225,7 @@ fn best(backend: &str) -> Option<Device> {
 ///
 /// # Errors
 /// The panic's words.
-fn start(device: &Device) -> std::result::Result<String, String> {
+fn start(device: &Device) -> Result<String> {
     let identity = || {
         #[cfg(any(feature = "wgpu", feature = "vulkan", feature = "cuda"))]
         if let Some(identity) = device.identity() {
@@ -235,7 +235,8 @@ fn start(device: &Device) -> std::result::Result<String, String> {
     };
     std::panic::catch_unwind(std::panic::AssertUnwindSafe(identity)).map_err(|panic| {
         let text = panic.downcast_ref::<String>().map(String::as_str);
-        text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no reason is given").to_string()
+        let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
+        Error::environment(text.unwrap_or("no reason is given"))
     })
 }
 

@@ -66,7 +66,7 @@ pub fn from_weights(
     let start = match init {
         None => None,
         Some(init) => {
-            let same = |(a, b): (&weights::Layer, &weights::Layer)| a.weight.shape() == b.weight.shape();
+            let same = |(a, b): (&weights::LayerWeights, &weights::LayerWeights)| a.weight.shape() == b.weight.shape();
             if init.layers.len() != weights.layers.len() || !init.layers.iter().zip(&weights.layers).all(same) {
                 return Err(Error::input("--init: its layers have other shapes than those of --weights"));
             }

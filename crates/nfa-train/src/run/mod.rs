@@ -247,7 +247,7 @@ impl Runner<'_> {
         let loss = self.registries.losses.build(config.loss.clone(), &()).map_err(under("loss"))?;
         let source = self.registries.data.build(config.data.clone(), &()).map_err(under("data"))?;
         let stream = Stream::root(config.seed).fork("data");
-        let context = LoadContext { stream, base: self.base.to_path_buf(), test: config.preparation.test };
+        let context = LoadContext { stream, base: self.base, test: config.preparation.test, store: self.store };
         let data = prepare(source.as_ref(), &config.preparation, loss.wants_one_hot(), &context, device, config.dtype)
             .map_err(under("data"))?;
         Ok((loss, data))

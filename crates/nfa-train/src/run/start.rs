@@ -23,15 +23,12 @@ pub struct Start {
 }
 
 /// The path that a model's table starts from, if it starts from a file.
-pub fn path(model: &mut Table) -> Option<&mut String> {
-    let init = model.get_mut("init")?.as_table_mut()?;
+fn path(model: &Table) -> Option<&str> {
+    let init = model.get("init")?;
     if init.get("kind").and_then(Value::as_str) != Some("file") {
         return None;
     }
-    match init.get_mut("path") {
-        Some(Value::String(path)) => Some(path),
-        _ => None,
-    }
+    init.get("path").and_then(Value::as_str)
 }
 
 /// Reads the file that a model's table starts from, if it names one: its 2-D tensors in natural
@@ -40,13 +37,12 @@ pub fn path(model: &mut Table) -> Option<&mut String> {
 /// # Errors
 /// The file and what is wrong with it, at `init.path`.
 pub fn read(model: &Table, store: &dyn Store) -> Result<Option<Start>, SpecError> {
-    let mut model = model.clone();
-    let Some(path) = path(&mut model).cloned() else { return Ok(None) };
+    let Some(path) = path(model) else { return Ok(None) };
     let wrong = |message: String| SpecError::value("init.path", message);
     let names = model.get("init").and_then(|init| init.get("layers")).cloned();
     let names = names.map(Vec::<String>::deserialize).transpose().map_err(|error| wrong(error.to_string()))?;
-    let bytes = store.read(Path::new(&path)).map_err(|error| wrong(format!("{path}: {error}")))?;
-    let weights = Weights::from_bytes(&bytes, &path, names.as_deref(), "layers = [\"NAME\", ...]")
+    let bytes = store.read(Path::new(path)).map_err(|error| wrong(format!("{path}: {error}")))?;
+    let weights = Weights::from_bytes(&bytes, path, names.as_deref(), "layers = [\"NAME\", ...]")
         .map_err(|error| wrong(error.to_string()))?;
     let layers = weights.layers.into_iter().map(|layer| {
         let (rows, cols) = (layer.weight.nrows(), layer.weight.ncols());

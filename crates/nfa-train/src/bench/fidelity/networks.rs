@@ -8,7 +8,7 @@ use nfa_models::{Activation, AnyNetwork};
 use crate::bench::agop::WAYS;
 use crate::bench::fidelity::operations::Operation;
 use crate::bench::fidelity::twofold::Twofold;
-use crate::bench::fidelity::{Finding, Place, Unit, Worst};
+use crate::bench::fidelity::worst::{Finding, Place, Unit, Worst};
 use crate::bench::problem::{Drawn, Problem};
 use crate::train::loss::Loss;
 use crate::train::losses::losses;

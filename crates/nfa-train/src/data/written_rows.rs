@@ -8,21 +8,21 @@ use crate::data::source::{LoadContext, Raw, Source, Targets};
 /// Inputs and targets as lists of rows.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Rows {
+pub struct WrittenRows {
     /// `[n, d]`.
     pub inputs: Vec<Vec<f64>>,
     /// `[n, c]`.
     pub targets: Vec<Vec<f64>>,
 }
 
-impl Source for Rows {
-    fn load(&self, _: &LoadContext) -> Result<Raw, SpecError> {
+impl Source for WrittenRows {
+    fn load(&self, _: &LoadContext<'_>) -> Result<Raw, SpecError> {
         let targets = Targets::Values { values: self.targets.concat(), dim: self.targets[0].len() };
         Ok(Raw { inputs: self.inputs.concat(), dim: self.inputs[0].len(), targets, drawn_test: None })
     }
 }
 
-impl Spec<dyn Source> for Rows {
+impl Spec<dyn Source> for WrittenRows {
     const KIND: &'static str = "rows";
     const DOC: &'static str = "Rows written into the file, for constructed cases.";
     const REFERENCE: &'static str = "this project's constructed cases";

@@ -8,7 +8,7 @@ use crate::machine::devices::Dtype;
 
 /// What is measured.
 #[derive(Clone, Debug, Subcommand)]
-pub enum Bench {
+pub enum BenchArgs {
     /// Time the average gradient outer product of an MLP, by every path
     ///
     /// Problems: A 784-512-512-10 relu, 4096 rows (without options, this one); B 3072-1024-1024-1024-1024-10 relu,
@@ -35,16 +35,16 @@ pub enum Bench {
     All(AllArgs),
 }
 
-impl Bench {
+impl BenchArgs {
     /// What all benches take.
     pub fn common(&self) -> &Common {
         match self {
-            Bench::Agop(args) => &args.common,
-            Bench::Train(args) => &args.common,
-            Bench::Spectra(args) => &args.common,
-            Bench::Fidelity(args) => &args.common,
-            Bench::Scale(args) => &args.common,
-            Bench::All(args) => &args.common,
+            BenchArgs::Agop(args) => &args.common,
+            BenchArgs::Train(args) => &args.common,
+            BenchArgs::Spectra(args) => &args.common,
+            BenchArgs::Fidelity(args) => &args.common,
+            BenchArgs::Scale(args) => &args.common,
+            BenchArgs::All(args) => &args.common,
         }
     }
 }

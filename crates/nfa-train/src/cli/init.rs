@@ -1,0 +1,74 @@
+//! `init`: a first experiment file.
+
+use std::path::Path;
+
+use nfa_models::Registry;
+use nfa_models::spec::Component;
+
+use crate::cli::InitArgs;
+use crate::cli::explain::table;
+use crate::cli::session::Session;
+use crate::error::{Error, Result};
+use crate::experiment::Experiment;
+use crate::experiment::arm::Grid;
+use crate::experiment::plan::plan;
+use crate::run::manifest::Provenance;
+
+/// A commented experiment file that runs as printed: its data is loaded and its network is built
+/// before it is printed.
+pub(crate) fn starter(session: &Session<'_>, args: &InitArgs) -> Result<String> {
+    let text = text(session, args)?;
+    let runs = |text: String| {
+        let experiment = Experiment::parse(text, "init", Path::new("."), &[], &Grid::new(), session.registries)?;
+        let runs = plan(&experiment, &[], session.registries)?;
+        let provenance = Provenance::collect();
+        session.runner(&experiment, Path::new(""), &provenance, &|_| ()).preflight(&runs.iter().collect::<Vec<_>>())
+    };
+    runs(text.clone()).map_err(|error| {
+        let InitArgs { model, solver, data } = args;
+        let takes_files = session.registries.data.get(data).is_some_and(|entry| !entry.paths.is_empty());
+        let next =
+            if takes_files { format!("; it reads files of your own: see `explain {data}`") } else { String::new() };
+        Error::input(format!("init --model {model} --solver {solver} --data {data} would not run: {error}{next}"))
+    })?;
+    Ok(text)
+}
+
+fn text(session: &Session<'_>, args: &InitArgs) -> Result<String> {
+    fn check<T: ?Sized + Component>(option: &str, registry: &Registry<T>, kind: &str) -> Result<String> {
+        if registry.get(kind).is_some() {
+            return Ok(table(registry, kind));
+        }
+        let known = registry.entries().iter().map(|entry| entry.kind);
+        let error = nfa_models::SpecError::unknown("", "kind", kind, known);
+        Err(Error::input(format!("init --{option}: {error}")))
+    }
+    let registries = session.registries;
+    let model = check("model", &registries.models, &args.model)?;
+    let data = check("data", &registries.data, &args.data)?;
+    let solver = check("solver", &registries.solvers, &args.solver)?;
+    let lr = match args.solver.as_str() {
+        "adam" | "adamw" | "rmsprop" => 0.001,
+        "muon" => 0.02,
+        "lbfgs" => 1.0,
+        _ => 0.05,
+    };
+    Ok(format!(
+        "name = \"first\"            # results go to out/first/\n\
+         # claim = \"...\"           # one sentence that the [[expect]] blocks below check\n\
+         seed = 0                  # everything random follows from it\n\n\
+         [model]\n{model}\n\
+         [data]\n{data}test = 0.2                # held out, drawn by the seed\n\n\
+         [loss]\nkind = \"half_mse\"\n\n\
+         [solver]\n{solver}lr = {lr}\nsteps = 500\n\n\
+         [probe]\n\
+         at = {{ log = 30 }}         # also {{ every = 100 }} or {{ steps = [0, 10, 500] }}\n\
+         metrics = [\"loss\", \"accuracy\", \"nfa\", \"balance\"]\n\n\
+         # [grid]                  # every combination runs\n\
+         # seed = [0, 1, 2]\n\n\
+         # [[plot]]                # a figure of its own: the command `explain plot`\n\n\
+         [[expect]]                # the command `check` holds the records against these\n\
+         metric = \"outcome\"\n\
+         equals = \"completed\"\n"
+    ))
+}

@@ -1,0 +1,84 @@
+//! What every command works with.
+
+use std::path::Path;
+use std::sync::atomic::AtomicBool;
+
+use crate::bench::BenchCall;
+use crate::bench::args::BenchArgs;
+use crate::cli::voice::{Voice, out};
+use crate::error::{Error, Result};
+use crate::experiment::Experiment;
+use crate::machine::disk::Store;
+use crate::measure::args::MeasureArgs;
+use crate::registries::Registries;
+use crate::run::Runner;
+use crate::run::manifest::Provenance;
+
+/// What every command works with.
+pub(crate) struct Session<'a> {
+    /// What files and options may name.
+    pub registries: &'a Registries,
+    /// The file system.
+    pub store: &'a dyn Store,
+    /// How results are presented.
+    pub voice: Voice,
+    /// Set when the user asks to stop.
+    pub interrupt: &'a AtomicBool,
+}
+
+impl Session<'_> {
+    /// `measure`.
+    pub(crate) fn measure(&self, args: &MeasureArgs) -> Result<()> {
+        let Registries { laws, losses, .. } = self.registries;
+        let call = crate::measure::command::Call { args, laws, losses, store: self.store };
+        for line in call.run(self.voice.json, self.voice.colored())? {
+            out(line.trim_end());
+        }
+        Ok(())
+    }
+
+    /// `bench`.
+    pub(crate) fn bench(&self, what: &BenchArgs) -> Result<()> {
+        let call = BenchCall {
+            what,
+            registries: self.registries,
+            store: self.store,
+            interrupt: self.interrupt,
+            json: self.voice.json,
+            quiet: self.voice.quiet,
+            out: &out,
+        };
+        call.run()
+    }
+
+    /// What runs the runs of an experiment.
+    pub(crate) fn runner<'a>(
+        &'a self,
+        experiment: &'a Experiment,
+        folder: &'a Path,
+        provenance: &'a Provenance,
+        warn: &'a (dyn Fn(&str) + Sync),
+    ) -> Runner<'a> {
+        Runner {
+            registries: self.registries,
+            store: self.store,
+            folder,
+            experiment: &experiment.name,
+            base: &experiment.base,
+            interrupt: self.interrupt,
+            provenance,
+            progress: &|_, _| (),
+            warn,
+        }
+    }
+
+    /// Replaces a file.
+    pub(crate) fn write(&self, path: &Path, text: &str) -> Result<()> {
+        self.store.write(path, text.as_bytes()).map_err(|error| Error::io("cannot write", path, &error))
+    }
+
+    /// Creates a folder and its parents.
+    pub(crate) fn create(&self, folder: &Path) -> Result<()> {
+        self.store.create_dir(folder).map_err(|error| Error::io("cannot create", folder, &error))
+    }
+}
