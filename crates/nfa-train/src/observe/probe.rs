@@ -76,7 +76,7 @@ impl Probe<'_> {
         let observation = observe_network(network, &split.inputs, split.weights.as_deref(), &options);
         let asked = |name: &str| self.plan.metrics.iter().any(|metric| metric == name);
         let brought = |name: &str| self.laws.rows().iter().any(|law| asked(law.name) && law.brings.contains(&name));
-        let penalty = penalty(&network.parameters(), solver.weight_decay(), solver.decays_biases());
+        let penalty = penalty(&network.parameters(), solver.decay());
         let metrics = || {
             let train = scores(network, split, self.loss, self.data.classes);
             let test = self.data.test.as_ref().map(|test| scores(network, test, self.loss, self.data.classes));
