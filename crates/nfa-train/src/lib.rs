@@ -20,6 +20,7 @@
 //! | module | holds |
 //! |---|---|
 //! | [`cli`], [`app`] | the command line; the builder that a user's crate extends |
+//! | `testing` | the conformance suites for one's own kinds (feature `testing`) |
 //! | [`measure`] | networks trained elsewhere |
 //! | [`run`] | a plan's line -> a folder |
 //! | [`report`] | a study -> tables, figures, a page |
@@ -54,6 +55,8 @@ pub mod registries;
 pub mod report;
 pub mod run;
 pub mod study;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 pub mod train;
 
 pub use app::App;

@@ -1,11 +1,12 @@
 //! `explain` and `init`: what a kind is, and a first file that uses it.
 
-use nfa_models::Registry;
 use nfa_models::spec::Component;
+use nfa_models::{Registry, SpecError};
 use toml::Table;
 
 use crate::error::{Error, Result};
 use crate::registries::Registries;
+use crate::train::solvers;
 
 /// One kind in words.
 struct Page {
@@ -17,7 +18,7 @@ struct Page {
     keys: String,
 }
 
-fn pages<T: ?Sized + Component>(section: &'static str, registry: &Registry<T>) -> Vec<Page> {
+fn pages<T: ?Sized + Component>(section: &'static str, registry: &Registry<T>, resolve: Resolve<'_>) -> Vec<Page> {
     registry
         .entries()
         .iter()
@@ -26,19 +27,22 @@ fn pages<T: ?Sized + Component>(section: &'static str, registry: &Registry<T>) -
             kind: entry.kind.into(),
             doc: entry.doc.into(),
             reference: entry.reference.into(),
-            keys: table(registry, entry.kind),
+            keys: table(registry, entry.kind, resolve),
         })
         .collect()
 }
 
+/// Spells out the defaults of a table.
+type Resolve<'a> = &'a dyn Fn(Table) -> std::result::Result<Table, SpecError>;
+
 /// Every key of a kind with its default, where it has one for all of them, else with its example's
 /// values.
-fn table<T: ?Sized + Component>(registry: &Registry<T>, kind: &str) -> String {
+fn table<T: ?Sized + Component>(registry: &Registry<T>, kind: &str, resolve: Resolve<'_>) -> String {
     let bare = Table::from_iter([("kind".to_string(), toml::Value::from(kind))]);
     let example = registry.entries().iter().find(|entry| entry.kind == kind).map_or("", |entry| entry.example);
     let mut full: Table = example.parse().unwrap_or_default();
     full.extend(bare.clone());
-    let resolved = registry.resolve(bare).or_else(|_| registry.resolve(full.clone())).unwrap_or(full);
+    let resolved = resolve(bare).or_else(|_| resolve(full.clone())).unwrap_or(full);
     // Inline, so that the text can stand under any [section].
     let value = |value: &toml::Value| match value {
         toml::Value::Float(number) => crate::record::decimal(*number),
@@ -52,10 +56,11 @@ fn table<T: ?Sized + Component>(registry: &Registry<T>, kind: &str) -> String {
 /// # Errors
 /// An unknown kind, with what it may have meant.
 pub fn explain(kind: &str, registries: &Registries) -> Result<String> {
-    let mut all = pages("model", &registries.models);
-    all.extend(pages("data", &registries.data));
-    all.extend(pages("loss", &registries.losses));
-    all.extend(pages("solver", &registries.solvers));
+    let Registries { models, data, losses, solvers: known, .. } = registries;
+    let mut all = pages("model", models, &|table| models.resolve(table));
+    all.extend(pages("data", data, &|table| data.resolve(table)));
+    all.extend(pages("loss", losses, &|table| losses.resolve(table)));
+    all.extend(pages("solver", known, &|table| solvers::resolve(known, table)));
     let mut text = String::new();
     for page in all.iter().filter(|page| page.kind == kind) {
         text.push_str(&format!(
@@ -105,7 +110,7 @@ pub fn explain(kind: &str, registries: &Registries) -> Result<String> {
         .chain(registries.metrics.rows().iter().map(|metric| metric.name.to_string()))
         .chain(["plot".to_string()])
         .collect();
-    let error = nfa_models::SpecError::unknown("", "kind", kind, known.iter().map(String::as_str));
+    let error = SpecError::unknown("", "kind", kind, known.iter().map(String::as_str));
     Err(Error::input(format!("explain: {error}")))
 }
 
@@ -155,22 +160,29 @@ const PLOT: &str = "plot (experiment file)\n\n  \
 /// # Errors
 /// An unknown kind, with what it may have meant.
 pub fn starter(model: &str, solver: &str, data: &str, registries: &Registries) -> Result<String> {
-    fn check<T: ?Sized + Component>(option: &str, registry: &Registry<T>, kind: &str) -> Result<String> {
+    fn check<T: ?Sized + Component>(
+        option: &str,
+        registry: &Registry<T>,
+        kind: &str,
+        resolve: Resolve<'_>,
+    ) -> Result<String> {
         let known = || registry.entries().iter().map(|entry| entry.kind);
         if known().any(|known| known == kind) {
-            return Ok(table(registry, kind));
+            return Ok(table(registry, kind, resolve));
         }
-        let error = nfa_models::SpecError::unknown("", "kind", kind, known());
+        let error = SpecError::unknown("", "kind", kind, known());
         Err(Error::input(format!("init --{option}: {error}")))
     }
-    let (model, data) = (check("model", &registries.models, model)?, check("data", &registries.data, data)?);
+    let Registries { models, data: datasets, solvers: known, .. } = registries;
+    let model = check("model", models, model, &|table| models.resolve(table))?;
+    let data = check("data", datasets, data, &|table| datasets.resolve(table))?;
     let lr = match solver {
         "adam" | "adamw" | "rmsprop" => 0.001,
         "muon" => 0.02,
         "lbfgs" => 1.0,
         _ => 0.05,
     };
-    let solver = check("solver", &registries.solvers, solver)?;
+    let solver = check("solver", known, solver, &|table| solvers::resolve(known, table))?;
     Ok(format!(
         "name = \"first\"            # results go to out/first/\n\
          # claim = \"...\"           # one sentence that the [[expect]] blocks below check\n\

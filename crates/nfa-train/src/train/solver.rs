@@ -87,7 +87,74 @@ impl From<ParameterError> for StepError {
     }
 }
 
-/// Anything that advances the parameters of a network.
+/// Anything that advances the parameters of a network. What takes one gradient a step and works entry by entry
+/// is written as a [`Rule`](crate::train::first_order::rule::Rule) instead.
+///
+/// # Example
+///
+/// ```
+/// use nfa_models::{AnyNetwork, Spec, SpecError};
+/// use nfa_train::train::decay::Decay;
+/// use nfa_train::train::objective::{Objective, scalar};
+/// use nfa_train::train::rate::Rate;
+/// use nfa_train::train::setting::Setting;
+/// use nfa_train::train::solver::{Solver, State, StateError, Step, StepError};
+/// use serde::{Deserialize, Serialize};
+///
+/// /// A step of length lr along the gradient of loss + (λ/2)|W|².
+/// struct Walk {
+///     rate: Rate,
+///     decay: Decay,
+///     steps: u64,
+/// }
+///
+/// impl Solver for Walk {
+///     fn step(&mut self, net: &mut dyn AnyNetwork, objective: &dyn Objective, step: u64) -> Result<Step, StepError> {
+///         let (loss, gradient) = objective.evaluate(net, step);
+///         let weights = net.parameters();
+///         let slope = weights.zip(&gradient, |w, g| {
+///             g.value.clone() + w.value.clone().mul_scalar(self.decay.of(w.is_bias()))
+///         });
+///         let squares = slope.iter().map(|g| scalar(g.value.clone().powi_scalar(2).sum()));
+///         let lr = self.rate.at(step) / squares.sum::<f64>().sqrt().max(f64::MIN_POSITIVE);
+///         net.set_parameters(&weights.zip(&slope, |w, g| w.value.clone() - g.value.clone().mul_scalar(lr)))?;
+///         self.steps += 1;
+///         Ok(Step { loss, gradient, lr, evaluations: 1, note: None })
+///     }
+///
+///     fn state(&self) -> State {
+///         State { steps: self.steps, ..State::default() }
+///     }
+///
+///     fn restore(&mut self, state: State) -> Result<(), StateError> {
+///         state.entries(&[])?; // nothing but the count
+///         self.steps = state.steps;
+///         Ok(())
+///     }
+///
+///     fn decay(&self) -> Decay {
+///         self.decay
+///     }
+/// }
+///
+/// #[derive(Serialize, Deserialize)]
+/// #[serde(deny_unknown_fields)]
+/// struct WalkSpec {}
+///
+/// impl Spec<dyn Solver> for WalkSpec {
+///     const KIND: &'static str = "walk";
+///     const DOC: &'static str = "Steps of length lr along the penalised gradient.";
+///     const REFERENCE: &'static str = "Nesterov, Lectures on Convex Optimization, 2018, 3.2.3";
+///     const EXAMPLE: &'static str = "";
+///
+///     fn build(&self, setting: &Setting<'_>) -> Result<Box<dyn Solver>, SpecError> {
+///         Ok(Box::new(Walk { rate: setting.rate.clone(), decay: setting.decay, steps: 0 }))
+///     }
+/// }
+///
+/// let known = nfa_train::train::solvers::solvers().with::<WalkSpec>();
+/// assert!(known.get("walk").is_some());
+/// ```
 pub trait Solver: Send {
     /// Does step number `step` (from 0).
     ///
@@ -190,8 +257,28 @@ impl State {
         self.numbers.iter().find(|(known, _)| known == name).map(|(_, value)| *value)
     }
 
+    /// The values of these slots, of a state that has nothing else.
+    ///
+    /// # Errors
+    /// A missing or unexpected entry.
+    pub fn entries(&self, slots: &[&str]) -> Result<Vec<&Parameters>, StateError> {
+        let find = |name: &&str| {
+            let entry = self.slots.iter().find(|(slot, _)| slot == name);
+            entry.map(|(_, values)| values).ok_or_else(|| StateError::Missing(format!("entry for {name}")))
+        };
+        let values = slots.iter().map(find).collect::<Result<_, _>>()?;
+        if let Some((extra, _)) = self.slots.iter().find(|(slot, _)| !slots.contains(&slot.as_str())) {
+            return Err(StateError::Unexpected(format!("entry {extra}")));
+        }
+        self.expect_numbers(&[])?;
+        Ok(values)
+    }
+
     /// Refuses numbers of other names.
-    pub(crate) fn expect_numbers(&self, known: &[&str]) -> Result<(), StateError> {
+    ///
+    /// # Errors
+    /// An unexpected number.
+    pub fn expect_numbers(&self, known: &[&str]) -> Result<(), StateError> {
         match self.numbers.iter().find(|(name, _)| !known.contains(&name.as_str())) {
             Some((extra, _)) => Err(StateError::Unexpected(format!("number {extra}"))),
             None => Ok(()),
@@ -228,21 +315,4 @@ impl From<StepError> for StateError {
     fn from(error: StepError) -> Self {
         StateError::Device(error.to_string())
     }
-}
-
-/// The values of every slot of a state that has no numbers, in order.
-///
-/// # Errors
-/// A missing or unexpected entry.
-pub(crate) fn check_entries<'a>(state: &'a State, slots: &[&str]) -> Result<Vec<&'a Parameters>, StateError> {
-    let find = |name: &&str| {
-        let entry = state.slots.iter().find(|(slot, _)| slot == name);
-        entry.map(|(_, values)| values).ok_or_else(|| StateError::Missing(format!("entry for {name}")))
-    };
-    let values = slots.iter().map(find).collect::<Result<_, _>>()?;
-    if let Some((extra, _)) = state.slots.iter().find(|(slot, _)| !slots.contains(&slot.as_str())) {
-        return Err(StateError::Unexpected(format!("entry {extra}")));
-    }
-    state.expect_numbers(&[])?;
-    Ok(values)
 }

@@ -7,9 +7,7 @@ use nfa_metrics::{Mat, epsilon, to_host};
 
 /// What entrywise rules compute with: one number (on the host engine), or a tensor of them (on any
 /// device). Factors and terms are rounded to its type first.
-pub trait Entry:
-    Clone + Add<Output = Self> + Sub<Output = Self> + Mul<Output = Self> + Div<Output = Self>
-{
+pub trait Entry: Clone + Add<Output = Self> + Sub<Output = Self> + Mul<Output = Self> + Div<Output = Self> {
     /// self · factor
     #[must_use]
     fn times(self, factor: f64) -> Self;

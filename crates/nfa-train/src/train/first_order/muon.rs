@@ -54,12 +54,7 @@ pub enum Scale {
 
 impl Default for Muon {
     fn default() -> Self {
-        Muon {
-            momentum: 0.95,
-            nesterov: true,
-            orthogonalize: Orthogonalize::Polar,
-            scale: Scale::Spectral,
-        }
+        Muon { momentum: 0.95, nesterov: true, orthogonalize: Orthogonalize::Polar, scale: Scale::Spectral }
     }
 }
 

@@ -10,7 +10,7 @@ use crate::train::first_order::rule::{Rule, Turn};
 use crate::train::objective::Objective;
 use crate::train::rate::Rate;
 use crate::train::setting::Setting;
-use crate::train::solver::{Solver, State, StateError, Step, StepError, check_entries};
+use crate::train::solver::{Solver, State, StateError, Step, StepError};
 
 /// A [`Rule`] as a [`Solver`].
 #[derive(Debug)]
@@ -63,7 +63,8 @@ impl<R: Rule<N>, const N: usize> Solver for FirstOrder<R, N> {
     fn state(&self) -> State {
         let slots = R::SLOTS.iter().enumerate().map(|(slot, name)| {
             let mut memory = self.memory.iter();
-            let held = |parameter: &Parameter| memory.next().map_or(parameter.value.zeros_like(), |held| held[slot].clone());
+            let held =
+                |parameter: &Parameter| memory.next().map_or(parameter.value.zeros_like(), |held| held[slot].clone());
             (name.to_string(), self.like.map(held))
         });
         State { steps: self.steps, numbers: Vec::new(), slots: slots.collect() }
@@ -75,7 +76,7 @@ impl<R: Rule<N>, const N: usize> Solver for FirstOrder<R, N> {
         if state.steps == 0 {
             return Ok(());
         }
-        let slots = check_entries(&state, &R::SLOTS)?;
+        let slots = state.entries(&R::SLOTS)?;
         if let Some(first) = slots.first() {
             self.like = (*first).clone();
             let held = |at: usize, like: &Parameter| {

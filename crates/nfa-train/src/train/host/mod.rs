@@ -8,8 +8,8 @@
 use std::ops::Range;
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
-use nfa_models::host::gemm::{Into, product};
 use nfa_models::host::Real;
+use nfa_models::host::gemm::{Into, product};
 use nfa_models::parameters::Parameter;
 use nfa_models::{AnyNetwork, Parameters};
 use rayon::prelude::*;
@@ -27,7 +27,7 @@ use crate::train::problem::Problem;
 use crate::train::rate::Rate;
 use crate::train::rows::{Batches, HostRows};
 use crate::train::setting::Setting;
-use crate::train::solver::{Solver, State, StateError, Step, StepError, Stretch, Watch, check_entries};
+use crate::train::solver::{Solver, State, StateError, Step, StepError, Stretch, Watch};
 
 mod block;
 mod shape;
@@ -397,7 +397,7 @@ impl<T: Real + Entry, R: Rule<N>, const N: usize> Solver for Fused<T, R, N> {
         if state.steps == 0 {
             return Ok(());
         }
-        for (values, memory) in check_entries(&state, &R::SLOTS)?.into_iter().zip(&mut self.memory) {
+        for (values, memory) in state.entries(&R::SLOTS)?.into_iter().zip(&mut self.memory) {
             let mut at = 0;
             for parameter in values.iter() {
                 let values = read::<T>(&parameter.value)?;
