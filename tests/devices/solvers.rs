@@ -13,7 +13,7 @@ use nfa_train::train::losses::losses;
 use nfa_train::train::objective::Objective;
 use nfa_train::train::objective::scalar;
 use nfa_train::train::rate::Rate;
-use nfa_train::train::solvers::solvers;
+use nfa_train::train::solvers::{build, solvers};
 
 use crate::place::{Place, Worst, relative};
 
@@ -79,7 +79,8 @@ pub fn ten_steps(place: &Place) {
         for (key, value) in case["hyper"].as_object().unwrap().iter().filter(|(key, _)| *key != "lr") {
             table.insert(key.clone(), toml::Value::try_from(value).unwrap());
         }
-        let mut solver = solvers().build(table, &Rate::Constant(number(&case["hyper"]["lr"]))).unwrap();
+        let rate = Rate::Constant(number(&case["hyper"]["lr"]));
+        let mut solver = build(&solvers(), table, &rate, None).unwrap();
         let mut network: Box<dyn AnyNetwork> = Box::new(place.mlp(&weights, Some(&biases), Activation::Tanh));
         let batch = |batch| numbers(batch).into_iter().map(|i| i as i64).collect();
         let rows = Rows {

@@ -9,8 +9,8 @@ use nfa_train::train::loss::half_mse::HalfMse;
 use nfa_train::train::objective::Objective;
 use nfa_train::train::rate::Rate;
 use nfa_train::train::solver::{Solver, StepError};
-use nfa_train::train::solvers::solvers;
-use serde_json::Value;
+use nfa_train::train::solvers::{build, solvers};
+use serde_json::{Value, json};
 
 use crate::binary::{Folder, SMALL};
 use crate::golden::tensor;
@@ -29,7 +29,7 @@ impl Objective for Rows {
 }
 
 fn solver(text: &str, lr: Rate) -> Box<dyn Solver> {
-    solvers().build(text.parse().unwrap(), &lr).unwrap()
+    build(&solvers(), text.parse().unwrap(), &lr, None).unwrap()
 }
 
 fn normal(name: &str, rows: usize, cols: usize) -> Mat {
@@ -368,5 +368,22 @@ fn every_solver_starts_from_what_init_prints_and_explains_itself() {
         for word in [kind, "weight_decay = ", "# lr = ", "Reference: "] {
             assert!(page.contains(word), "{kind}: {page}");
         }
+    }
+}
+
+#[test]
+fn a_manifest_tells_the_theory_of_its_run() {
+    for (solver, activation, theory) in [
+        ("kind='gd'", "linear", json!({ "clock": "step", "decay": "discrete", "depth": 3, "linear": true })),
+        ("kind='flow'", "tanh", json!({ "clock": "time", "decay": "continuous", "depth": 3, "linear": false })),
+        ("kind='adam'", "linear", json!({ "clock": "step", "decay": null, "depth": 3, "linear": true })),
+    ] {
+        let folder = Folder::with(SMALL);
+        let solver = format!("solver={{{solver}, lr=0.01, steps=2}}");
+        let activation = format!("model.activation='{activation}'");
+        folder.run(&["run", "spec.toml", "--set", &solver, "--set", &activation]).expect(0);
+        let run = &folder.runs("out/small")[0];
+        let manifest: Value = serde_json::from_str(&folder.text(&format!("{run}/manifest.json"))).unwrap();
+        assert_eq!(manifest["theory"], theory, "{solver}");
     }
 }

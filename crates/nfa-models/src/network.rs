@@ -90,6 +90,12 @@ pub trait Network: Module + 'static {
     fn chain(&self) -> Option<Chain> {
         None
     }
+
+    /// L, the number of weight matrices in a row between input and output, where the network has one:
+    /// what theory calls its depth.
+    fn depth(&self) -> Option<usize> {
+        self.chain().map(|chain| chain.weights.len())
+    }
 }
 
 /// A network that is dense layers with activations between, and nothing else:
@@ -131,6 +137,8 @@ pub trait AnyNetwork: Send {
     fn decode(&self, site: Site, h: Tensor<3>) -> Tensor<2>;
     /// See [`Network::chain`].
     fn chain(&self) -> Option<Chain>;
+    /// See [`Network::depth`].
+    fn depth(&self) -> Option<usize>;
     /// Every float parameter, in the module's order.
     fn parameters(&self) -> Parameters;
     /// Replaces every parameter.
@@ -167,6 +175,10 @@ impl<N: Network> AnyNetwork for N {
 
     fn chain(&self) -> Option<Chain> {
         Network::chain(self)
+    }
+
+    fn depth(&self) -> Option<usize> {
+        Network::depth(self)
     }
 
     fn parameters(&self) -> Parameters {

@@ -17,7 +17,7 @@ use nfa_train::train::loss::mse::Mse;
 use nfa_train::train::objective::Training;
 use nfa_train::train::rate::Rate;
 use nfa_train::train::solver::Solver;
-use nfa_train::train::solvers::solvers;
+use nfa_train::train::solvers::{build, solvers};
 
 fn main() {
     nfa_train::machine::allocator::keep_pages();
@@ -35,7 +35,7 @@ fn problem() -> (Box<dyn AnyNetwork>, Split) {
 
 fn solver(kind: &str) -> Box<dyn Solver> {
     let table = toml::Table::from_iter([("kind".to_string(), kind.into())]);
-    solvers().build(table, &Rate::Constant(1e-3)).unwrap()
+    build(&solvers(), table, &Rate::Constant(1e-3), None).unwrap()
 }
 
 #[divan::bench(args = solvers().entries().iter().map(|entry| entry.kind).collect::<Vec<_>>())]

@@ -19,8 +19,8 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`testing`] | what kinds of one's own must satisfy |
 //! | [`cli`], [`app`] | the command line; the builder that a user's crate extends |
+//! | `testing` | the conformance suites for one's own kinds (feature `testing`) |
 //! | [`measure`] | networks trained elsewhere |
 //! | [`run`] | a plan's line -> a folder |
 //! | [`report`] | a study -> tables, figures, a page |
@@ -55,6 +55,7 @@ pub mod registries;
 pub mod report;
 pub mod run;
 pub mod study;
+#[cfg(any(test, feature = "testing"))]
 pub mod testing;
 pub mod train;
 

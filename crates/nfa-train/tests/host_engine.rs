@@ -11,7 +11,7 @@ use nfa_train::train::objective::{Training, scalar};
 use nfa_train::train::problem::Problem;
 use nfa_train::train::rate::Rate;
 use nfa_train::train::solver::Solver;
-use nfa_train::train::solvers::solvers;
+use nfa_train::train::solvers::{build, solvers};
 
 fn tensor(name: &str, rows: usize, cols: usize, dtype: DType) -> Tensor<2> {
     let data = Stream::root(7).fork(name).normals(rows * cols).into_iter().map(|v| v / (cols as f64).sqrt()).collect();
@@ -23,6 +23,11 @@ fn network(widths: &[usize], activation: Activation, biases: bool, dtype: DType)
     let weights = (0..layers).map(|l| tensor(&format!("w{l}"), widths[l + 1], widths[l], dtype)).collect();
     let bias = |l: usize| tensor(&format!("b{l}"), 1, widths[l + 1], dtype).reshape([widths[l + 1]]);
     Mlp::new(weights, (0..layers).map(|l| biases.then(|| bias(l))).collect(), vec![activation; layers - 1]).unwrap()
+}
+
+/// A solver from its table, on the host where there is a problem.
+fn solver(table: &str, rate: &Rate, problem: Option<Problem<'_>>) -> Box<dyn Solver> {
+    build(&solvers(), table.parse().unwrap(), rate, problem).unwrap()
 }
 
 struct Case<'a> {
@@ -74,11 +79,11 @@ impl Case<'_> {
         table.insert("kind".into(), self.loss.into());
         let loss = losses().build(table, &()).unwrap();
         let rate = Rate::Pieces(vec![(0.0, self.lr), (50.0, 0.5 * self.lr)]);
-        let mut slow = solvers().build(self.solver.parse().unwrap(), &rate).unwrap();
+        let mut slow = solver(self.solver, &rate, None);
         let mut one: Box<dyn AnyNetwork> = Box::new(network(self.widths, self.activation, self.biases, self.dtype));
         let mut other = one.clone();
         let training = Training::new(&split, loss.as_ref(), self.batch, one.as_ref(), &Stream::root(3));
-        let mut fast = slow.fused(Problem::new(one.as_ref(), &training).unwrap()).unwrap();
+        let mut fast = solver(self.solver, &rate, Problem::new(one.as_ref(), &training));
         assert_eq!((slow.engine(), fast.engine()), ("autodiff", "host"));
         let (mut apart, mut losses) = (0f64, 0f64);
         for step in 0..steps {
@@ -188,8 +193,9 @@ fn the_number_of_threads_leaves_every_bit() {
             let loss = losses().build("kind = \"mse\"".parse().unwrap(), &()).unwrap();
             let mut net: Box<dyn AnyNetwork> = Box::new(network(case.widths, case.activation, true, case.dtype));
             let training = Training::new(&split, loss.as_ref(), None, net.as_ref(), &Stream::root(3));
-            let solver = solvers().build("kind = \"adam\"".parse().unwrap(), &Rate::Constant(0.01)).unwrap();
-            let mut fast = solver.fused(Problem::new(net.as_ref(), &training).unwrap()).unwrap();
+            let problem = Problem::new(net.as_ref(), &training);
+            let mut fast = solver("kind = \"adam\"", &Rate::Constant(0.01), problem);
+            assert_eq!(fast.engine(), "host");
             fast.advance(net.as_mut(), &training, 0..20, &mut |_, _| true).unwrap();
             net.parameters().iter().flat_map(|p| p.value.clone().try_into_vec_as::<f64>().unwrap()).collect()
         })
@@ -201,14 +207,13 @@ fn the_number_of_threads_leaves_every_bit() {
 /// A solver in the middle of its way, stopped by its watch, saved and taken up by another.
 #[test]
 fn a_state_goes_on_in_either_engine() {
-    for solver in ["kind = \"momentum\"", "kind = \"adam\"\neps = 1e-3"] {
-        let case = Case { solver, ..PLAIN };
+    for table in ["kind = \"momentum\"", "kind = \"adam\"\neps = 1e-3"] {
+        let case = Case { solver: table, ..PLAIN };
         let split = case.split();
         let loss = losses().build("kind = \"half_mse\"".parse().unwrap(), &()).unwrap();
         let mut net: Box<dyn AnyNetwork> = Box::new(network(case.widths, case.activation, true, case.dtype));
         let training = Training::new(&split, loss.as_ref(), None, net.as_ref(), &Stream::root(3));
-        let build = || solvers().build(solver.parse().unwrap(), &Rate::Constant(0.02)).unwrap();
-        let fuse = |net: &dyn AnyNetwork| build().fused(Problem::new(net, &training).unwrap()).unwrap();
+        let fuse = |net: &dyn AnyNetwork| solver(table, &Rate::Constant(0.02), Problem::new(net, &training));
         let mut whole = net.clone();
         fuse(net.as_ref()).advance(whole.as_mut(), &training, 0..30, &mut |_, _| true).unwrap();
         let mut first = fuse(net.as_ref());
@@ -219,7 +224,7 @@ fn a_state_goes_on_in_either_engine() {
         again.restore(first.state()).unwrap();
         again.advance(other.as_mut(), &training, 12..30, &mut |_, _| true).unwrap();
         assert_eq!(difference(other.as_ref(), whole.as_ref()), 0.0, "the host engine resumes to the bit");
-        let mut burn: Box<dyn Solver> = build();
+        let mut burn = solver(table, &Rate::Constant(0.02), None);
         burn.restore(first.state()).unwrap();
         burn.advance(net.as_mut(), &training, 12..30, &mut |_, _| true).unwrap();
         assert!(difference(net.as_ref(), whole.as_ref()) <= 1e-13, "and Burn takes it up");

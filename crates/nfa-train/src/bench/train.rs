@@ -18,8 +18,10 @@ use crate::machine::devices::{self, Dtype};
 use crate::machine::threads;
 use crate::train::loss::Loss;
 use crate::train::objective::Training as Objective;
+use crate::train::problem::{Problem as OnHost, REFUSAL};
 use crate::train::rate::Rate;
 use crate::train::solver::Solver;
+use crate::train::solvers;
 
 /// Something that trains.
 pub trait Steps: Send {
@@ -74,7 +76,7 @@ fn automatic(plan: &Plan<'_>, device: &Device) -> &'static str {
 }
 
 fn on_host(plan: &Plan<'_>, device: &Device) -> bool {
-    is_on_host(device) && plan.is_first_order()
+    is_on_host(device) && plan.solver(None).is_ok_and(|solver| solver.has_host_form())
 }
 
 /// A network under a solver of runs.
@@ -88,30 +90,25 @@ struct Training {
 }
 
 fn autodiff(start: &Start<'_>) -> Result<Box<dyn Steps>> {
-    Ok(Box::new(training(start)?))
+    training(start, false)
 }
 
-/// The same with [`crate::train::host`] in the solver's place.
+/// The same on [`crate::train::host`].
 fn host(start: &Start<'_>) -> Result<Box<dyn Steps>> {
-    let mut training = training(start)?;
-    let objective = Objective::of_all_rows(&training.split, training.loss.as_ref());
-    let problem = crate::train::problem::Problem::new(training.network.as_ref(), &objective);
-    let fused = problem.and_then(|problem| training.solver.fused(problem));
-    training.solver =
-        fused.ok_or_else(|| Error::input(format!("--engine host: {}", crate::train::problem::REFUSAL)))?;
-    Ok(Box::new(training))
+    training(start, true)
 }
 
-fn training(start: &Start<'_>) -> Result<Training> {
+fn training(start: &Start<'_>, on_host: bool) -> Result<Box<dyn Steps>> {
     let dtype = start.dtype.burn();
-    Ok(Training {
-        network: Box::new(start.drawn.network(start.device, dtype)?),
-        solver: start.plan.solver()?,
-        loss: start.plan.loss()?,
-        split: start.drawn.split(start.targets, start.device, dtype),
-        device: start.device.clone(),
-        step: 0,
-    })
+    let network: Box<dyn AnyNetwork> = Box::new(start.drawn.network(start.device, dtype)?);
+    let (loss, split) = (start.plan.loss()?, start.drawn.split(start.targets, start.device, dtype));
+    let objective = Objective::of_all_rows(&split, loss.as_ref());
+    let problem = on_host.then(|| OnHost::new(network.as_ref(), &objective));
+    let solver = start.plan.solver(problem.flatten())?;
+    if on_host && solver.engine() != "host" {
+        return Err(Error::input(format!("--engine host: {REFUSAL}")));
+    }
+    Ok(Box::new(Training { network, solver, loss, split, device: start.device.clone(), step: 0 }))
 }
 
 impl Steps for Training {
@@ -205,7 +202,7 @@ impl<'a> Plan<'a> {
         if !(plan.lr.is_finite() && plan.lr > 0.0) {
             return Err(Error::input(format!("--lr {}: must be positive and finite", plan.lr)));
         }
-        plan.solver()?;
+        plan.solver(None)?;
         plan.loss()?;
         Ok(plan)
     }
@@ -214,8 +211,8 @@ impl<'a> Plan<'a> {
     ///
     /// # Errors
     /// Unknown kinds and values.
-    pub fn solver(&self) -> Result<Box<dyn Solver>> {
-        let built = self.solvers.build(self.solver.clone(), &Rate::Constant(self.lr));
+    pub fn solver(&self, problem: Option<OnHost<'_>>) -> Result<Box<dyn Solver>> {
+        let built = solvers::build(self.solvers, self.solver.clone(), &Rate::Constant(self.lr), problem);
         built.map_err(|error| Error::input(format!("--solver {}: {error}", self.kind())))
     }
 
@@ -226,11 +223,6 @@ impl<'a> Plan<'a> {
     pub fn loss(&self) -> Result<Box<dyn Loss>> {
         let table = toml::Table::from_iter([("kind".to_string(), self.loss.clone().into())]);
         self.losses.build(table, &()).map_err(|error| Error::input(format!("--loss {}: {error}", self.loss)))
-    }
-
-    /// Whether the solver has a host engine.
-    fn is_first_order(&self) -> bool {
-        self.solver().is_ok_and(|solver| solver.is_first_order())
     }
 
     fn kind(&self) -> &str {
@@ -249,7 +241,7 @@ impl<'a> Plan<'a> {
         };
         let found: Vec<_> = ENGINES.iter().filter(|engine| chosen(engine) && (engine.takes)(self, device)).collect();
         match found.is_empty() {
-            true => Err(Error::input(format!("--engine {}: {}", self.engine, crate::train::problem::REFUSAL))),
+            true => Err(Error::input(format!("--engine {}: {}", self.engine, REFUSAL))),
             false => Ok(found),
         }
     }
@@ -350,7 +342,7 @@ pub fn run(session: &Bench<'_>, plan: &Plan<'_>) -> Result<()> {
             row.note("solver", plan.kind());
             row.note("loss", plan.loss.as_str());
             row.note("lr", plan.lr);
-            row.note("weight_decay", plan.solver()?.weight_decay());
+            row.note("weight_decay", plan.solver(None)?.decay().weight_decay);
             row.note("runs", plan.runs);
             row.note("jobs", plan.jobs);
             session.emit(row);
@@ -416,7 +408,7 @@ pub fn save(session: &Bench<'_>, plan: &Plan<'_>, path: &std::path::Path) -> Res
         ("solver", plan.kind().to_string()),
         ("loss", plan.loss.clone()),
         ("lr", plan.lr.to_string()),
-        ("weight_decay", plan.solver()?.weight_decay().to_string()),
+        ("weight_decay", plan.solver(None)?.decay().weight_decay.to_string()),
         ("steps", CHECKED.to_string()),
     ] {
         saved.say(word, text);

@@ -1,11 +1,12 @@
 //! `explain`: what a kind is.
 
-use nfa_models::Registry;
 use nfa_models::spec::Component;
+use nfa_models::{Registry, SpecError};
 use toml::Table;
 
 use crate::error::{Error, Result};
 use crate::registries::Registries;
+use crate::train::solvers;
 
 /// One kind in words.
 struct Page {
@@ -17,7 +18,7 @@ struct Page {
     keys: String,
 }
 
-fn pages<T: ?Sized + Component>(section: &'static str, registry: &Registry<T>) -> Vec<Page> {
+fn pages<T: ?Sized + Component>(section: &'static str, registry: &Registry<T>, resolve: Resolve<'_>) -> Vec<Page> {
     registry
         .entries()
         .iter()
@@ -26,19 +27,22 @@ fn pages<T: ?Sized + Component>(section: &'static str, registry: &Registry<T>) -
             kind: entry.kind.into(),
             doc: entry.doc.into(),
             reference: entry.reference.into(),
-            keys: table(registry, entry.kind),
+            keys: table(registry, entry.kind, resolve),
         })
         .collect()
 }
 
+/// Spells out the defaults of a table.
+pub(crate) type Resolve<'a> = &'a dyn Fn(Table) -> std::result::Result<Table, SpecError>;
+
 /// Every key of a kind with its default, where it has one for all of them, else with its example's
 /// values.
-pub(crate) fn table<T: ?Sized + Component>(registry: &Registry<T>, kind: &str) -> String {
+pub(crate) fn table<T: ?Sized + Component>(registry: &Registry<T>, kind: &str, resolve: Resolve<'_>) -> String {
     let bare = Table::from_iter([("kind".to_string(), toml::Value::from(kind))]);
     let example = registry.entries().iter().find(|entry| entry.kind == kind).map_or("", |entry| entry.example);
     let mut full: Table = example.parse().unwrap_or_default();
     full.extend(bare.clone());
-    let resolved = registry.resolve(bare).or_else(|_| registry.resolve(full.clone())).unwrap_or(full);
+    let resolved = resolve(bare).or_else(|_| resolve(full.clone())).unwrap_or(full);
     // Inline, so that the text can stand under any [section].
     let value = |value: &toml::Value| match value {
         toml::Value::Float(number) => crate::record::decimal(*number),
@@ -48,11 +52,15 @@ pub(crate) fn table<T: ?Sized + Component>(registry: &Registry<T>, kind: &str) -
 }
 
 /// What is known of a kind: doc, keys with their defaults, reference.
+///
+/// # Errors
+/// An unknown kind, with what it may have meant.
 pub(crate) fn explain(kind: &str, registries: &Registries) -> Result<String> {
-    let mut all = pages("model", &registries.models);
-    all.extend(pages("data", &registries.data));
-    all.extend(pages("loss", &registries.losses));
-    all.extend(pages("solver", &registries.solvers));
+    let Registries { models, data, losses, solvers: known, .. } = registries;
+    let mut all = pages("model", models, &|table| models.resolve(table));
+    all.extend(pages("data", data, &|table| data.resolve(table)));
+    all.extend(pages("loss", losses, &|table| losses.resolve(table)));
+    all.extend(pages("solver", known, &|table| solvers::resolve(known, table)));
     let mut text = String::new();
     for page in all.iter().filter(|page| page.kind == kind) {
         text.push_str(&format!(
@@ -102,7 +110,7 @@ pub(crate) fn explain(kind: &str, registries: &Registries) -> Result<String> {
         .chain(registries.metrics.rows().iter().map(|metric| metric.name.to_string()))
         .chain(["plot".to_string()])
         .collect();
-    let error = nfa_models::SpecError::unknown("", "kind", kind, known.iter().map(String::as_str));
+    let error = SpecError::unknown("", "kind", kind, known.iter().map(String::as_str));
     Err(Error::input(format!("explain: {error}")))
 }
 

@@ -6,13 +6,15 @@ use nfa_models::Registry;
 use nfa_models::spec::Component;
 
 use crate::cli::InitArgs;
-use crate::cli::explain::table;
+use crate::cli::explain::{Resolve, table};
 use crate::cli::session::Session;
 use crate::error::{Error, Result};
 use crate::experiment::Experiment;
 use crate::experiment::arm::Grid;
 use crate::experiment::plan::plan;
+use crate::registries::Registries;
 use crate::run::manifest::Provenance;
+use crate::train::solvers;
 
 /// A commented experiment file that runs as printed: its data is loaded and its network is built
 /// before it is printed.
@@ -35,18 +37,23 @@ pub(crate) fn starter(session: &Session<'_>, args: &InitArgs) -> Result<String> 
 }
 
 fn text(session: &Session<'_>, args: &InitArgs) -> Result<String> {
-    fn check<T: ?Sized + Component>(option: &str, registry: &Registry<T>, kind: &str) -> Result<String> {
+    fn check<T: ?Sized + Component>(
+        option: &str,
+        registry: &Registry<T>,
+        kind: &str,
+        resolve: Resolve<'_>,
+    ) -> Result<String> {
         if registry.get(kind).is_some() {
-            return Ok(table(registry, kind));
+            return Ok(table(registry, kind, resolve));
         }
         let known = registry.entries().iter().map(|entry| entry.kind);
         let error = nfa_models::SpecError::unknown("", "kind", kind, known);
         Err(Error::input(format!("init --{option}: {error}")))
     }
-    let registries = session.registries;
-    let model = check("model", &registries.models, &args.model)?;
-    let data = check("data", &registries.data, &args.data)?;
-    let solver = check("solver", &registries.solvers, &args.solver)?;
+    let Registries { models, data, solvers: known, .. } = session.registries;
+    let model = check("model", models, &args.model, &|table| models.resolve(table))?;
+    let data = check("data", data, &args.data, &|table| data.resolve(table))?;
+    let solver = check("solver", known, &args.solver, &|table| solvers::resolve(known, table))?;
     let lr = match args.solver.as_str() {
         "adam" | "adamw" | "rmsprop" => 0.001,
         "muon" => 0.02,

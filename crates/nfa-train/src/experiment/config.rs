@@ -17,6 +17,7 @@ use crate::observe::plan::ProbePlan;
 use crate::registries::Registries;
 use crate::train::course::{Batch, Course};
 use crate::train::engine::Engine;
+use crate::train::solvers;
 
 /// `[checkpoint]`: records don't depend on it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -179,10 +180,12 @@ impl Resolved {
         let loss = registries.losses.resolve(loss).map_err(|error| error.under("loss"))?;
 
         let (common, own) = peel(section("solver", true)?, &Course::KEYS);
-        let solver = registries.solvers.resolve(own).map_err(|error| error.or_known(&Course::KEYS).under("solver"))?;
+        let solver = solvers::resolve(&registries.solvers, own);
+        let solver = solver.map_err(|error| error.or_known(&Course::KEYS).under("solver"))?;
         let course: Course = read(common).map_err(|error| error.under("solver"))?;
         course.check().map_err(|error| error.under("solver"))?;
-        let built = registries.solvers.build(solver.clone(), &course.lr).map_err(|error| error.under("solver"))?;
+        let built = solvers::build(&registries.solvers, solver.clone(), &course.lr, None);
+        let built = built.map_err(|error| error.under("solver"))?;
         if course.batch != Batch::Full && !built.takes_batches() {
             let kind = solver.get("kind").and_then(Value::as_str).unwrap_or_default();
             let message = format!("{kind} is full batch; use kind = \"sgd\" for batches");

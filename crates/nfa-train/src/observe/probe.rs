@@ -71,7 +71,7 @@ impl Probe<'_> {
         let split = &self.data.train;
         let options = AgopOptions { layers: self.observed(), ..AgopOptions::default() };
         let observation = observe_network(network, &split.inputs, split.weights.as_deref(), &options);
-        let penalty = penalty(&network.parameters(), solver.weight_decay(), solver.decays_biases());
+        let penalty = penalty(&network.parameters(), solver.decay());
         let metrics = || {
             let train = scores(network, split, self.loss, self.data.classes);
             let test = self.data.test.as_ref().map(|test| scores(network, test, self.loss, self.data.classes));

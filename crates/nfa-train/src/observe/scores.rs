@@ -5,6 +5,7 @@ use nfa_metrics::{Mat, Scores};
 use nfa_models::{AnyNetwork, Parameters};
 
 use crate::data::split::Split;
+use crate::train::decay::Decay;
 use crate::train::loss::Loss;
 use crate::train::objective::scalar;
 
@@ -26,10 +27,11 @@ fn largest(rows: &Mat, i: usize) -> usize {
 }
 
 /// (λ/2)|W|² of what decays.
-pub fn penalty(parameters: &Parameters, decay: f64, biases: bool) -> f64 {
-    if decay == 0.0 {
+pub fn penalty(parameters: &Parameters, decay: Decay) -> f64 {
+    let lambda = decay.weight_decay;
+    if lambda == 0.0 {
         return 0.0;
     }
-    let decaying = parameters.iter().filter(|p| biases || !p.is_bias());
-    0.5 * decay * decaying.map(|p| scalar(p.value.clone().powi_scalar(2).sum())).sum::<f64>()
+    let decaying = parameters.iter().filter(|p| decay.decay_bias || !p.is_bias());
+    0.5 * lambda * decaying.map(|p| scalar(p.value.clone().powi_scalar(2).sum())).sum::<f64>()
 }

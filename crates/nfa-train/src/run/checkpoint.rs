@@ -4,11 +4,12 @@
 //! `f64` tensor per entry), a length and JSON with everything that is no tensor, and SHA-256 of
 //! all before. A flipped bit anywhere is an error that names the file, never a silent restart.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use nfa_models::Parameters;
-use nfa_models::parameters::Parameter;
+use nfa_models::parameters::{Parameter, ParameterError};
 use safetensors::{Dtype, SafeTensors};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -16,7 +17,7 @@ use sha2::{Digest, Sha256};
 use crate::array::save::serialize;
 use crate::machine::disk::Store;
 use crate::observe::probe::Baseline;
-use crate::train::solver::State;
+use crate::train::solver::{State, StateError};
 
 const MAGIC: &[u8; 8] = b"NFACKPT1";
 /// How many are kept: the newest, and one to fall back on.
@@ -59,12 +60,13 @@ pub struct Progress {
     pub evaluations: u64,
 }
 
+/// Every parameter in `f64`, its name behind a prefix.
 pub(crate) fn entries(prefix: &str, parameters: &Parameters) -> Vec<(String, Vec<usize>, Vec<u8>)> {
     parameters
         .iter()
         .map(|p| {
             let values = p.value.clone().try_into_vec_as::<f64>().unwrap_or_default();
-            (format!("{prefix}/{}", p.name), p.shape.clone(), values.iter().flat_map(|v| v.to_le_bytes()).collect())
+            (format!("{prefix}{}", p.name), p.shape.clone(), values.iter().flat_map(|v| v.to_le_bytes()).collect())
         })
         .collect()
 }
@@ -74,13 +76,13 @@ impl Checkpoint {
     ///
     /// # Errors
     /// Where a tensor's data doesn't fit its shape.
-    pub fn to_bytes(&self) -> Result<Vec<u8>, String> {
-        let mut all = entries("parameter", &self.parameters);
+    pub fn to_bytes(&self) -> Result<Vec<u8>, CheckpointError> {
+        let mut all = entries("parameter/", &self.parameters);
         for (slot, values) in &self.solver.slots {
-            all.extend(entries(&format!("slot/{slot}"), values));
+            all.extend(entries(&format!("slot/{slot}/"), values));
         }
-        let tensors = serialize(&all)?;
-        let progress = serde_json::to_vec(&self.progress).map_err(|error| error.to_string())?;
+        let tensors = serialize(&all).map_err(CheckpointError::Format)?;
+        let progress = serde_json::to_vec(&self.progress).map_err(unreadable)?;
         let mut bytes = MAGIC.to_vec();
         for part in [tensors, progress] {
             bytes.extend((part.len() as u64).to_le_bytes());
@@ -94,20 +96,20 @@ impl Checkpoint {
     /// From bytes, onto a device; `like` gives the names, shapes and order that must be there.
     ///
     /// # Errors
-    /// In words: truncated, damaged, another version, another run, incomplete.
+    /// Truncated, damaged, of another version or another run, incomplete.
     pub fn from_bytes(
         bytes: &[u8],
         fingerprint: &str,
         like: &Parameters,
         device: &Device,
         dtype: DType,
-    ) -> Result<Self, String> {
-        let (body, digest) = bytes.split_last_chunk::<32>().ok_or("it is truncated")?;
+    ) -> Result<Self, CheckpointError> {
+        let (body, digest) = bytes.split_last_chunk::<32>().ok_or(CheckpointError::Truncated)?;
         if !body.starts_with(MAGIC) {
-            return Err("it is no checkpoint of this version".into());
+            return Err(CheckpointError::Version);
         }
         if Sha256::digest(body).as_slice() != digest {
-            return Err("its checksum does not match: it is truncated or damaged".into());
+            return Err(CheckpointError::Checksum);
         }
         let mut rest = &body[MAGIC.len()..];
         let mut part = || -> Option<&[u8]> {
@@ -116,18 +118,19 @@ impl Checkpoint {
             rest = after;
             Some(part)
         };
-        let (tensors, progress) = part().zip(part()).ok_or("its parts don't add up")?;
-        let progress: Progress = serde_json::from_slice(progress).map_err(|error| error.to_string())?;
+        let (tensors, progress) = part().zip(part()).ok_or(CheckpointError::Parts)?;
+        let progress: Progress = serde_json::from_slice(progress).map_err(unreadable)?;
         if progress.fingerprint != fingerprint {
-            return Err("it belongs to a run with other settings".into());
+            return Err(CheckpointError::OtherRun);
         }
-        let tensors = SafeTensors::deserialize(tensors).map_err(|error| error.to_string())?;
-        let load = |prefix: &str| -> Result<Parameters, String> {
+        let tensors = SafeTensors::deserialize(tensors).map_err(unreadable)?;
+        let load = |prefix: &str| -> Result<Parameters, CheckpointError> {
             let entries = like.iter().map(|p| {
                 let name = format!("{prefix}/{}", p.name);
-                let view = tensors.tensor(&name).map_err(|_| format!("it has no entry {name}"))?;
+                let Ok(view) = tensors.tensor(&name) else { return Err(CheckpointError::Missing(name)) };
                 if view.shape() != p.shape || view.dtype() != Dtype::F64 {
-                    return Err(format!("{name} has shape {:?}, the network {:?}", view.shape(), p.shape));
+                    let (got, expected) = (view.shape().to_vec(), p.shape.clone());
+                    return Err(CheckpointError::Shape { name, got, expected });
                 }
                 let values: Vec<f64> = view
                     .data()
@@ -135,22 +138,22 @@ impl Checkpoint {
                     .map(|b| f64::from_le_bytes([b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7]]))
                     .collect();
                 if values.iter().any(|v| !v.is_finite()) {
-                    return Err(format!("{name} holds numbers that are not finite"));
+                    return Err(CheckpointError::NotFinite(name));
                 }
                 let count = values.len();
                 let value = Tensor::from_data(TensorData::new(values, [count]), (device, dtype));
                 Ok(Parameter { name: p.name.clone(), shape: p.shape.clone(), value })
             });
-            Ok(Parameters::new(entries.collect::<Result<_, String>>()?))
+            Ok(Parameters::new(entries.collect::<Result<_, CheckpointError>>()?))
         };
         let parameters = load("parameter")?;
         let slots = progress
             .slots
             .iter()
             .map(|slot| Ok((slot.clone(), load(&format!("slot/{slot}"))?)))
-            .collect::<Result<Vec<_>, String>>()?;
+            .collect::<Result<Vec<_>, CheckpointError>>()?;
         if tensors.len() != like.len() * (1 + slots.len()) {
-            return Err("it has entries that the network does not know".into());
+            return Err(CheckpointError::Unexpected);
         }
         let solver = State { steps: progress.solver_steps, numbers: progress.numbers.clone(), slots };
         Ok(Checkpoint { parameters, solver, progress })
@@ -168,6 +171,74 @@ impl Checkpoint {
         }
         Ok(())
     }
+}
+
+/// Why a run is not continued from a checkpoint.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CheckpointError {
+    /// Too short for a checksum.
+    Truncated,
+    /// Another magic.
+    Version,
+    /// A checksum that is not that of the bytes.
+    Checksum,
+    /// Lengths that lead past its end.
+    Parts,
+    /// Tensors or JSON that can't be read or written, in words.
+    Format(String),
+    /// Another run's fingerprint.
+    OtherRun,
+    /// No entry of this name.
+    Missing(String),
+    /// An entry of another shape than the network's.
+    Shape {
+        /// Its name.
+        name: String,
+        /// Its shape.
+        got: Vec<usize>,
+        /// The network's.
+        expected: Vec<usize>,
+    },
+    /// An entry of this name with numbers that are not finite.
+    NotFinite(String),
+    /// More entries than the network has.
+    Unexpected,
+    /// The network to be restored has no weights.
+    NoWeights,
+    /// Parameters that the network refuses.
+    Network(ParameterError),
+    /// A state that the solver refuses.
+    Solver(StateError),
+    /// Records that end before it, in words.
+    Records(String),
+}
+
+impl fmt::Display for CheckpointError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            CheckpointError::Truncated => f.write_str("it is truncated"),
+            CheckpointError::Version => f.write_str("it is no checkpoint of this version"),
+            CheckpointError::Checksum => f.write_str("its checksum does not match: it is truncated or damaged"),
+            CheckpointError::Parts => f.write_str("its parts don't add up"),
+            CheckpointError::Format(what) | CheckpointError::Records(what) => f.write_str(what),
+            CheckpointError::OtherRun => f.write_str("it belongs to a run with other settings"),
+            CheckpointError::Missing(name) => write!(f, "it has no entry {name}"),
+            CheckpointError::Shape { name, got, expected } => {
+                write!(f, "{name} has shape {got:?}, the network {expected:?}")
+            }
+            CheckpointError::NotFinite(name) => write!(f, "{name} holds numbers that are not finite"),
+            CheckpointError::Unexpected => f.write_str("it has entries that the network does not know"),
+            CheckpointError::NoWeights => f.write_str("the network has no weights"),
+            CheckpointError::Network(error) => error.fmt(f),
+            CheckpointError::Solver(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for CheckpointError {}
+
+fn unreadable(error: impl fmt::Display) -> CheckpointError {
+    CheckpointError::Format(error.to_string())
 }
 
 /// Checkpoints of a folder; none where there is no such folder.

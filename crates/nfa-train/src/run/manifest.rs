@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use crate::experiment::plan::PlannedRun;
 use crate::machine::build::{BURN, revision};
+use crate::record::theory::Theory;
 
 /// Facts about this process, collected once.
 #[derive(Clone, Debug)]
@@ -32,6 +33,7 @@ impl Provenance {
         start_sha256: Option<&str>,
         step_rows: Option<usize>,
         engine: &str,
+        theory: &Theory,
     ) -> Value {
         json!({
             "schema": "nfa.manifest/1",
@@ -49,6 +51,7 @@ impl Provenance {
             "init_sha256": start_sha256,
             "fingerprint": run.config.fingerprint(),
             "rows_per_step": step_rows,
+            "theory": theory,
         })
     }
 }

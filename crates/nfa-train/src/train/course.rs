@@ -71,7 +71,7 @@ impl Course {
     pub(crate) const KEYS: [&'static str; 5] = ["lr", "steps", "time", "batch", "diverged_above"];
 
     pub(crate) fn check(&self) -> Result<(), SpecError> {
-        self.lr.check().map_err(|why| SpecError::value("lr", why))?;
+        self.lr.check().map_err(|why| SpecError::value("lr", why.to_string()))?;
         match (self.steps, self.time, self.lr.constant()) {
             (Some(_), None, _) => {}
             (None, Some(_), None) => {

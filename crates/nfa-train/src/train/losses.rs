@@ -12,6 +12,7 @@ pub fn losses() -> Registry<dyn Loss> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::train::objective::scalar;
     use burn::tensor::{DType, Device, Tensor, TensorData};
 
     fn rows(data: &[[f64; 3]]) -> Tensor<2> {
@@ -41,27 +42,14 @@ mod tests {
     }
 
     #[test]
-    fn values_and_gradients_of_every_loss() {
+    fn values_of_every_loss() {
         let outputs = [[0.3, -1.2, 2.0], [0.0, 0.5, -0.4]];
         let targets = [[0.0, 0.0, 1.0], [1.0, 0.0, 0.0]];
         for entry in losses().entries() {
-            let mut table = toml::Table::new();
-            table.insert("kind".into(), entry.kind.into());
+            let table = toml::Table::from_iter([("kind".to_string(), entry.kind.into())]);
             let loss = losses().build(table, &()).expect("needs no keys");
-            let leaf = rows(&outputs).autodiff().require_grad();
-            let value = loss.value(leaf.clone(), &rows(&targets), None, 2);
-            let gradient = leaf.grad_remove(&mut value.backward()).expect("tracked");
-            let value = value.inner().try_into_vec_as::<f64>().expect("readable")[0];
+            let value = scalar(loss.value(rows(&outputs), &rows(&targets), None, 2));
             assert!((value - oracle(entry.kind, &outputs, &targets)).abs() < 1e-14, "{}", entry.kind);
-            for (k, g) in gradient.try_into_vec_as::<f64>().expect("readable").into_iter().enumerate() {
-                let at = |step: f64| {
-                    let mut moved = outputs;
-                    moved[k / 3][k % 3] += step;
-                    oracle(entry.kind, &moved, &targets)
-                };
-                let numeric = (at(1e-5) - at(-1e-5)) / 2e-5;
-                assert!((g - numeric).abs() < 1e-9, "{}: {g} against {numeric}", entry.kind);
-            }
         }
     }
 }

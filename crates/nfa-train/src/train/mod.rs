@@ -11,6 +11,7 @@ pub mod objective;
 pub mod problem;
 pub mod rate;
 pub mod rows;
+pub mod setting;
 pub mod solver;
 pub mod solvers;
 pub mod surface;

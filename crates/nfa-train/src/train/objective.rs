@@ -7,7 +7,7 @@ use nfa_models::{AnyNetwork, Parameters, Stream};
 
 use crate::data::split::Split;
 use crate::train::loss::Loss;
-use crate::train::rows::{Batches, HostRows, Rows, compress, reads_moments};
+use crate::train::rows::{Batches, HostRows, Rows, compress, is_linear_map};
 
 /// A loss on the training rows, whole or in batches.
 ///
@@ -38,7 +38,7 @@ impl<'a> Training<'a> {
                 split: split.clone(),
                 batches: RefCell::new(Batches::new(size, count, stream.fork("batches"))),
             },
-            None if loss.is_squared() && reads_moments(network) => compress(split),
+            None if loss.is_squared() && is_linear_map(network) => compress(split),
             None => Rows::Full {
                 inputs: split.inputs.clone(),
                 targets: split.targets.clone(),

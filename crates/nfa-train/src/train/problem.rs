@@ -7,12 +7,10 @@ use nfa_models::{network::placement, place::is_on_host};
 use crate::train::loss::Loss;
 use crate::train::loss::criterion::Criterion;
 use crate::train::objective::Training;
-use crate::train::rows::HostRows;
-use crate::train::solver::Solver;
 
 /// What is to be trained on the host: a network's layers, rows and loss.
-#[derive(Debug)]
-pub struct Problem {
+#[derive(Clone)]
+pub struct Problem<'a> {
     pub(crate) widths: Vec<usize>,
     pub(crate) biases: Vec<bool>,
     pub(crate) activations: Vec<nfa_models::Activation>,
@@ -20,13 +18,14 @@ pub struct Problem {
     pub(crate) device: Device,
     pub(crate) dtype: DType,
     pub(crate) criterion: Criterion,
-    pub(crate) rows: HostRows,
+    /// Where the rows are read from, by the solver that wants them.
+    pub(crate) training: &'a Training<'a>,
 }
 
-impl Problem {
+impl<'a> Problem<'a> {
     /// `None` where the network is no chain of dense layers with one parameter each, is not in f32 or
     /// f64 on a CPU, or the loss is none that the host engine knows.
-    pub fn new(network: &dyn AnyNetwork, training: &Training<'_>) -> Option<Problem> {
+    pub fn new(network: &dyn AnyNetwork, training: &'a Training<'a>) -> Option<Self> {
         let chain = chain(network)?;
         let (device, dtype) = placement(network)?;
         let parameters = network.parameters();
@@ -39,8 +38,13 @@ impl Problem {
             device,
             dtype,
             criterion: training.loss().criterion()?,
-            rows: training.host_rows()?,
+            training,
         })
+    }
+
+    /// Whether there is one for this network and loss, before rows are at hand.
+    pub fn fits(network: &dyn AnyNetwork, loss: &dyn Loss) -> bool {
+        chain(network).is_some() && loss.criterion().is_some()
     }
 }
 
@@ -69,11 +73,6 @@ fn chain(network: &dyn AnyNetwork) -> Option<Chain> {
         }
     }
     own.next().is_none().then_some(chain)
-}
-
-/// Whether a run is of the kind that the host engine trains, before its rows are at hand.
-pub fn takes(network: &dyn AnyNetwork, loss: &dyn Loss, solver: &dyn Solver) -> bool {
-    chain(network).is_some() && loss.criterion().is_some() && solver.is_first_order()
 }
 
 /// Why there is no host engine for a run.

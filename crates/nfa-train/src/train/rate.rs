@@ -1,5 +1,7 @@
 //! Learning rates, constant or by pieces: plain functions of the step.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 /// A learning rate: constant, or by pieces `[[from step, value], ...]`.
@@ -70,24 +72,54 @@ impl Rate {
         }
     }
 
-    /// What is wrong with it, if anything.
-    pub fn check(&self) -> Result<(), String> {
+    /// Checks its values and where its pieces begin.
+    ///
+    /// # Errors
+    /// Values that are not positive and finite; pieces that are none, don't begin at step 0 or don't rise.
+    pub fn check(&self) -> Result<(), RateError> {
         let positive = |value: f64| value.is_finite() && value > 0.0;
         match self {
             Rate::Constant(value) if positive(*value) => Ok(()),
-            Rate::Constant(value) => Err(format!("must be positive and finite, not {value}")),
+            Rate::Constant(value) => Err(RateError::Value(*value)),
             Rate::Pieces(pieces) => match pieces.first() {
-                None => Err("has no pieces; write lr = 0.1 or lr = [[0, 0.1], [1000, 0.01]]".into()),
-                Some((from, _)) if *from != 0.0 => Err(format!("the first piece begins at step 0, not {from}")),
-                _ if pieces.iter().any(|&(_, value)| !positive(value)) => {
-                    Err("every piece must be positive and finite".into())
-                }
-                _ if pieces.windows(2).any(|pair| pair[0].0 >= pair[1].0) => Err("the pieces' steps must rise".into()),
+                None => Err(RateError::Empty),
+                Some((from, _)) if *from != 0.0 => Err(RateError::Start(*from)),
+                _ if pieces.iter().any(|&(_, value)| !positive(value)) => Err(RateError::Piece),
+                _ if pieces.windows(2).any(|pair| pair[0].0 >= pair[1].0) => Err(RateError::Order),
                 _ => Ok(()),
             },
         }
     }
 }
+
+/// What is wrong with a rate.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum RateError {
+    /// A constant that is not positive and finite.
+    Value(f64),
+    /// No pieces.
+    Empty,
+    /// A first piece that begins at another step than 0.
+    Start(f64),
+    /// A piece that is not positive and finite.
+    Piece,
+    /// Pieces whose steps don't rise.
+    Order,
+}
+
+impl fmt::Display for RateError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            RateError::Value(value) => write!(f, "must be positive and finite, not {value}"),
+            RateError::Empty => f.write_str("has no pieces; write lr = 0.1 or lr = [[0, 0.1], [1000, 0.01]]"),
+            RateError::Start(from) => write!(f, "the first piece begins at step 0, not {from}"),
+            RateError::Piece => f.write_str("every piece must be positive and finite"),
+            RateError::Order => f.write_str("the pieces' steps must rise"),
+        }
+    }
+}
+
+impl std::error::Error for RateError {}
 
 #[cfg(test)]
 mod tests {
@@ -99,7 +131,7 @@ mod tests {
         assert_eq!([rate.at(0), rate.at(1999), rate.at(2000)], [1e-3, 1e-3, 3e-4]);
         assert!((rate.time(2100.0) - 2.03).abs() < 1e-12 && rate.time(0.0) == 0.0);
         assert_eq!(Rate::Constant(0.5).time(6.0), 3.0);
-        assert!(Rate::Pieces(vec![(5.0, 1.0)]).check().is_err());
-        assert!(Rate::Constant(-1.0).check().is_err());
+        assert_eq!(Rate::Pieces(vec![(5.0, 1.0)]).check(), Err(RateError::Start(5.0)));
+        assert_eq!(Rate::Constant(-1.0).check(), Err(RateError::Value(-1.0)));
     }
 }

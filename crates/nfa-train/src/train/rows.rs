@@ -64,7 +64,7 @@ pub struct HostRows {
 }
 
 /// Whether the network is linear without biases.
-pub(crate) fn reads_moments(network: &dyn AnyNetwork) -> bool {
+pub(crate) fn is_linear_map(network: &dyn AnyNetwork) -> bool {
     network.chain().is_some_and(|chain| chain.is_linear() && chain.biases.iter().all(Option::is_none))
 }
 

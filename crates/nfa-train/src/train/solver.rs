@@ -1,9 +1,10 @@
-//! Solvers: whatever advances the parameters. One file each, one line each in [`solvers`].
+//! Solvers: whatever advances the parameters. One file each, one line each in
+//! [`solvers`](crate::train::solvers::solvers).
 //!
 //! The boundary is a closure, not a gradient: a solver may evaluate its [`Objective`] as often as
-//! it likes and reject steps. First-order rules are written once per tensor ([`Rule`]) and wrapped
-//! by [`FirstOrder`]; they have PyTorch's semantics and defaults, with hyper-parameters in `f64`
-//! (Burn's own optimisers hold them in `f32`).
+//! it likes and reject steps. First-order rules are written once, entry by entry
+//! ([`Rule`](crate::train::first_order::rule::Rule)); they have PyTorch's semantics and defaults, with
+//! hyper-parameters in `f64` (Burn's own optimisers hold them in `f32`).
 
 use std::fmt;
 use std::ops::Range;
@@ -15,9 +16,10 @@ use nfa_models::place::is_on_host;
 use nfa_models::spec::Component;
 use nfa_models::{AnyNetwork, Parameters};
 
+use crate::record::theory::{Clock, DecayLaw};
+use crate::train::decay::Decay;
 use crate::train::objective::{Objective, scalar};
-use crate::train::problem::Problem;
-use crate::train::rate::Rate;
+use crate::train::setting::Setting;
 
 /// What a step did.
 #[derive(Debug)]
@@ -85,7 +87,74 @@ impl From<ParameterError> for StepError {
     }
 }
 
-/// Anything that advances the parameters of a network.
+/// Anything that advances the parameters of a network. What takes one gradient a step and works entry by entry
+/// is written as a [`Rule`](crate::train::first_order::rule::Rule) instead.
+///
+/// # Example
+///
+/// ```
+/// use nfa_models::{AnyNetwork, Spec, SpecError};
+/// use nfa_train::train::decay::Decay;
+/// use nfa_train::train::objective::{Objective, scalar};
+/// use nfa_train::train::rate::Rate;
+/// use nfa_train::train::setting::Setting;
+/// use nfa_train::train::solver::{Solver, State, StateError, Step, StepError};
+/// use serde::{Deserialize, Serialize};
+///
+/// /// A step of length lr along the gradient of loss + (λ/2)|W|².
+/// struct Walk {
+///     rate: Rate,
+///     decay: Decay,
+///     steps: u64,
+/// }
+///
+/// impl Solver for Walk {
+///     fn step(&mut self, net: &mut dyn AnyNetwork, objective: &dyn Objective, step: u64) -> Result<Step, StepError> {
+///         let (loss, gradient) = objective.evaluate(net, step);
+///         let weights = net.parameters();
+///         let slope = weights.zip(&gradient, |w, g| {
+///             g.value.clone() + w.value.clone().mul_scalar(self.decay.of(w.is_bias()))
+///         });
+///         let squares = slope.iter().map(|g| scalar(g.value.clone().powi_scalar(2).sum()));
+///         let lr = self.rate.at(step) / squares.sum::<f64>().sqrt().max(f64::MIN_POSITIVE);
+///         net.set_parameters(&weights.zip(&slope, |w, g| w.value.clone() - g.value.clone().mul_scalar(lr)))?;
+///         self.steps += 1;
+///         Ok(Step { loss, gradient, lr, evaluations: 1, note: None })
+///     }
+///
+///     fn state(&self) -> State {
+///         State { steps: self.steps, ..State::default() }
+///     }
+///
+///     fn restore(&mut self, state: State) -> Result<(), StateError> {
+///         state.entries(&[])?; // nothing but the count
+///         self.steps = state.steps;
+///         Ok(())
+///     }
+///
+///     fn decay(&self) -> Decay {
+///         self.decay
+///     }
+/// }
+///
+/// #[derive(Serialize, Deserialize)]
+/// #[serde(deny_unknown_fields)]
+/// struct WalkSpec {}
+///
+/// impl Spec<dyn Solver> for WalkSpec {
+///     const KIND: &'static str = "walk";
+///     const DOC: &'static str = "Steps of length lr along the penalised gradient.";
+///     const REFERENCE: &'static str = "Nesterov, Lectures on Convex Optimization, 2018, 3.2.3";
+///     const EXAMPLE: &'static str = "";
+///
+///     fn build(&self, setting: &Setting<'_>) -> Result<Box<dyn Solver>, SpecError> {
+///         Ok(Box::new(Walk { rate: setting.rate.clone(), decay: setting.decay, steps: 0 }))
+///     }
+/// }
+///
+/// let known = nfa_train::train::solvers::solvers().with::<WalkSpec>();
+/// assert!(known.get("walk").is_some());
+/// ```
 pub trait Solver: Send {
     /// Does step number `step` (from 0).
     ///
@@ -127,14 +196,9 @@ pub trait Solver: Send {
         Ok(Stretch { next, gradient, lr, evaluations, note })
     }
 
-    /// Whether it is a [`Rule`], with one gradient a step: then [`Solver::fused`] is there.
-    fn is_first_order(&self) -> bool {
+    /// Whether it trains on the host engine where it is built with a [`Problem`](crate::train::problem::Problem).
+    fn has_host_form(&self) -> bool {
         false
-    }
-
-    /// The same solver on the host engine, where it has one.
-    fn fused(&self, _problem: Problem) -> Option<Box<dyn Solver>> {
-        None
     }
 
     /// What its gradients come from.
@@ -148,18 +212,21 @@ pub trait Solver: Send {
     /// Takes up a state.
     ///
     /// # Errors
-    /// A missing or unexpected entry, in words; nothing is initialised silently.
-    fn restore(&mut self, state: State) -> Result<(), String>;
+    /// A missing or unexpected entry; nothing is initialised silently.
+    fn restore(&mut self, state: State) -> Result<(), StateError>;
 
-    /// λ of the penalty.
-    fn weight_decay(&self) -> f64;
+    /// The penalty's weight, as it was built with.
+    fn decay(&self) -> Decay;
 
-    /// Whether biases decay too.
-    fn decays_biases(&self) -> bool;
+    /// How decay shrinks the imbalance of neighbouring linear layers, where theory says.
+    /// [`DecayLaw::Discrete`] tells that a step is W - lr (g + λW): then the imbalance obeys its recurrence.
+    fn decay_law(&self) -> Option<DecayLaw> {
+        None
+    }
 
-    /// Whether a step is W - lr (g + λW): then the imbalance obeys its recurrence exactly.
-    fn is_plain(&self) -> bool {
-        false
+    /// What t counts in formulas.
+    fn clock(&self) -> Clock {
+        Clock::Step
     }
 
     /// Whether it can work on batches.
@@ -169,7 +236,7 @@ pub trait Solver: Send {
 }
 
 impl Component for dyn Solver {
-    type Context<'a> = Rate;
+    type Context<'a> = Setting<'a>;
 }
 
 /// A solver's memory: counters, numbers and, per slot (a momentum, a second moment), one tensor
@@ -189,23 +256,63 @@ impl State {
     pub fn number(&self, name: &str) -> Option<f64> {
         self.numbers.iter().find(|(known, _)| known == name).map(|(_, value)| *value)
     }
+
+    /// The values of these slots, of a state that has nothing else.
+    ///
+    /// # Errors
+    /// A missing or unexpected entry.
+    pub fn entries(&self, slots: &[&str]) -> Result<Vec<&Parameters>, StateError> {
+        let find = |name: &&str| {
+            let entry = self.slots.iter().find(|(slot, _)| slot == name);
+            entry.map(|(_, values)| values).ok_or_else(|| StateError::Missing(format!("entry for {name}")))
+        };
+        let values = slots.iter().map(find).collect::<Result<_, _>>()?;
+        if let Some((extra, _)) = self.slots.iter().find(|(slot, _)| !slots.contains(&slot.as_str())) {
+            return Err(StateError::Unexpected(format!("entry {extra}")));
+        }
+        self.expect_numbers(&[])?;
+        Ok(values)
+    }
+
+    /// Refuses numbers of other names.
+    ///
+    /// # Errors
+    /// An unexpected number.
+    pub fn expect_numbers(&self, known: &[&str]) -> Result<(), StateError> {
+        match self.numbers.iter().find(|(name, _)| !known.contains(&name.as_str())) {
+            Some((extra, _)) => Err(StateError::Unexpected(format!("number {extra}"))),
+            None => Ok(()),
+        }
+    }
 }
 
-/// The values of every slot of a state, in order.
-///
-/// # Errors
-/// A missing or unexpected entry, in words.
-pub(crate) fn check_entries<'a>(state: &'a State, slots: &[&str]) -> Result<Vec<&'a Parameters>, String> {
-    let find = |name: &&str| {
-        let entry = state.slots.iter().find(|(slot, _)| slot == name);
-        entry.map(|(_, values)| values).ok_or(format!("no entry for {name}"))
-    };
-    let values = slots.iter().map(find).collect::<Result<_, _>>()?;
-    if let Some((extra, _)) = state.slots.iter().find(|(slot, _)| !slots.contains(&slot.as_str())) {
-        return Err(format!("an unexpected entry {extra}"));
+/// Why a state is not taken up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StateError {
+    /// It lacks something, in words: `entry for momentum`.
+    Missing(String),
+    /// It has something that the solver does not know: `entry momentum`.
+    Unexpected(String),
+    /// Its entries have other names or sizes than the solver's, in words.
+    Mismatch(String),
+    /// The device did not hand out its numbers.
+    Device(String),
+}
+
+impl fmt::Display for StateError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            StateError::Missing(what) => write!(f, "no {what}"),
+            StateError::Unexpected(what) => write!(f, "an unexpected {what}"),
+            StateError::Mismatch(what) | StateError::Device(what) => f.write_str(what),
+        }
     }
-    if let Some((extra, _)) = state.numbers.first() {
-        return Err(format!("an unexpected number {extra}"));
+}
+
+impl std::error::Error for StateError {}
+
+impl From<StepError> for StateError {
+    fn from(error: StepError) -> Self {
+        StateError::Device(error.to_string())
     }
-    Ok(values)
 }

@@ -1,8 +1,14 @@
-//! The solvers that files may name.
+//! The solvers that files may name, and how a `[solver]` table becomes one of them.
 
-use nfa_models::Registry;
+use nfa_models::spec::read;
+use nfa_models::{Registry, SpecError};
+use toml::Table;
 
+use crate::train::decay::Decay;
 use crate::train::first_order::{adam, adamw, gd, momentum, muon, nesterov, rmsprop, sgd};
+use crate::train::problem::Problem;
+use crate::train::rate::Rate;
+use crate::train::setting::Setting;
 use crate::train::solver::Solver;
 use crate::train::surface::{flow, lbfgs};
 
@@ -19,4 +25,41 @@ pub fn solvers() -> Registry<dyn Solver> {
         .with::<muon::Muon>()
         .with::<lbfgs::Lbfgs>()
         .with::<flow::Flow>()
+}
+
+/// A solver's table without its decay, and that decay: as given, else the kind's own default.
+fn split(known: &Registry<dyn Solver>, mut table: Table) -> Result<(Table, Decay), SpecError> {
+    let entry = table.get("kind").and_then(toml::Value::as_str).and_then(|kind| known.get(kind));
+    let mut decay: Table = entry.map_or("", |entry| entry.defaults).parse().unwrap_or_default();
+    decay.extend(Decay::KEYS.into_iter().filter_map(|key| Some((key.to_string(), table.remove(key)?))));
+    let decay: Decay = read(decay)?;
+    decay.check()?;
+    Ok((table, decay))
+}
+
+/// The same table with every default spelled out, checked.
+///
+/// # Errors
+/// As [`build`].
+pub fn resolve(known: &Registry<dyn Solver>, table: Table) -> Result<Table, SpecError> {
+    let (own, decay) = split(known, table)?;
+    let mut resolved = known.resolve(own).map_err(|error| error.or_known(&Decay::KEYS))?;
+    resolved.insert("weight_decay".into(), decay.weight_decay.into());
+    resolved.insert("decay_bias".into(), decay.decay_bias.into());
+    Ok(resolved)
+}
+
+/// Builds what a table of a kind's own keys and its decay describes.
+///
+/// # Errors
+/// Unknown kinds and keys (with a suggestion), wrong types and values.
+pub fn build(
+    known: &Registry<dyn Solver>,
+    table: Table,
+    rate: &Rate,
+    problem: Option<Problem<'_>>,
+) -> Result<Box<dyn Solver>, SpecError> {
+    let (own, decay) = split(known, table)?;
+    let setting = Setting { rate: rate.clone(), decay, problem };
+    known.build(own, &setting).map_err(|error| error.or_known(&Decay::KEYS))
 }

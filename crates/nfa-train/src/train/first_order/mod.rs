@@ -2,6 +2,7 @@
 
 pub mod adam;
 pub mod adamw;
+pub mod entry;
 pub mod gd;
 pub mod momentum;
 pub mod muon;
@@ -9,4 +10,6 @@ pub mod nesterov;
 pub mod rmsprop;
 pub mod rule;
 pub mod sgd;
+pub(crate) mod slices;
+pub mod solver;
 pub mod tensors;

@@ -1,19 +1,15 @@
 //! Muon: momentum, orthogonalised.
 
-use burn::tensor::{Tensor, TensorData};
 use nfa_metrics::Mat;
 use nfa_metrics::matrix::tolerance::rank_of_stack;
-use nfa_metrics::{epsilon, to_host};
-use nfa_models::host::Real;
 use nfa_models::{Spec, SpecError};
 use serde::{Deserialize, Serialize};
 
 use crate::keys::below_one;
-use crate::train::decay::Decay;
-use crate::train::first_order::rule::Slices;
+use crate::train::first_order::entry::Entry;
 use crate::train::first_order::rule::{Rule, Turn};
-use crate::train::first_order::tensors::FirstOrder;
-use crate::train::rate::Rate;
+use crate::train::first_order::solver::solver;
+use crate::train::setting::Setting;
 use crate::train::solver::Solver;
 
 /// B ← μB + g; P = g + μB with `nesterov`, else B; W ← (1 - lr λ)W - lr c·orth(P), decay decoupled,
@@ -33,10 +29,6 @@ pub struct Muon {
     pub orthogonalize: Orthogonalize,
     /// c.
     pub scale: Scale,
-    /// λ, decoupled.
-    pub weight_decay: f64,
-    /// Whether biases decay.
-    pub decay_bias: bool,
 }
 
 /// How the singular values of a matrix are made one.
@@ -62,59 +54,25 @@ pub enum Scale {
 
 impl Default for Muon {
     fn default() -> Self {
-        Muon {
-            momentum: 0.95,
-            nesterov: true,
-            orthogonalize: Orthogonalize::Polar,
-            scale: Scale::Spectral,
-            weight_decay: 0.0,
-            decay_bias: false,
-        }
+        Muon { momentum: 0.95, nesterov: true, orthogonalize: Orthogonalize::Polar, scale: Scale::Spectral }
     }
 }
 
-impl Rule for Muon {
-    const SLOTS: &'static [&'static str] = &["momentum"];
+impl Rule<1> for Muon {
+    const SLOTS: [&'static str; 1] = ["momentum"];
     const WHOLE: bool = true;
 
-    fn decay(&self) -> Decay {
-        Decay { weight_decay: self.weight_decay, decay_bias: self.decay_bias }
-    }
-
-    fn update(&self, turn: Turn<'_>) -> Tensor<1> {
-        let buffer = match turn.memory[0].take() {
-            Some(buffer) => buffer.mul_scalar(self.momentum) + turn.gradient.clone(),
-            None => turn.gradient.clone(),
-        };
-        turn.memory[0] = Some(buffer.clone());
-        let push = if self.nesterov { turn.gradient + buffer.mul_scalar(self.momentum) } else { buffer };
-        let push = match turn.shape {
-            [rows, rest @ ..] if !rest.is_empty() => {
-                // The kernels of a convolution count as rows, as in the reference implementation.
-                let cols: usize = rest.iter().product();
-                orthogonal(push, [*rows, cols], self.orthogonalize).mul_scalar(self.scale.of(*rows, cols))
+    fn update<E: Entry>(&self, turn: &Turn, value: E, gradient: E, [buffer]: [E; 1]) -> (E, [E; 1]) {
+        let buffer = buffer.times(self.momentum) + gradient.clone();
+        let push = if self.nesterov { gradient + buffer.clone().times(self.momentum) } else { buffer.clone() };
+        let push = match turn.matrix {
+            Some([rows, cols]) => {
+                let orthogonal = push.matrix([rows, cols], |push, eps| self.orthogonalize.apply(push, eps));
+                orthogonal.times(self.scale.of(rows, cols))
             }
-            _ => push,
+            None => push,
         };
-        turn.value.mul_scalar(1.0 - turn.lr * turn.decay) - push.mul_scalar(turn.lr)
-    }
-
-    fn advance<T: Real>(&self, turn: Slices<'_, T>) {
-        let (keep, lr) = (T::from_f64(1.0 - turn.lr * turn.decay), T::from_f64(turn.lr));
-        let [buffer, _] = turn.memory;
-        let memory = T::from_f64(self.momentum);
-        buffer.iter_mut().zip(turn.gradient).for_each(|(buffer, &gradient)| *buffer = *buffer * memory + gradient);
-        let push = |k: usize| if self.nesterov { turn.gradient[k] + buffer[k] * memory } else { buffer[k] };
-        let Some([rows, cols]) = turn.matrix else {
-            turn.value.iter_mut().enumerate().for_each(|(k, value)| *value = *value * keep - push(k) * lr);
-            return;
-        };
-        let matrix = Mat::from_fn(rows, cols, |i, j| push(i * cols + j).to_f64());
-        let factor = self.orthogonalize.apply(&matrix, T::EPS.to_f64());
-        let scale = T::from_f64(self.scale.of(rows, cols));
-        for (k, value) in turn.value.iter_mut().enumerate() {
-            *value = *value * keep - T::from_f64(factor[(k / cols, k % cols)]) * scale * lr;
-        }
+        (value.times(1.0 - turn.lr * turn.decay) - push.times(turn.lr), [buffer])
     }
 }
 
@@ -135,14 +93,6 @@ impl Scale {
             Scale::None => 1.0,
         }
     }
-}
-
-fn orthogonal(push: Tensor<1>, [rows, cols]: [usize; 2], how: Orthogonalize) -> Tensor<1> {
-    let (device, dtype) = (push.device(), push.dtype());
-    let matrix = to_host(push.reshape([rows, cols]));
-    let factor = how.apply(&matrix, epsilon(dtype));
-    let data: Vec<f64> = (0..rows * cols).map(|k| factor[(k / cols, k % cols)]).collect();
-    Tensor::from_data(TensorData::new(data, [rows * cols]), (&device, dtype))
 }
 
 /// U_rV_rᵀ over the singular values above `tolerance` times the largest: 1 on the range of a matrix,
@@ -181,16 +131,14 @@ impl Spec<dyn Solver> for Muon {
                                singular values above max(rows, cols) eps of the largest; or \"newton_schulz\": five quintic steps), times \
                                sqrt(max(1, rows/cols)) (scale = \"spectral\", or \"none\"). Decay is decoupled; biases take plain (Nesterov's) momentum.";
     const REFERENCE: &'static str = "Jordan et al. 2024, https://kellerjordan.github.io/posts/muon/; torch.optim.Muon";
-    const EXAMPLE: &'static str = "weight_decay = 0.01\n";
+    const EXAMPLE: &'static str = "nesterov = true\n";
 
     fn check(&self) -> Result<(), SpecError> {
-        below_one("momentum", self.momentum)?;
-        self.decay().check()
+        below_one("momentum", self.momentum)
     }
 
-    fn build(&self, rate: &Rate) -> Result<Box<dyn Solver>, SpecError> {
-        self.check()?;
-        Ok(Box::new(FirstOrder::new(*self, rate.clone())))
+    fn build(&self, setting: &Setting<'_>) -> Result<Box<dyn Solver>, SpecError> {
+        Ok(solver(*self, setting))
     }
 }
 

@@ -1,16 +1,13 @@
 //! Nesterov's momentum.
 
-use burn::tensor::Tensor;
-use nfa_models::host::Real;
 use nfa_models::{Spec, SpecError};
 use serde::{Deserialize, Serialize};
 
 use crate::keys::below_one;
-use crate::train::decay::Decay;
-use crate::train::first_order::rule::Slices;
+use crate::train::first_order::entry::Entry;
 use crate::train::first_order::rule::{Rule, Turn};
-use crate::train::first_order::tensors::FirstOrder;
-use crate::train::rate::Rate;
+use crate::train::first_order::solver::solver;
+use crate::train::setting::Setting;
 use crate::train::solver::Solver;
 
 /// u = g + λW; b ← u at first, then μ b + u; W ← W - lr (u + μ b).
@@ -19,44 +16,22 @@ use crate::train::solver::Solver;
 pub struct Nesterov {
     /// μ.
     pub momentum: f64,
-    /// λ, coupled.
-    pub weight_decay: f64,
-    /// Whether biases decay.
-    pub decay_bias: bool,
 }
 
 impl Default for Nesterov {
     fn default() -> Self {
-        Nesterov { momentum: 0.9, weight_decay: 0.0, decay_bias: false }
+        Nesterov { momentum: 0.9 }
     }
 }
 
-impl Rule for Nesterov {
-    const SLOTS: &'static [&'static str] = &["momentum"];
-
-    fn decay(&self) -> Decay {
-        Decay { weight_decay: self.weight_decay, decay_bias: self.decay_bias }
-    }
-
-    fn update(&self, turn: Turn<'_>) -> Tensor<1> {
-        let push = turn.gradient + turn.value.clone().mul_scalar(turn.decay);
-        let buffer = match turn.memory[0].take() {
-            Some(buffer) => buffer.mul_scalar(self.momentum) + push.clone(),
-            None => push.clone(),
-        };
-        turn.memory[0] = Some(buffer.clone());
-        turn.value - (push + buffer.mul_scalar(self.momentum)).mul_scalar(turn.lr)
-    }
+impl Rule<1> for Nesterov {
+    const SLOTS: [&'static str; 1] = ["momentum"];
 
     #[inline(always)]
-    fn advance<T: Real>(&self, turn: Slices<'_, T>) {
-        let (decay, lr, keep) = (T::from_f64(turn.decay), T::from_f64(turn.lr), T::from_f64(self.momentum));
-        let [buffer, _] = turn.memory;
-        for ((value, &gradient), buffer) in turn.value.iter_mut().zip(turn.gradient).zip(buffer) {
-            let push = gradient + *value * decay;
-            *buffer = *buffer * keep + push;
-            *value -= (push + *buffer * keep) * lr;
-        }
+    fn update<E: Entry>(&self, turn: &Turn, value: E, gradient: E, [buffer]: [E; 1]) -> (E, [E; 1]) {
+        let push = gradient + value.clone().times(turn.decay);
+        let buffer = buffer.times(self.momentum) + push.clone();
+        (value - (push + buffer.clone().times(self.momentum)).times(turn.lr), [buffer])
     }
 }
 
@@ -68,11 +43,10 @@ impl Spec<dyn Solver> for Nesterov {
     const EXAMPLE: &'static str = "momentum = 0.9\n";
 
     fn check(&self) -> Result<(), SpecError> {
-        below_one("momentum", self.momentum)?;
-        self.decay().check()
+        below_one("momentum", self.momentum)
     }
 
-    fn build(&self, rate: &Rate) -> Result<Box<dyn Solver>, SpecError> {
-        Ok(Box::new(FirstOrder::new(*self, rate.clone())))
+    fn build(&self, setting: &Setting<'_>) -> Result<Box<dyn Solver>, SpecError> {
+        Ok(solver(*self, setting))
     }
 }

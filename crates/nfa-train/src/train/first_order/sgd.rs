@@ -1,42 +1,28 @@
 //! Stochastic gradient descent.
 
-use burn::tensor::Tensor;
-use nfa_models::host::Real;
 use nfa_models::{Spec, SpecError};
 use serde::{Deserialize, Serialize};
 
-use crate::train::decay::Decay;
-use crate::train::first_order::rule::Slices;
+use crate::record::theory::DecayLaw;
+use crate::train::first_order::entry::Entry;
+use crate::train::first_order::gd::descend;
 use crate::train::first_order::rule::{Rule, Turn};
-use crate::train::first_order::tensors::FirstOrder;
-use crate::train::rate::Rate;
+use crate::train::first_order::solver::solver;
+use crate::train::setting::Setting;
 use crate::train::solver::Solver;
 
 /// W ← (1 - lr λ) W - lr g on batches that are reshuffled every epoch.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Sgd {
-    /// λ.
-    pub weight_decay: f64,
-    /// Whether biases decay.
-    pub decay_bias: bool,
-}
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sgd {}
 
-impl Rule for Sgd {
-    const SLOTS: &'static [&'static str] = &[];
-    const PLAIN: bool = true;
-
-    fn decay(&self) -> Decay {
-        Decay { weight_decay: self.weight_decay, decay_bias: self.decay_bias }
-    }
-
-    fn update(&self, turn: Turn<'_>) -> Tensor<1> {
-        crate::train::first_order::gd::descend(turn)
-    }
+impl Rule<0> for Sgd {
+    const SLOTS: [&'static str; 0] = [];
+    const LAW: Option<DecayLaw> = Some(DecayLaw::Discrete);
 
     #[inline(always)]
-    fn advance<T: Real>(&self, turn: Slices<'_, T>) {
-        crate::train::first_order::gd::descend_on_host(turn);
+    fn update<E: Entry>(&self, turn: &Turn, value: E, gradient: E, memory: [E; 0]) -> (E, [E; 0]) {
+        (descend(turn, value, gradient), memory)
     }
 }
 
@@ -45,13 +31,9 @@ impl Spec<dyn Solver> for Sgd {
     const DOC: &'static str =
         "Stochastic gradient descent without momentum (torch.optim.SGD); coupled and decoupled decay coincide.";
     const REFERENCE: &'static str = "torch.optim.SGD";
-    const EXAMPLE: &'static str = "weight_decay = 0.01\n";
+    const EXAMPLE: &'static str = "";
 
-    fn check(&self) -> Result<(), SpecError> {
-        self.decay().check()
-    }
-
-    fn build(&self, rate: &Rate) -> Result<Box<dyn Solver>, SpecError> {
-        Ok(Box::new(FirstOrder::new(*self, rate.clone())))
+    fn build(&self, setting: &Setting<'_>) -> Result<Box<dyn Solver>, SpecError> {
+        Ok(solver(*self, setting))
     }
 }

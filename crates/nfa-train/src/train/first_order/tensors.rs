@@ -4,109 +4,95 @@ use burn::tensor::Tensor;
 use nfa_models::parameters::Parameter;
 use nfa_models::{AnyNetwork, Parameters};
 
+use crate::record::theory::DecayLaw;
 use crate::train::decay::Decay;
 use crate::train::first_order::rule::{Rule, Turn};
-use crate::train::host;
 use crate::train::objective::Objective;
-use crate::train::problem::Problem;
 use crate::train::rate::Rate;
-use crate::train::solver::{Solver, State, Step, StepError, check_entries};
+use crate::train::setting::Setting;
+use crate::train::solver::{Solver, State, StateError, Step, StepError};
 
 /// A [`Rule`] as a [`Solver`].
 #[derive(Debug)]
-pub struct FirstOrder<R> {
+pub struct FirstOrder<R, const N: usize> {
     rule: R,
     rate: Rate,
+    decay: Decay,
     steps: u64,
     /// Names and shapes of the parameters, once known.
     like: Parameters,
-    /// Per parameter, per slot.
-    memory: Vec<Vec<Option<Tensor<1>>>>,
+    /// Per parameter, once known.
+    memory: Vec<[Tensor<1>; N]>,
 }
 
-impl<R: Rule> FirstOrder<R> {
+impl<R: Rule<N>, const N: usize> FirstOrder<R, N> {
     /// At the start.
-    pub fn new(rule: R, rate: Rate) -> Self {
-        FirstOrder { rule, rate, steps: 0, like: Parameters::default(), memory: Vec::new() }
+    pub fn new(rule: R, setting: &Setting<'_>) -> Self {
+        let (rate, decay) = (setting.rate.clone(), setting.decay);
+        FirstOrder { rule, rate, decay, steps: 0, like: Parameters::default(), memory: Vec::new() }
     }
 }
 
-impl<R: Rule> Solver for FirstOrder<R> {
+impl<R: Rule<N>, const N: usize> Solver for FirstOrder<R, N> {
     fn step(&mut self, network: &mut dyn AnyNetwork, objective: &dyn Objective, step: u64) -> Result<Step, StepError> {
         let (loss, gradient) = objective.evaluate(network, step);
         let parameters = network.parameters();
-        if self.memory.is_empty() {
-            self.memory = vec![vec![None; R::SLOTS.len()]; parameters.len()];
-        }
         self.steps += 1;
         let (lr, t) = (self.rate.at(step), self.steps);
-        let Decay { weight_decay, decay_bias } = self.rule.decay();
-        let mut memories = self.memory.iter_mut();
+        let mut held = std::mem::take(&mut self.memory).into_iter();
         let next = parameters.zip(&gradient, |parameter: &Parameter, gradient: &Parameter| {
-            let decay = if parameter.is_bias() && !decay_bias { 0.0 } else { weight_decay };
-            let mut none = Vec::new();
-            let memory = memories.next().unwrap_or(&mut none);
-            self.rule.update(Turn {
-                value: parameter.value.clone(),
-                gradient: gradient.value.clone(),
-                lr,
-                decay,
-                shape: &parameter.shape,
-                t,
-                memory,
-            })
+            let matrix = match parameter.shape.as_slice() {
+                [rows, rest @ ..] if !rest.is_empty() => Some([*rows, rest.iter().product()]),
+                _ => None,
+            };
+            let turn = Turn { lr, decay: self.decay.of(parameter.is_bias()), matrix, t };
+            let memory = held.next().unwrap_or_else(|| std::array::from_fn(|_| parameter.value.zeros_like()));
+            let (next, memory) = self.rule.update(&turn, parameter.value.clone(), gradient.value.clone(), memory);
+            self.memory.push(memory);
+            next
         });
         network.set_parameters(&next)?;
         self.like = parameters;
         Ok(Step { loss, gradient, lr, evaluations: 1, note: None })
     }
 
-    fn is_first_order(&self) -> bool {
+    fn has_host_form(&self) -> bool {
         true
-    }
-
-    fn fused(&self, problem: Problem) -> Option<Box<dyn Solver>> {
-        Some(host::fused(self.rule.clone(), self.rate.clone(), problem))
     }
 
     fn state(&self) -> State {
         let slots = R::SLOTS.iter().enumerate().map(|(slot, name)| {
-            let mut memories = self.memory.iter();
-            let values = self.like.map(|parameter| {
-                let held = memories.next().and_then(|memory| memory[slot].clone());
-                held.unwrap_or_else(|| parameter.value.zeros_like())
-            });
-            (name.to_string(), values)
+            let mut memory = self.memory.iter();
+            let held =
+                |parameter: &Parameter| memory.next().map_or(parameter.value.zeros_like(), |held| held[slot].clone());
+            (name.to_string(), self.like.map(held))
         });
         State { steps: self.steps, numbers: Vec::new(), slots: slots.collect() }
     }
 
-    fn restore(&mut self, state: State) -> Result<(), String> {
+    fn restore(&mut self, state: State) -> Result<(), StateError> {
         self.steps = state.steps;
         self.memory.clear();
         if state.steps == 0 {
             return Ok(());
         }
-        let slots = check_entries(&state, R::SLOTS)?;
+        let slots = state.entries(&R::SLOTS)?;
         if let Some(first) = slots.first() {
             self.like = (*first).clone();
-            self.memory = (0..first.len())
-                .map(|i| slots.iter().map(|values| values.iter().nth(i).map(|p| p.value.clone())).collect())
-                .collect();
+            let held = |at: usize, like: &Parameter| {
+                std::array::from_fn(|slot| slots[slot].iter().nth(at).unwrap_or(like).value.clone())
+            };
+            self.memory = first.iter().enumerate().map(|(at, like)| held(at, like)).collect();
         }
         Ok(())
     }
 
-    fn weight_decay(&self) -> f64 {
-        self.rule.decay().weight_decay
+    fn decay(&self) -> Decay {
+        self.decay
     }
 
-    fn decays_biases(&self) -> bool {
-        self.rule.decay().decay_bias
-    }
-
-    fn is_plain(&self) -> bool {
-        R::PLAIN
+    fn decay_law(&self) -> Option<DecayLaw> {
+        R::LAW
     }
 
     fn takes_batches(&self) -> bool {

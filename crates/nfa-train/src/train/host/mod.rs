@@ -8,14 +8,17 @@
 use std::ops::Range;
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
+use nfa_models::host::Real;
 use nfa_models::host::gemm::{Into, product};
-use nfa_models::host::{Real, vectorised};
 use nfa_models::parameters::Parameter;
 use nfa_models::{AnyNetwork, Parameters};
 use rayon::prelude::*;
 
+use crate::record::theory::DecayLaw;
 use crate::train::decay::Decay;
-use crate::train::first_order::rule::{Rule, Slices};
+use crate::train::first_order::entry::Entry;
+use crate::train::first_order::rule::{Rule, Turn};
+use crate::train::first_order::slices;
 use crate::train::host::block::{Block, Data};
 use crate::train::host::shape::{Shape, Tile};
 use crate::train::loss::criterion::Criterion;
@@ -23,18 +26,21 @@ use crate::train::objective::Objective;
 use crate::train::problem::Problem;
 use crate::train::rate::Rate;
 use crate::train::rows::{Batches, HostRows};
-use crate::train::solver::{Solver, State, Step, StepError, Stretch, Watch, check_entries};
+use crate::train::setting::Setting;
+use crate::train::solver::{Solver, State, StateError, Step, StepError, Stretch, Watch};
 
 mod block;
 mod shape;
 
-/// A first-order solver that trains one [`Problem`] on the host. It reads the rows that the problem
-/// was made with, whatever objective a step is given.
-pub fn fused<R: Rule>(rule: R, rate: Rate, problem: Problem) -> Box<dyn Solver> {
-    match problem.dtype {
-        DType::F64 => Box::new(Fused::<f64, R>::new(rule, rate, problem)),
-        _ => Box::new(Fused::<f32, R>::new(rule, rate, problem)),
-    }
+/// A first-order solver that trains the [`Problem`] of its setting on the host, where there is one. It
+/// reads the rows that the problem was made with, whatever objective a step is given.
+pub fn fused<R: Rule<N>, const N: usize>(rule: R, setting: &Setting<'_>) -> Option<Box<dyn Solver>> {
+    let problem = setting.problem.as_ref()?;
+    let rows = problem.training.host_rows()?;
+    Some(match problem.dtype {
+        DType::F64 => Box::new(Fused::<f64, R, N>::new(rule, setting, problem, rows)),
+        _ => Box::new(Fused::<f32, R, N>::new(rule, setting, problem, rows)),
+    })
 }
 
 /// Blocks of rows that a step is split into, at most.
@@ -46,9 +52,10 @@ const ALONE: usize = 1 << 20;
 /// Rows that are in flight at once: what they leave behind stays in the cache.
 const WAVE_ROWS: usize = 4096;
 
-struct Fused<T, R> {
+struct Fused<T, R, const N: usize> {
     rule: R,
     rate: Rate,
+    decay: Decay,
     shape: Shape,
     criterion: Criterion,
     names: Vec<String>,
@@ -59,7 +66,7 @@ struct Fused<T, R> {
     /// Transposed weights, of the layers that want them.
     turned: Vec<Vec<T>>,
     gradient: Vec<T>,
-    memory: [Vec<T>; 2],
+    memory: [Vec<T>; N],
     steps: u64,
     /// Whether `value` is the network's.
     loaded: bool,
@@ -126,29 +133,30 @@ fn blocks_of(rows: usize, numbers: usize) -> usize {
     1 << most.ilog2()
 }
 
-impl<T: Real, R: Rule> Fused<T, R> {
-    fn new(rule: R, rate: Rate, problem: Problem) -> Self {
+impl<T: Real + Entry, R: Rule<N>, const N: usize> Fused<T, R, N> {
+    fn new(rule: R, setting: &Setting<'_>, problem: &Problem<'_>, rows: HostRows) -> Self {
         let shape = Shape::new(&problem.widths, &problem.biases, &problem.activations, R::WHOLE);
-        let rows = Rows::new(problem.rows, shape.inputs(), shape.outputs());
+        let rows = Rows::new(rows, shape.inputs(), shape.outputs());
         let most = rows.batches.as_ref().map_or(rows.inputs.len() / shape.inputs().max(1), Batches::size);
         let wave = most.min(WAVE_ROWS);
         let blocks = blocks_of(wave, shape.numbers);
-        let zeros = |wanted: bool| vec![T::from_f64(0.0); if wanted { shape.numbers } else { 0 }];
+        let zeros = || vec![T::from_f64(0.0); shape.numbers];
         Fused {
             rule,
-            rate,
+            rate: setting.rate.clone(),
+            decay: setting.decay,
             blocks: (0..blocks).map(|_| Block::new(&shape, wave.div_ceil(blocks))).collect(),
-            value: zeros(true),
+            value: zeros(),
             turned: shape
                 .layers
                 .iter()
                 .map(|layer| if layer.turned { vec![T::from_f64(0.0); layer.out * layer.into] } else { Vec::new() })
                 .collect(),
-            gradient: zeros(true),
-            memory: [zeros(!R::SLOTS.is_empty()), zeros(R::SLOTS.len() > 1)],
+            gradient: zeros(),
+            memory: std::array::from_fn(|_| zeros()),
             criterion: problem.criterion,
-            names: problem.names,
-            device: problem.device,
+            names: problem.names.clone(),
+            device: problem.device.clone(),
             rows,
             shape,
             steps: 0,
@@ -191,11 +199,10 @@ impl<T: Real, R: Rule> Fused<T, R> {
 
     /// One step; its loss.
     fn once(&mut self, step: u64) -> f64 {
-        let Fused { rule, rate, shape, criterion, rows, blocks, value, turned, gradient, memory, steps, .. } = self;
+        let Fused { rule, decay, shape, criterion, device, rows, blocks, value, turned, gradient, memory, .. } = self;
         let (data, n) = rows.of(step, shape.inputs(), shape.outputs());
-        *steps += 1;
-        let Decay { weight_decay, decay_bias } = rule.decay();
-        let (lr, t) = (rate.at(step), *steps);
+        self.steps += 1;
+        let (lr, t) = (self.rate.at(step), self.steps);
         let mut loss = 0.0;
         for start in (0..n).step_by(WAVE_ROWS) {
             let wave = start..(start + WAVE_ROWS).min(n);
@@ -204,27 +211,15 @@ impl<T: Real, R: Rule> Fused<T, R> {
             let of = |k: usize| (start + k * each).min(wave.end)..(start + (k + 1) * each).min(wave.end);
             on_cores(blocks, &|k, block| block.run(shape, value, turned, *criterion, data, of(k)));
             loss += blocks.iter().map(|block| block.loss).sum::<f64>();
-            let (blocks, shape, rule) = (&*blocks, &*shape, &*rule);
-            let [first_memory, second_memory] = memory;
-            let numbers = Numbers { value, gradient, memory: [first_memory, second_memory] };
+            let (blocks, shape) = (&*blocks, &*shape);
+            let numbers = Numbers { value, gradient, memory: memory.each_mut().map(Vec::as_mut_slice) };
             let alone = n * shape.numbers < ALONE || rayon::current_num_threads() == 1;
-            numbers.each(&shape.tiles, alone, &|tile, numbers| {
-                differentiate(tile, numbers.gradient, blocks, shape, data, first);
+            numbers.each(&shape.tiles, alone, &|tile, Numbers { value, gradient, memory }| {
+                differentiate(tile, gradient, blocks, shape, data, first);
                 if last {
-                    let layer = &shape.layers[tile.layer];
-                    let slices = Slices {
-                        value: numbers.value,
-                        gradient: numbers.gradient,
-                        lr,
-                        decay: if tile.bias && !decay_bias { 0.0 } else { weight_decay },
-                        matrix: (!tile.bias).then_some([tile.rows.len(), layer.into]),
-                        t,
-                        memory: numbers.memory,
-                    };
-                    vectorised(
-                        #[inline(always)]
-                        || rule.advance(slices),
-                    );
+                    let matrix = (!tile.bias).then_some([shape.layers[tile.layer].out, shape.layers[tile.layer].into]);
+                    let turn = Turn { lr, decay: decay.of(tile.bias), matrix, t };
+                    slices::update(*rule, turn, device, value, gradient, memory);
                 }
             });
         }
@@ -305,26 +300,33 @@ fn differentiate<T: Real>(
 }
 
 /// What a step changes, whole or of some tiles.
-struct Numbers<'a, T> {
+struct Numbers<'a, T, const N: usize> {
     value: &'a mut [T],
     gradient: &'a mut [T],
-    memory: [&'a mut [T]; 2],
+    memory: [&'a mut [T]; N],
 }
 
-impl<T: Real> Numbers<'_, T> {
+impl<T: Real, const N: usize> Numbers<'_, T, N> {
     /// `f` of every tile with its numbers, on the cores of the current pool or on this one.
-    fn each(self, tiles: &[Tile], alone: bool, f: &(dyn Fn(&Tile, Numbers<'_, T>) + Sync)) {
+    fn each(self, tiles: &[Tile], alone: bool, f: &(dyn Fn(&Tile, Numbers<'_, T, N>) + Sync)) {
         match tiles {
             [] => {}
             [tile] => f(tile, self),
             _ => {
                 let (left, right) = tiles.split_at(tiles.len() / 2);
                 let at = right[0].numbers.start - left[0].numbers.start;
-                let halves = |numbers| split(numbers, at);
-                let (value, gradient) = (halves(self.value), halves(self.gradient));
-                let [first, second] = self.memory.map(halves);
-                let a = Numbers { value: value.0, gradient: gradient.0, memory: [first.0, second.0] };
-                let b = Numbers { value: value.1, gradient: gradient.1, memory: [first.1, second.1] };
+                let (value, gradient) = (self.value.split_at_mut(at), self.gradient.split_at_mut(at));
+                let mut rest = std::array::from_fn(|_| Default::default());
+                let mut places = rest.iter_mut();
+                let memory = self.memory.map(|slot| {
+                    let (before, after) = slot.split_at_mut(at);
+                    if let Some(place) = places.next() {
+                        *place = after;
+                    }
+                    before
+                });
+                let a = Numbers { value: value.0, gradient: gradient.0, memory };
+                let b = Numbers { value: value.1, gradient: gradient.1, memory: rest };
                 if alone {
                     a.each(left, alone, f);
                     b.each(right, alone, f);
@@ -336,17 +338,11 @@ impl<T: Real> Numbers<'_, T> {
     }
 }
 
-/// Two parts, of nothing for a memory that the rule doesn't have.
-fn split<T>(numbers: &mut [T], at: usize) -> (&mut [T], &mut [T]) {
-    let at = at.min(numbers.len());
-    numbers.split_at_mut(at)
-}
-
 pub(crate) fn read<T: Real>(value: &Tensor<1>) -> Result<Vec<T>, StepError> {
     value.clone().inner().try_into_vec_as::<T>().map_err(|error| StepError::Device(error.to_string()))
 }
 
-impl<T: Real, R: Rule> Solver for Fused<T, R> {
+impl<T: Real + Entry, R: Rule<N>, const N: usize> Solver for Fused<T, R, N> {
     fn step(&mut self, network: &mut dyn AnyNetwork, objective: &dyn Objective, step: u64) -> Result<Step, StepError> {
         let mut loss = f64::NAN;
         let stretch = self.advance(network, objective, step..step + 1, &mut |_, value| {
@@ -394,18 +390,19 @@ impl<T: Real, R: Rule> Solver for Fused<T, R> {
         State { steps: self.steps, numbers: Vec::new(), slots }
     }
 
-    fn restore(&mut self, state: State) -> Result<(), String> {
+    fn restore(&mut self, state: State) -> Result<(), StateError> {
         self.loaded = false;
         self.steps = state.steps;
         self.memory.iter_mut().for_each(|memory| memory.fill(T::from_f64(0.0)));
         if state.steps == 0 {
             return Ok(());
         }
-        for (values, memory) in check_entries(&state, R::SLOTS)?.into_iter().zip(&mut self.memory) {
+        for (values, memory) in state.entries(&R::SLOTS)?.into_iter().zip(&mut self.memory) {
             let mut at = 0;
             for parameter in values.iter() {
-                let values = read::<T>(&parameter.value).map_err(|error| error.to_string())?;
-                let place = memory.get_mut(at..at + values.len()).ok_or("an entry of another size")?;
+                let values = read::<T>(&parameter.value)?;
+                let place = memory.get_mut(at..at + values.len());
+                let place = place.ok_or_else(|| StateError::Mismatch("an entry of another size".into()))?;
                 place.copy_from_slice(&values);
                 at += values.len();
             }
@@ -413,20 +410,20 @@ impl<T: Real, R: Rule> Solver for Fused<T, R> {
         Ok(())
     }
 
-    fn weight_decay(&self) -> f64 {
-        self.rule.decay().weight_decay
+    fn decay(&self) -> Decay {
+        self.decay
     }
 
-    fn decays_biases(&self) -> bool {
-        self.rule.decay().decay_bias
-    }
-
-    fn is_plain(&self) -> bool {
-        R::PLAIN
+    fn decay_law(&self) -> Option<DecayLaw> {
+        R::LAW
     }
 
     fn takes_batches(&self) -> bool {
         R::BATCHES
+    }
+
+    fn has_host_form(&self) -> bool {
+        true
     }
 
     fn engine(&self) -> &'static str {

@@ -1,4 +1,5 @@
-//! Loss functions: one file each, one line each in [`losses`].
+//! Loss functions: one file each, one line each in
+//! [`losses`](crate::train::losses::losses).
 
 use burn::tensor::Tensor;
 use nfa_models::spec::Component;
@@ -11,6 +12,45 @@ pub mod half_mse;
 pub mod mse;
 
 /// A mean loss over rows.
+///
+/// # Example
+///
+/// ```
+/// use burn::tensor::Tensor;
+/// use nfa_models::{Spec, SpecError};
+/// use nfa_train::train::loss::Loss;
+/// use serde::{Deserialize, Serialize};
+///
+/// /// (1/n) Σ_i w_i Σ_k (√(1 + (f - y)²) - 1)
+/// #[derive(Clone, Copy, Serialize, Deserialize)]
+/// #[serde(deny_unknown_fields)]
+/// struct PseudoHuber {}
+///
+/// impl Loss for PseudoHuber {
+///     fn value(&self, outputs: Tensor<2>, targets: &Tensor<2>, weights: Option<&Tensor<2>>, rows: usize) -> Tensor<1> {
+///         let each = (outputs - targets.clone()).powi_scalar(2).add_scalar(1.0).sqrt().sub_scalar(1.0);
+///         let each = match weights {
+///             Some(weights) => each * weights.clone(),
+///             None => each,
+///         };
+///         each.sum().mul_scalar(1.0 / rows as f64)
+///     }
+/// }
+///
+/// impl Spec<dyn Loss> for PseudoHuber {
+///     const KIND: &'static str = "pseudo_huber";
+///     const DOC: &'static str = "Squares of small errors, absolute values of large ones.";
+///     const REFERENCE: &'static str = "doi:10.1109/83.551699";
+///     const EXAMPLE: &'static str = "";
+///
+///     fn build(&self, (): &()) -> Result<Box<dyn Loss>, SpecError> {
+///         Ok(Box::new(*self))
+///     }
+/// }
+///
+/// let known = nfa_train::train::losses::losses().with::<PseudoHuber>();
+/// assert!(known.get("pseudo_huber").is_some());
+/// ```
 pub trait Loss: Send + Sync {
     /// The loss.
     ///

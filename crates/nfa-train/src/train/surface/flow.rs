@@ -4,10 +4,12 @@ use nfa_models::{AnyNetwork, Spec, SpecError};
 use serde::{Deserialize, Serialize};
 
 use crate::keys::at_least;
+use crate::record::theory::{Clock, DecayLaw};
 use crate::train::decay::Decay;
 use crate::train::objective::Objective;
 use crate::train::rate::Rate;
-use crate::train::solver::{Solver, State, Step, StepError};
+use crate::train::setting::Setting;
+use crate::train::solver::{Solver, State, StateError, Step, StepError};
 use crate::train::surface::{Surface, norm};
 
 /// dW/dt = -g - λW by the explicit Runge-Kutta pair of Dormand and Prince, 5(4).
@@ -23,15 +25,11 @@ pub struct Flow {
     pub rtol: f64,
     /// Error of a sub-step per parameter.
     pub atol: f64,
-    /// λ.
-    pub weight_decay: f64,
-    /// Whether biases decay.
-    pub decay_bias: bool,
 }
 
 impl Default for Flow {
     fn default() -> Self {
-        Flow { rtol: 1e-10, atol: 1e-12, weight_decay: 0.0, decay_bias: false }
+        Flow { rtol: 1e-10, atol: 1e-12 }
     }
 }
 
@@ -64,6 +62,7 @@ const MAX_SUBSTEPS: u32 = 10_000;
 struct DormandPrince {
     flow: Flow,
     rate: Rate,
+    decay: Decay,
     steps: u64,
     control: Option<Control>,
 }
@@ -77,16 +76,10 @@ struct Control {
     error: f64,
 }
 
-impl DormandPrince {
-    fn decay(&self) -> Decay {
-        Decay { weight_decay: self.flow.weight_decay, decay_bias: self.flow.decay_bias }
-    }
-}
-
 impl Solver for DormandPrince {
     fn step(&mut self, network: &mut dyn AnyNetwork, objective: &dyn Objective, step: u64) -> Result<Step, StepError> {
         let span = self.rate.at(step);
-        let mut surface = Surface::new(network, objective, step, self.decay());
+        let mut surface = Surface::new(network, objective, step, self.decay);
         let start = surface.here()?;
         if !start.is_finite() {
             return Err(StepError::Diverged("the loss or its gradient is not finite".into()));
@@ -157,28 +150,30 @@ impl Solver for DormandPrince {
         State { steps: self.steps, numbers: numbers.unwrap_or_default(), slots: Vec::new() }
     }
 
-    fn restore(&mut self, state: State) -> Result<(), String> {
+    fn restore(&mut self, state: State) -> Result<(), StateError> {
         if let Some((extra, _)) = state.slots.first() {
-            return Err(format!("an unexpected entry {extra}"));
+            return Err(StateError::Unexpected(format!("entry {extra}")));
         }
-        if let Some((extra, _)) = state.numbers.iter().find(|(name, _)| name != "size" && name != "error") {
-            return Err(format!("an unexpected number {extra}"));
-        }
+        state.expect_numbers(&["size", "error"])?;
         self.control = match (state.steps, state.number("size"), state.number("error")) {
             (0, None, None) => None,
             (_, Some(size), Some(error)) => Some(Control { size, error }),
-            _ => return Err("no number for the size and the error of the last sub-step".into()),
+            _ => return Err(StateError::Missing("number for the size and the error of the last sub-step".into())),
         };
         self.steps = state.steps;
         Ok(())
     }
 
-    fn weight_decay(&self) -> f64 {
-        self.flow.weight_decay
+    fn decay(&self) -> Decay {
+        self.decay
     }
 
-    fn decays_biases(&self) -> bool {
-        self.flow.decay_bias
+    fn decay_law(&self) -> Option<DecayLaw> {
+        Some(DecayLaw::Continuous)
+    }
+
+    fn clock(&self) -> Clock {
+        Clock::Time
     }
 
     fn takes_batches(&self) -> bool {
@@ -193,18 +188,17 @@ impl Spec<dyn Solver> for Flow {
                                The imbalance of a linear network obeys D(t) = exp(-2 lambda t) D(0). Where the gradient jumps (relu) each \
                                jump costs sub-steps, so take rtol = 1e-6 there; in f32 rtol counts as at least 2e-6.";
     const REFERENCE: &'static str = "arXiv:2510.15563; Dormand, Prince 1980, doi:10.1016/0771-050X(80)90013-3; Hairer, Norsett, Wanner, Solving ODEs I, II.4-5";
-    const EXAMPLE: &'static str = "weight_decay = 0.01\n";
+    const EXAMPLE: &'static str = "rtol = 1e-8\n";
 
     fn check(&self) -> Result<(), SpecError> {
         if !(self.rtol > 0.0 && self.rtol < 1.0) {
             return Err(SpecError::value("rtol", format!("must lie in (0, 1), not {}", self.rtol)));
         }
-        at_least(0.0, "atol", self.atol)?;
-        Decay { weight_decay: self.weight_decay, decay_bias: self.decay_bias }.check()
+        at_least(0.0, "atol", self.atol)
     }
 
-    fn build(&self, rate: &Rate) -> Result<Box<dyn Solver>, SpecError> {
-        self.check()?;
-        Ok(Box::new(DormandPrince { flow: *self, rate: rate.clone(), steps: 0, control: None }))
+    fn build(&self, setting: &Setting<'_>) -> Result<Box<dyn Solver>, SpecError> {
+        let (rate, decay) = (setting.rate.clone(), setting.decay);
+        Ok(Box::new(DormandPrince { flow: *self, rate, decay, steps: 0, control: None }))
     }
 }

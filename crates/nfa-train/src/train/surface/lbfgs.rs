@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 use crate::train::decay::Decay;
 use crate::train::objective::Objective;
 use crate::train::rate::Rate;
-use crate::train::solver::{Solver, State, Step, StepError};
+use crate::train::setting::Setting;
+use crate::train::solver::{Solver, State, StateError, Step, StepError};
 use crate::train::surface::line_search::strong_wolfe;
 use crate::train::surface::{Point, Surface, dot, flatten, norm, spread};
 
@@ -22,15 +23,11 @@ use crate::train::surface::{Point, Surface, dot, flatten, norm, spread};
 pub struct Lbfgs {
     /// How many pairs are kept.
     pub history: usize,
-    /// λ, coupled: part of the objective.
-    pub weight_decay: f64,
-    /// Whether biases decay.
-    pub decay_bias: bool,
 }
 
 impl Default for Lbfgs {
     fn default() -> Self {
-        Lbfgs { history: 10, weight_decay: 0.0, decay_bias: false }
+        Lbfgs { history: 10 }
     }
 }
 
@@ -59,6 +56,7 @@ struct Low {
 struct LimitedMemory {
     config: Lbfgs,
     rate: Rate,
+    decay: Decay,
     steps: u64,
     /// Oldest first.
     pairs: VecDeque<Pair>,
@@ -70,10 +68,6 @@ struct LimitedMemory {
 }
 
 impl LimitedMemory {
-    fn decay(&self) -> Decay {
-        Decay { weight_decay: self.config.weight_decay, decay_bias: self.config.decay_bias }
-    }
-
     /// -H g by the two-loop recursion (Nocedal and Wright, Algorithm 7.4).
     fn direction(&self, slope: &[f64]) -> Vec<f64> {
         let mut q: Vec<f64> = slope.iter().map(|g| -g).collect();
@@ -142,7 +136,7 @@ impl LimitedMemory {
 
 impl Solver for LimitedMemory {
     fn step(&mut self, network: &mut dyn AnyNetwork, objective: &dyn Objective, step: u64) -> Result<Step, StepError> {
-        let mut surface = Surface::new(network, objective, step, self.decay());
+        let mut surface = Surface::new(network, objective, step, self.decay);
         let start = surface.here()?;
         if !start.is_finite() {
             return Err(StepError::Diverged("the loss or its gradient is not finite".into()));
@@ -180,37 +174,32 @@ impl Solver for LimitedMemory {
         State { steps: self.steps, numbers, slots: slots.collect() }
     }
 
-    fn restore(&mut self, state: State) -> Result<(), String> {
-        const NUMBERS: [&str; 4] = ["value", "norm", "idle", "rests"];
-        if let Some((extra, _)) = state.numbers.iter().find(|(name, _)| !NUMBERS.contains(&name.as_str())) {
-            return Err(format!("an unexpected number {extra}"));
-        }
+    fn restore(&mut self, state: State) -> Result<(), StateError> {
+        state.expect_numbers(&["value", "norm", "idle", "rests"])?;
         self.low = match [state.number("value"), state.number("norm"), state.number("idle")] {
             [Some(value), Some(norm), Some(idle)] => Some(Low { value, norm, idle: idle as u64 }),
             [None, None, None] if state.steps == 0 => None,
-            _ => return Err("no numbers for the least objective and gradient".into()),
+            _ => return Err(StateError::Missing("numbers for the least objective and gradient".into())),
         };
         self.rests = state.number("rests").map(|since| since as u64);
         self.pairs.clear();
         for (k, pair) in state.slots.chunks(2).enumerate() {
-            let [(s_name, s), (y_name, y)] = pair else { return Err(format!("no entry for y.{k}")) };
+            let [(s_name, s), (y_name, y)] = pair else {
+                return Err(StateError::Missing(format!("entry for y.{k}")));
+            };
             if *s_name != format!("s.{k}") || *y_name != format!("y.{k}") {
-                return Err(format!("entries {s_name} and {y_name} instead of s.{k} and y.{k}"));
+                let what = format!("entries {s_name} and {y_name} instead of s.{k} and y.{k}");
+                return Err(StateError::Mismatch(what));
             }
-            let host = |values: &Parameters| flatten(values).map_err(|error| error.to_string());
-            self.pairs.push_back(Pair { s: host(s)?, y: host(y)? });
+            self.pairs.push_back(Pair { s: flatten(s)?, y: flatten(y)? });
             self.like = s.clone();
         }
         self.steps = state.steps;
         Ok(())
     }
 
-    fn weight_decay(&self) -> f64 {
-        self.config.weight_decay
-    }
-
-    fn decays_biases(&self) -> bool {
-        self.config.decay_bias
+    fn decay(&self) -> Decay {
+        self.decay
     }
 
     fn takes_batches(&self) -> bool {
@@ -224,20 +213,20 @@ impl Spec<dyn Solver> for Lbfgs {
                                iteration; lr is the first step length tried, and 1 (Newton's) converges fastest. Where no step lowers the objective beyond \
                                rounding it rests and status.json says so.";
     const REFERENCE: &'static str = "Nocedal, Wright, Numerical Optimization, 2006, Lemma 3.1, Algorithms 7.4 and 7.5; Hager, Zhang 2005, doi:10.1137/030601880";
-    const EXAMPLE: &'static str = "weight_decay = 0.01\n";
+    const EXAMPLE: &'static str = "history = 10\n";
 
     fn check(&self) -> Result<(), SpecError> {
         if self.history == 0 {
             return Err(SpecError::value("history", "must be at least 1".into()));
         }
-        Decay { weight_decay: self.weight_decay, decay_bias: self.decay_bias }.check()
+        Ok(())
     }
 
-    fn build(&self, rate: &Rate) -> Result<Box<dyn Solver>, SpecError> {
-        self.check()?;
+    fn build(&self, setting: &Setting<'_>) -> Result<Box<dyn Solver>, SpecError> {
         Ok(Box::new(LimitedMemory {
             config: *self,
-            rate: rate.clone(),
+            rate: setting.rate.clone(),
+            decay: setting.decay,
             steps: 0,
             pairs: VecDeque::new(),
             low: None,

@@ -89,10 +89,9 @@ impl Point {
 impl<'a> Surface<'a> {
     pub(super) fn new(network: &'a mut dyn AnyNetwork, objective: &'a dyn Objective, step: u64, decay: Decay) -> Self {
         let like = network.parameters();
-        let decay = like.iter().flat_map(|parameter| {
-            let own = if parameter.is_bias() && !decay.decay_bias { 0.0 } else { decay.weight_decay };
-            std::iter::repeat_n(own, parameter.value.dims()[0])
-        });
+        let decay = like
+            .iter()
+            .flat_map(|parameter| std::iter::repeat_n(decay.of(parameter.is_bias()), parameter.value.dims()[0]));
         let decay = decay.collect();
         Surface { network, objective, step, like, decay, evaluations: 0 }
     }
