@@ -14,9 +14,9 @@
 
 use faer::ColRef;
 
-use crate::Mat;
 use crate::judge::family::Family;
 use crate::judge::isotonic::isotonic;
+use crate::matrix::Mat;
 use crate::matrix::psd::{Psd, RankRule, Spectrum};
 use crate::matrix::{symmetric, tolerance};
 
@@ -95,7 +95,7 @@ impl Seen {
         if b.padding() > 0 && pools.last().is_some_and(|pool| pool.g > 0.0) {
             pools.push(Pool { g: 0.0, m: 0.0, dim: b.padding() });
         }
-        let norm = crate::squared_norm(a.core()).sqrt();
+        let norm = crate::matrix::squared_norm(a.core()).sqrt();
         Some(Seen { spectrum: b, rotated, leaks, pools, norm, outside })
     }
 

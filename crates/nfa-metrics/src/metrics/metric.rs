@@ -1,6 +1,6 @@
 //! What is measured beside the laws, and the words that describe every column.
 
-use crate::Mat;
+use crate::matrix::Mat;
 use crate::observation::Observation;
 
 /// Which way is good.

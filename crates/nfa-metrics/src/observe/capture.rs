@@ -25,7 +25,7 @@ use std::sync::Arc;
 use faer::{MatRef, Scale};
 use safetensors::{Dtype, SafeTensors};
 
-use crate::Mat;
+use crate::matrix::Mat;
 use crate::matrix::psd::{Psd, frame};
 use crate::observation::{Layer, Observation};
 

@@ -1,9 +1,8 @@
 //! Where the matrices come from: networks on Burn, chains on the host, captures of any network.
 
-#[cfg(feature = "burn")]
 pub mod agop;
 pub mod capture;
-#[cfg(feature = "burn")]
+pub mod host_chain;
 pub mod inputs;
 #[cfg(feature = "burn")]
 pub mod jacobian;

@@ -9,7 +9,7 @@ use std::ops::Range;
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use nfa_models::host::gemm::{Into, product};
-use nfa_models::host::{Real, vectorised};
+use nfa_models::host::{Cores, Real, vectorised};
 use nfa_models::parameters::Parameter;
 use nfa_models::{AnyNetwork, Parameters};
 use rayon::prelude::*;
@@ -298,7 +298,7 @@ fn differentiate<T: Real>(
             let input = block.input(shape, data, tile.layer);
             for start in (0..width).step_by(PANEL) {
                 let columns = start..(start + PANEL).min(width);
-                product(&mut gradient[start..], width, how, delta, input.columns(columns));
+                product(&mut gradient[start..], width, how, delta, input.columns(columns), Cores::One);
             }
         }
     }
