@@ -1,7 +1,7 @@
 //! The host's activation functions against values in 60 digits (`tests/oracle/activations.py`).
 
 use nfa_models::Activation;
-use nfa_models::host::{Real, vector};
+use nfa_models::host::{Cores, Real, vector};
 use serde_json::Value;
 
 use nfa_tests::golden::{numbers, read};
@@ -43,7 +43,7 @@ fn check<T: Real>(golden: &Value, bounds: impl Fn(usize) -> [f64; 2]) {
     for (k, (activation, ..)) in BOUNDS.into_iter().enumerate() {
         let mut value: Vec<T> = kept.iter().map(|&i| T::from_f64(points[i])).collect();
         let mut slope = value.clone();
-        vector::activate(activation, &mut value, Some(&mut slope));
+        vector::activate(activation, &mut value, Some(&mut slope), Cores::One);
         let found = [("value", value), ("slope", slope)];
         for ((name, found), bound) in found.into_iter().zip(bounds(k)) {
             let expected = numbers(&golden[activation.name()][name]);

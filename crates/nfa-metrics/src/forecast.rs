@@ -5,7 +5,7 @@
 //! takes what balanced layers need for the least-squares map P: |P^(2/L)|. Decay makes the end a little
 //! smaller than that, and different D_k partly cancel, so that it is a forecast and no bound.
 
-use crate::Mat;
+use crate::matrix::Mat;
 use crate::matrix::psd::Psd;
 use crate::observation::imbalance;
 

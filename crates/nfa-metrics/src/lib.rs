@@ -23,13 +23,14 @@
 //! | [`observation`] | what the laws look at: weights and AGOPs of one network, on the host |
 //! | [`mod@laws`] | a law as a row, one file each; what each of its columns means |
 //! | [`mod@metrics`] | what is no law: loss, accuracy, imbalance, recurrence residual |
-//! | [`observe`] | networks on Burn (feature `burn`) and captures of any network, as observations |
+//! | [`observe`] | networks on Burn (feature `burn`), chains on the host and captures of any network, as observations |
 //! | [`mod@survey`] | laws by layers of one observation: what a probe and a measurement ask |
 //! | [`testing`] | the suite that a law of one's own is held to |
 //! | [`forecast`](mod@forecast) | when a linear network will have come to the ansatz |
 //! | [`parallel`] | independent work on all cores, results in order |
 //!
-//! Without the default feature `burn` this crate depends on `faer`, `safetensors` and `serde` alone.
+//! Without the default feature `burn` everything is there but networks on Burn: captures and chains of
+//! dense layers are measured all the same, in a build of seconds.
 //!
 //! # Not here
 //!
@@ -66,34 +67,24 @@ pub use laws::product::{ProductPair, Protected};
 pub use matrix::accumulator::Accumulator;
 pub use matrix::factor::Stack;
 pub use matrix::psd::{Psd, RankRule, Spectrum};
+pub use matrix::{Mat, mat};
+pub use matrix::{Mat, mat};
 pub use metrics::metric::{Metric, Metrics, Scores, Snapshot, Update};
 pub use metrics::metrics;
 pub use observation::{Layer, Observation};
+pub use observe::agop::options::{AgopOptions, Path};
 pub use observe::blocks::jackknife;
 pub use observe::capture::{Capture, CaptureError, CapturedSite};
+pub use observe::host_chain::HostChain;
+pub use observe::inputs::{Inputs, OnHost, Sampled};
 
 pub use survey::{Asked, Judged, Place, places, survey};
 
 #[cfg(feature = "burn")]
-pub use observe::agop::options::{AgopOptions, Path};
+pub use observe::agop::network::{agop, contributions, observe_network, weights_of};
 #[cfg(feature = "burn")]
-pub use observe::agop::{agop, contributions, observe_network, weights_of};
-#[cfg(feature = "burn")]
-pub use observe::inputs::Inputs;
+pub use observe::inputs::OnBurn;
 #[cfg(feature = "burn")]
 pub use observe::jacobian::{epsilon, to_host};
 #[cfg(feature = "burn")]
 pub use observe::tap::{Tap, TapError, observe};
-
-/// The host matrix type: column-major `f64`.
-pub type Mat = faer::Mat<f64>;
-
-/// A matrix from its rows.
-pub fn mat<const R: usize, const C: usize>(rows: &[[f64; C]; R]) -> Mat {
-    Mat::from_fn(R, C, |i, j| rows[i][j])
-}
-
-/// |X|² (Frobenius).
-pub(crate) fn squared_norm(x: &Mat) -> f64 {
-    x.squared_norm_l2()
-}

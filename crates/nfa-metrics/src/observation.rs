@@ -1,6 +1,6 @@
 //! What the laws look at: one network at one moment, on the host.
 
-use crate::Mat;
+use crate::matrix::Mat;
 use crate::matrix::psd::Psd;
 use crate::matrix::symmetric;
 

@@ -1,6 +1,5 @@
 //! The suite that a law of one's own is held to.
 
-use crate::Mat;
 use crate::judge::family::Family;
 use crate::judge::finding::assess;
 use crate::judge::pair::Pair;
@@ -8,6 +7,7 @@ use crate::judge::right::Right;
 use crate::judge::verdict::Thresholds;
 use crate::laws::law::{Law, Over};
 use crate::laws::needs::Needs;
+use crate::matrix::Mat;
 use crate::matrix::psd::Psd;
 use crate::observation::{Layer, Observation};
 

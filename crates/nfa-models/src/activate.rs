@@ -3,7 +3,7 @@
 use burn::tensor::{DType, Tensor, TensorData, activation};
 
 use crate::activation::Activation;
-use crate::host::{Real, vector};
+use crate::host::{Cores, Real, vector};
 use crate::place::is_on_host;
 
 const ROOT_HALF: f64 = std::f64::consts::FRAC_1_SQRT_2;
@@ -69,7 +69,7 @@ impl Activation {
         let shape = data.shape().clone();
         let run = |z: &mut [T]| {
             let mut slope = with_slope.then(|| vec![T::from_f64(0.0); z.len()]);
-            vector::activate_on_all_cores(self, z, slope.as_deref_mut());
+            vector::activate(self, z, slope.as_deref_mut(), Cores::All);
             slope.map(|slope| TensorData::new(slope, shape.clone()))
         };
         match data.as_mut_slice::<T>() {

@@ -35,6 +35,15 @@ impl Context<'_> {
         Tensor::from_data(TensorData::new(matrix.data, [matrix.rows, matrix.cols]), (self.device, self.dtype))
     }
 
+    /// A vector from the host, as a tensor in its place.
+    ///
+    /// # Shapes
+    /// `[n]`
+    pub fn vector(&self, values: Vec<f64>) -> Tensor<1> {
+        let shape = [values.len()];
+        Tensor::from_data(TensorData::new(values, shape), (self.device, self.dtype))
+    }
+
     /// The weights of one linear map, drawn from the stream of this name.
     ///
     /// # Shapes

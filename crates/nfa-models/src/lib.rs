@@ -4,6 +4,10 @@
 //! holds a `Box<dyn` [`AnyNetwork`]`>`, made for every `Network` by a blanket implementation.
 //!
 //! ```
+//! # #[cfg(not(feature = "burn"))]
+//! # fn main() {}
+//! # #[cfg(feature = "burn")]
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! use burn::tensor::{DType, Device, Tensor};
 //! use nfa_models::{Context, Site, Stream, models};
 //!
@@ -17,7 +21,8 @@
 //! let x = Tensor::<2>::ones([5, 16], (&device, DType::F64));
 //! assert_eq!(network.forward(x).dims(), [5, 6]);
 //! assert_eq!(network.weight(Site::INPUT).expect("a dense layer").dims(), [20, 16]);
-//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! # Ok(())
+//! # }
 //! ```
 //!
 //! # Map
@@ -25,7 +30,7 @@
 //! | module | holds |
 //! |---|---|
 //! | [`network`], [`parameters`] | [`Network`], [`AnyNetwork`], [`Site`]; its parameters by name |
-//! | [`mlp`] | dense networks of any depth and widths |
+//! | [`mlp`], [`mlp_spec`] | dense networks of any depth and widths, and their table in a file |
 //! | [`activation`] | the functions between layers; on tensors, and in [`host`] on slices of a CPU, without Burn |
 //! | [`init`], [`matrix`] | balanced, Gaussian, orthogonal and other starts, from a file too |
 //! | [`rng`] | keyed streams: a seed gives the same numbers on every device and thread count |
@@ -34,36 +39,66 @@
 //! | [`registry`] | the models that the command line knows: one line each |
 //! | `testing` | the conformance suite for one's own models (feature `testing`) |
 //!
+//! Without the default feature `burn` no network can be built; all else is there, the words of the
+//! kinds too.
+//!
 //! # Not here
 //!
 //! Nothing measures (`nfa-metrics`) and nothing trains (`nfa-train`): a network knows no loss,
 //! no solver and no file.
 
+#[cfg(feature = "burn")]
 mod activate;
 pub mod activation;
+#[cfg(feature = "burn")]
 pub mod context;
+mod drawn;
 pub mod host;
 pub mod init;
 pub mod matrix;
+#[cfg(feature = "burn")]
 pub mod mlp;
+pub mod mlp_spec;
+#[cfg(feature = "burn")]
 pub mod network;
+#[cfg(feature = "burn")]
 pub mod parameters;
+#[cfg(feature = "burn")]
 pub mod place;
 pub mod registry;
 pub mod rng;
 pub mod spec;
 pub mod spec_error;
-#[cfg(any(test, feature = "testing"))]
+#[cfg(all(feature = "burn", any(test, feature = "testing")))]
 pub mod testing;
+#[cfg(feature = "burn")]
 mod visit;
 
+/// Without Burn: networks by name alone.
+#[cfg(not(feature = "burn"))]
+pub mod network {
+    /// What a registry of models would build.
+    pub trait AnyNetwork {}
+
+    impl crate::spec::Component for dyn AnyNetwork {
+        type Context<'a> = ();
+    }
+}
+
 pub use activation::Activation;
-pub use context::Context;
 pub use init::{Init, StoredLayer};
-pub use mlp::{Mlp, MlpSpec};
-pub use network::{AnyNetwork, Chain, Network, Site};
-pub use parameters::{ParameterError, Parameters};
+pub use mlp_spec::MlpSpec;
+pub use network::AnyNetwork;
 pub use registry::models;
 pub use rng::Stream;
 pub use spec::{Registry, Spec};
 pub use spec_error::SpecError;
+
+#[cfg(feature = "burn")]
+pub use context::Context;
+#[cfg(feature = "burn")]
+pub use mlp::Mlp;
+#[cfg(feature = "burn")]
+pub use network::{Chain, Network, Site};
+#[cfg(feature = "burn")]
+pub use parameters::{ParameterError, Parameters};

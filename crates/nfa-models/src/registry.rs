@@ -5,5 +5,5 @@ use crate::spec::Registry;
 
 /// Every built-in model: one line each.
 pub fn models() -> Registry<dyn AnyNetwork> {
-    Registry::new("model").with::<crate::MlpSpec>()
+    Registry::new("model").with::<crate::mlp_spec::MlpSpec>()
 }

@@ -79,11 +79,16 @@ pub trait Spec<T: ?Sized + Component>: Serialize + DeserializeOwned + Send + 'st
         Ok(())
     }
 
-    /// Builds it; a [`Registry`] has checked it before.
+    /// Builds it; a [`Registry`] has checked it before. Every kind writes this, for programs with the
+    /// feature `burn`; in one without, kinds are listed, explained and checked, and not built.
     ///
     /// # Errors
     /// The key at fault and why.
-    fn build(&self, context: &T::Context<'_>) -> Result<Box<T>, SpecError>;
+    fn build(&self, context: &T::Context<'_>) -> Result<Box<T>, SpecError> {
+        let _ = context;
+        let message = format!("`{}` is known here by name alone: building it takes the feature `burn`", Self::KIND);
+        Err(SpecError::value("kind", message))
+    }
 }
 
 /// Reads a serde type from a table; errors name the key.

@@ -3,9 +3,10 @@
 //! With M = A (the NFM), G = B (the AGOP), eigenpairs g, V of G, m_i = v_iᵀMv_i and r the rank.
 //! A quantity that is undefined is `None`.
 
-use crate::Mat;
 use crate::judge::misfit::{Seen, power};
 use crate::judge::pair::Pair;
+use crate::matrix::Mat;
+use crate::matrix::Mat;
 use crate::matrix::psd::{Psd, RankRule, Spectrum};
 use crate::matrix::tolerance;
 
@@ -77,7 +78,7 @@ impl Details {
             .filter(|&k| k <= spectrum.rank)
             .map(|k| {
                 let overlap = own.vectors.subcols(0, k).transpose() * spectrum.vectors.subcols(0, k);
-                (k, crate::squared_norm(&overlap) / k as f64)
+                (k, crate::matrix::squared_norm(&overlap) / k as f64)
             })
             .collect();
         Some(Details {

@@ -15,10 +15,10 @@
 
 use faer::ColRef;
 
-use crate::Mat;
 use crate::judge::family::Family;
 use crate::judge::isotonic::isotonic;
 use crate::judge::right::Right;
+use crate::matrix::Mat;
 use crate::matrix::psd::{Psd, RankRule, Spectrum};
 use crate::matrix::{symmetric, tolerance};
 
@@ -110,7 +110,7 @@ impl Seen {
         if b.padding() > 0 && pools.last().is_some_and(|pool| pool.g > 0.0) {
             pools.push(Pool { g: 0.0, m: 0.0, dim: b.padding() });
         }
-        let norm = crate::squared_norm(a).sqrt();
+        let norm = crate::matrix::squared_norm(a).sqrt();
         Seen { spectrum: b, rotated, leaks, pools, norm, skew, outside }
     }
 

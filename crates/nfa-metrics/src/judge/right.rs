@@ -2,7 +2,7 @@
 
 use faer::Side;
 
-use crate::Mat;
+use crate::matrix::Mat;
 use crate::matrix::psd::{Psd, RankRule, Spectrum};
 use crate::matrix::tolerance;
 

@@ -5,8 +5,8 @@
 //! differences in its eigenbasis (Daleckii and Krein). For B = mean of B_i the variance of either is
 //! that of tr(Γ B_i) over the samples, with Γ the gradient given here.
 
-use crate::Mat;
 use crate::judge::misfit::{Fit, Seen};
+use crate::matrix::Mat;
 use crate::matrix::tolerance;
 
 /// Gradients in B, `[d, d]` symmetric, in the original basis.

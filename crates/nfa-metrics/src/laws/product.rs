@@ -11,8 +11,8 @@
 //! more column of its map, [W b]. Heads that share a key and value sum: their maps stack. Adapters
 //! (LoRA) are such a product by construction.
 
-use crate::Mat;
 use crate::judge::pair::Pair;
+use crate::matrix::Mat;
 use crate::matrix::psd::Psd;
 
 /// Which part of D the symmetry of the network protects.

@@ -1,8 +1,9 @@
 //! Σ rᵀr over rows that come block by block: what an AGOP is summed in.
 
-use crate::Mat;
+use crate::matrix::Mat;
 use crate::matrix::factor::Stack;
 use crate::matrix::psd::Psd;
+use crate::matrix::sandwich::sandwich;
 
 /// Rows of a stacked Jacobian, of which Σ rᵀr is kept and no more: as a factor ([`Stack`]) while that
 /// is affordable, so that small eigenvalues keep their digits, else as the sum of Gram matrices.
@@ -76,36 +77,19 @@ impl Accumulator {
         }
     }
 
-    /// Adds rows that lie on a device; a Gram matrix is formed there, and only it is read.
-    ///
-    /// # Shapes
-    /// `[any, dim]`
-    ///
-    /// # Panics
-    /// Where the device fails to hand out its data.
-    #[cfg(feature = "burn")]
-    pub fn push_tensor(&mut self, block: burn::tensor::Tensor<2>) {
-        use crate::observe::jacobian::to_host;
-        self.rows += block.dims()[0];
-        match &mut self.kept {
-            Kept::Factor(stack) => stack.push(&to_host(block)),
-            Kept::Gram { sum, .. } => *sum += to_host(block.clone().transpose().matmul(block)),
-        }
-    }
-
     /// Adds so many rows by their Gram matrix, which a factor becomes by that.
     ///
     /// # Shapes
     /// `[dim, dim]`
-    #[cfg(feature = "burn")]
     pub(crate) fn push_gram(&mut self, gram: &Mat, rows: usize) {
-        let sum = gram + &*self.kept.gram();
-        let eps = self.kept.eps();
-        *self = Accumulator { rows: self.rows + rows, kept: Kept::Gram { sum, eps } };
+        self.rows += rows;
+        match &mut self.kept {
+            Kept::Gram { sum, .. } => *sum += gram,
+            Kept::Factor(_) => self.kept = Kept::Gram { sum: gram + &*self.kept.gram(), eps: self.kept.eps() },
+        }
     }
 
     /// Whether it is kept as a factor.
-    #[cfg(feature = "burn")]
     pub(crate) fn is_factor(&self) -> bool {
         matches!(self.kept, Kept::Factor(_))
     }
@@ -139,10 +123,7 @@ impl Accumulator {
             Kept::Gram { sum, eps } => {
                 let mean = sum * (1.0 / samples as f64);
                 match map {
-                    #[cfg(feature = "burn")]
-                    Some(map) => Psd::symmetric(sandwich(map, &mean, eps), eps),
-                    #[cfg(not(feature = "burn"))]
-                    Some(map) => Psd::gram_of(map.transpose() * &mean * map, eps),
+                    Some(map) => Psd::symmetric(in_precision(map, &mean, eps), eps),
                     None => Psd::gram_of(mean, eps),
                 }
             }
@@ -168,11 +149,10 @@ impl Kept {
 }
 
 /// MᵀSM, in the precision that S has; symmetric to the bit.
-#[cfg(feature = "burn")]
-fn sandwich(map: &Mat, sum: &Mat, eps: f64) -> Mat {
+fn in_precision(map: &Mat, sum: &Mat, eps: f64) -> Mat {
     match eps <= f64::EPSILON {
-        true => crate::matrix::sandwich::sandwich::<f64>(map, sum),
-        false => crate::matrix::sandwich::sandwich::<f32>(map, sum),
+        true => sandwich::<f64>(map, sum),
+        false => sandwich::<f32>(map, sum),
     }
 }
 

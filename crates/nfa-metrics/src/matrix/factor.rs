@@ -1,6 +1,6 @@
 //! A stacked Jacobian, compressed on the fly to a triangle with the same Gram matrix.
 
-use crate::Mat;
+use crate::matrix::Mat;
 use crate::matrix::psd::{Psd, RankRule};
 
 /// Rows are kept as they are up to this many entries, and compressed beyond.
@@ -98,7 +98,8 @@ mod tests {
             assert_eq!(stack.rows, 3000);
             assert!(stack.compressed);
             let got = stack.finish(1.0, None);
-            let error = crate::squared_norm(&(got.matrix() - &expected)).sqrt() / crate::squared_norm(&expected).sqrt();
+            let error = crate::matrix::squared_norm(&(got.matrix() - &expected)).sqrt()
+                / crate::matrix::squared_norm(&expected).sqrt();
             assert!(error < 1e-14, "{error:e}");
         }
     }

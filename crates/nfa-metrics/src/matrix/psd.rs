@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use faer::Side;
 
-use crate::Mat;
+use crate::matrix::Mat;
 use crate::matrix::symmetric;
 use crate::matrix::tiles::tiles;
 use crate::matrix::tolerance;
@@ -268,7 +268,7 @@ impl Psd {
     /// tr B.
     pub fn trace(&self) -> f64 {
         match &self.form {
-            Form::Factor { factor, .. } => crate::squared_norm(factor),
+            Form::Factor { factor, .. } => crate::matrix::squared_norm(factor),
             Form::Gram { .. } => (0..self.core_dim()).map(|i| self.core()[(i, i)]).sum(),
         }
     }
@@ -359,7 +359,7 @@ mod tests {
         let psd = Psd::gram(mat(&[[2.0, 0.5, 0.0], [0.5, 1.0, 0.2], [0.0, 0.2, 3.0]]));
         let root = psd.spectrum().expect("finite").power(1.0 / 3.0);
         let cube = &root * &root * &root;
-        assert!(crate::squared_norm(&(&cube - psd.matrix())).sqrt() < 1e-14 * 4.0);
+        assert!(crate::matrix::squared_norm(&(&cube - psd.matrix())).sqrt() < 1e-14 * 4.0);
     }
 
     #[test]
@@ -372,17 +372,20 @@ mod tests {
         let full = Psd::gram(weight.transpose() * &inner * &weight);
         let map = &weight * &**q.as_ref().expect("worth it");
         let framed = Psd::gram(map.transpose() * &inner * &map).within(q.clone());
-        let size = crate::squared_norm(full.matrix()).sqrt();
-        assert!(crate::squared_norm(&(framed.matrix() - full.matrix())).sqrt() < 1e-14 * size);
+        let size = crate::matrix::squared_norm(full.matrix()).sqrt();
+        assert!(crate::matrix::squared_norm(&(framed.matrix() - full.matrix())).sqrt() < 1e-14 * size);
         let (a, b) = (framed.spectrum().expect("finite"), full.spectrum().expect("finite"));
         assert_eq!((a.dim(), a.padding(), a.rank, a.rank), (300, 297, 3, b.rank));
         for k in 0..3 {
             assert!((a.values[k] - b.values[k]).abs() < 1e-13 * b.values[0]);
         }
         let power = b.power(0.4);
-        assert!(crate::squared_norm(&(a.power(0.4) - &power)).sqrt() < 1e-12 * crate::squared_norm(&power).sqrt());
+        assert!(
+            crate::matrix::squared_norm(&(a.power(0.4) - &power)).sqrt()
+                < 1e-12 * crate::matrix::squared_norm(&power).sqrt()
+        );
         let nfm = Psd::nfm_within(&weight, q.as_ref());
-        assert!(crate::squared_norm(&(nfm.matrix() - Psd::nfm(&weight).matrix())).sqrt() < 1e-12);
+        assert!(crate::matrix::squared_norm(&(nfm.matrix() - Psd::nfm(&weight).matrix())).sqrt() < 1e-12);
     }
 
     #[test]

@@ -1,9 +1,9 @@
 //! AᵀSA of a symmetric S, at half the work.
 
-use nfa_models::host::Real;
-use nfa_models::host::gemm::{Into, View, mirror, product_on_all_cores, symmetric_on_all_cores};
+use nfa_models::host::gemm::{Into, View, mirror, product, symmetric};
+use nfa_models::host::{Cores, Real};
 
-use crate::Mat;
+use crate::matrix::Mat;
 use crate::matrix::tiles::tiles;
 
 /// AᵀSA of a symmetric S in the precision T, at half the work and on all cores.
@@ -14,9 +14,9 @@ pub(crate) fn sandwich<T: Real>(a: &Mat, s: &Mat) -> Mat {
     let (k, d) = (a.nrows(), a.ncols());
     let (a, s) = (row_major::<T>(a), column_major::<T>(s));
     let mut sa = vec![T::from_f64(0.0); k * d];
-    product_on_all_cores(&mut sa, d, Into::Set, View::new(&s, k, k), View::new(&a, k, d));
+    product(&mut sa, d, Into::Set, View::new(&s, k, k), View::new(&a, k, d), Cores::All);
     let mut full = vec![T::from_f64(0.0); d * d];
-    symmetric_on_all_cores(&mut full, Into::Set, View::new(&a, k, d), View::new(&sa, k, d));
+    symmetric(&mut full, Into::Set, View::new(&a, k, d), View::new(&sa, k, d), Cores::All);
     mirror(&mut full, d);
     Mat::from_fn(d, d, |i, j| full[j * d + i].to_f64())
 }

@@ -3,7 +3,7 @@
 use faer::linalg::matmul::triangular::{BlockStructure, matmul};
 use faer::{Accum, MatMut, MatRef, Par};
 
-use crate::Mat;
+use crate::matrix::Mat;
 use crate::matrix::tiles::tiles;
 
 /// XY, symmetric to the bit.

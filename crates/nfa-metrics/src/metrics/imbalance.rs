@@ -33,13 +33,13 @@ pub fn norms(observation: &Observation) -> Vec<(usize, f64)> {
     let neighbours = observation.layers.windows(2).enumerate().filter(|_| observation.neighbours);
     neighbours
         .filter(|(_, pair)| pair[1].weight.ncols() == pair[0].weight.nrows())
-        .map(|(l, pair)| (l, crate::squared_norm(&imbalance(&pair[1].weight, &pair[0].weight)).sqrt()))
+        .map(|(l, pair)| (l, crate::matrix::squared_norm(&imbalance(&pair[1].weight, &pair[0].weight)).sqrt()))
         .collect()
 }
 
 fn measure(at: &Snapshot<'_>) -> Vec<Value> {
     let now = norms(at.observation);
-    let scale = at.observation.layers.iter().map(|l| crate::squared_norm(&l.weight)).fold(0.0, f64::max);
+    let scale = at.observation.layers.iter().map(|l| crate::matrix::squared_norm(&l.weight)).fold(0.0, f64::max);
     let mut values = Vec::new();
     for (l, norm) in &now {
         values.push((format!("imbalance.layer{l}"), Some(*norm)));
@@ -79,7 +79,8 @@ mod tests {
             initial_imbalance: Some(&initial),
             update: None,
         };
-        let d = crate::squared_norm(&imbalance(&observation.layers[2].weight, &observation.layers[1].weight)).sqrt();
+        let d = crate::matrix::squared_norm(&imbalance(&observation.layers[2].weight, &observation.layers[1].weight))
+            .sqrt();
         let expected = [("imbalance.layer1".into(), Some(d)), ("imbalance_ratio.layer1".into(), Some(d / 2.0))];
         assert_eq!(measure(&at), expected);
     }

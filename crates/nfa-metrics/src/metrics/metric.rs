@@ -1,8 +1,8 @@
 //! What is measured beside the laws.
 
-use crate::Mat;
 use crate::column::MetricInfo;
 use crate::laws::needs::Needs;
+use crate::matrix::Mat;
 use crate::observation::Observation;
 
 /// Loss and accuracy on one split.

@@ -23,7 +23,7 @@ fn info() -> Vec<MetricInfo> {
 
 fn measure(at: &Snapshot<'_>) -> Vec<Value> {
     let layers = &at.observation.layers;
-    let scale = layers.iter().map(|l| crate::squared_norm(&l.weight)).fold(0.0, f64::max);
+    let scale = layers.iter().map(|l| crate::matrix::squared_norm(&l.weight)).fold(0.0, f64::max);
     (0..layers.len().saturating_sub(1))
         .filter(|&l| layers[l + 1].weight.ncols() == layers[l].weight.nrows())
         .map(|l| {
@@ -33,7 +33,7 @@ fn measure(at: &Snapshot<'_>) -> Vec<Value> {
                 let kick = imbalance(&update.gradients[l + 1], &update.gradients[l]);
                 let factor = (1.0 - update.lr * update.decay).powi(2);
                 let residual = after - before * factor - kick * (update.lr * update.lr);
-                crate::squared_norm(&residual).sqrt() / scale
+                crate::matrix::squared_norm(&residual).sqrt() / scale
             });
             (format!("recurrence_residual.layer{l}"), residual)
         })

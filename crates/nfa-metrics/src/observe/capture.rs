@@ -25,9 +25,9 @@ use std::sync::Arc;
 use faer::{MatRef, Scale};
 use safetensors::{Dtype, SafeTensors};
 
-use crate::Mat;
 use crate::judge::interval::Spread;
 use crate::laws::law::Law;
+use crate::matrix::Mat;
 use crate::matrix::psd::{Psd, frame};
 use crate::observation::{Layer, Observation};
 use crate::observe::blocks::jackknife;

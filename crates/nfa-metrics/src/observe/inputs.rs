@@ -2,37 +2,118 @@
 
 use std::sync::Arc;
 
-use burn::tensor::{Int, Tensor, TensorData};
-use nfa_models::{AnyNetwork, Stream};
+use nfa_models::Stream;
+use nfa_models::host::Real;
 
-use crate::Mat;
 use crate::judge::family::Family;
 use crate::judge::interval::{FEWEST_BLOCKS, Jackknife, Spread};
 use crate::judge::misfit::Fit;
 use crate::judge::pair::Pair;
 use crate::judge::sensitivity::Sensitivity;
 use crate::laws::law::{Law, Over};
+use crate::matrix::Mat;
 use crate::matrix::psd::Psd;
 use crate::observation::{Layer, Observation};
 use crate::observe::agop::options::AgopOptions;
-use crate::observe::agop::{contributions, observe_network};
 use crate::observe::blocks::jackknife;
+use crate::observe::host_chain::HostChain;
 
 /// Blocks that the intervals' centres are made of.
 const BLOCKS: usize = 16;
 
+/// A network on rows, any of which it can be observed on.
+pub trait Sampled {
+    /// How many rows.
+    fn count(&self) -> usize;
+
+    /// Each row's contribution to functionals of a layer's AGOP, one list per functional; weights of mean 1, one per
+    /// row.
+    fn contributions(
+        &self,
+        layer: usize,
+        functionals: &[&Mat],
+        weights: Option<&[f64]>,
+        options: &AgopOptions,
+    ) -> Vec<Vec<f64>>;
+
+    /// The network on some of the rows, and their weights.
+    fn observe(&self, rows: &[usize], weights: Option<&[f64]>, options: &AgopOptions) -> Observation;
+}
+
+/// A network on Burn.
+#[cfg(feature = "burn")]
+pub struct OnBurn<'a> {
+    /// The network.
+    pub network: &'a dyn nfa_models::AnyNetwork,
+    /// The rows, `[n, d]`.
+    pub x: &'a burn::tensor::Tensor<2>,
+}
+
+#[cfg(feature = "burn")]
+impl Sampled for OnBurn<'_> {
+    fn count(&self) -> usize {
+        self.x.dims()[0]
+    }
+
+    fn contributions(
+        &self,
+        layer: usize,
+        functionals: &[&Mat],
+        weights: Option<&[f64]>,
+        options: &AgopOptions,
+    ) -> Vec<Vec<f64>> {
+        crate::observe::agop::network::contributions(self.network, self.x, weights, layer, functionals, options)
+    }
+
+    fn observe(&self, rows: &[usize], weights: Option<&[f64]>, options: &AgopOptions) -> Observation {
+        use burn::tensor::{Int, Tensor, TensorData};
+        let indices: Vec<i64> = rows.iter().map(|&row| row as i64).collect();
+        let indices = Tensor::<1, Int>::from_data(TensorData::new(indices, [rows.len()]), &self.x.device());
+        let x = self.x.clone().select(0, indices);
+        crate::observe::agop::network::observe_network(self.network, &x, weights, options)
+    }
+}
+
+/// A chain on the host.
+pub struct OnHost<'a, T> {
+    /// The chain.
+    pub chain: &'a HostChain,
+    /// The rows, `[n, d]`, row-major.
+    pub x: &'a [T],
+}
+
+impl<T: Real> Sampled for OnHost<'_, T> {
+    fn count(&self) -> usize {
+        self.x.len() / self.chain.inputs().max(1)
+    }
+
+    fn contributions(
+        &self,
+        layer: usize,
+        functionals: &[&Mat],
+        weights: Option<&[f64]>,
+        options: &AgopOptions,
+    ) -> Vec<Vec<f64>> {
+        self.chain.contributions(self.x, weights, layer, functionals, options)
+    }
+
+    fn observe(&self, rows: &[usize], weights: Option<&[f64]>, options: &AgopOptions) -> Observation {
+        let d = self.chain.inputs();
+        let rows: Vec<T> = rows.iter().flat_map(|row| &self.x[row * d..(row + 1) * d]).copied().collect();
+        self.chain.observe(&rows, weights, options)
+    }
+}
+
 /// The rows that a network was observed on, as draws from a distribution.
 #[derive(Clone, Copy)]
 pub struct Inputs<'a> {
-    /// The network.
-    pub network: &'a dyn AnyNetwork,
-    /// The rows, `[n, d]`.
-    pub x: &'a Tensor<2>,
+    /// The network on them.
+    pub rows: &'a dyn Sampled,
     /// Sample weights of mean 1, one per row.
     pub weights: Option<&'a [f64]>,
     /// How the network was observed.
     pub options: &'a AgopOptions,
-    /// The network on these rows.
+    /// What was observed.
     pub observation: &'a Observation,
 }
 
@@ -44,8 +125,7 @@ impl Inputs<'_> {
     ///
     /// `None` below 8 inputs, and where the fit has no interval: no exponent, or one at an end of the search.
     pub fn spread(&self, law: &Law, layer: usize, pair: &Pair) -> Option<Spread> {
-        let n = self.x.dims()[0];
-        if n < FEWEST_BLOCKS {
+        if self.rows.count() < FEWEST_BLOCKS {
             return None;
         }
         let agop = self.observation.layers[layer].agop.as_ref()?;
@@ -57,12 +137,12 @@ impl Inputs<'_> {
         let fit = Fit::new(seen, Family::Power)?;
         let sensitivity = Sensitivity::new(seen, &fit)?;
         let gradients = [&sensitivity.alpha, &sensitivity.misfit];
-        let each = contributions(self.network, self.x, self.weights, layer, &gradients, self.options);
+        let each = self.rows.contributions(layer, &gradients, self.weights, self.options);
         self.without_blocks(law, layer)?.over_inputs(&each[0], &each[1])
     }
 
     fn without_blocks(&self, law: &Law, layer: usize) -> Option<Jackknife> {
-        let n = self.x.dims()[0];
+        let n = self.rows.count();
         // Drawn, as the order of a file may follow its classes.
         let order = Stream::root(0).fork("measure.blocks").permutation(n);
         let count = BLOCKS.min(n);
@@ -76,10 +156,7 @@ impl Inputs<'_> {
         for b in 0..count {
             let rows = &order[b * n / count..(b + 1) * n / count];
             let own: Option<Vec<f64>> = self.weights.map(|weights| rows.iter().map(|&row| weights[row]).collect());
-            let indices: Vec<i64> = rows.iter().map(|&row| row as i64).collect();
-            let indices = Tensor::<1, Int>::from_data(TensorData::new(indices, [rows.len()]), &self.x.device());
-            let block = observe_network(self.network, &self.x.clone().select(0, indices), own.as_deref(), &options);
-            blocks.push(block.layers);
+            blocks.push(self.rows.observe(rows, own.as_deref(), &options).layers);
             counts.push(rows.len() as f64);
         }
         // The whole once more, as the others: differences between them are multiplied by the blocks.

@@ -2,7 +2,8 @@
 
 use burn::tensor::{DType, Tensor, TensorData};
 
-use crate::Mat;
+use crate::matrix::Mat;
+use crate::matrix::accumulator::Accumulator;
 use crate::matrix::tiles::tiles;
 
 /// The rows of the Jacobian of a row-wise map, one tensor per output: entry k is
@@ -42,13 +43,38 @@ pub fn jacobian(f: impl Fn(Tensor<3>) -> Tensor<2>, h: &Tensor<3>) -> Vec<Tensor
 /// Where the device fails to hand out its data.
 pub fn to_host(tensor: Tensor<2>) -> Mat {
     let [rows, cols] = tensor.dims();
-    let data = match tensor.inner().try_into_vec_as::<f64>() {
-        Ok(data) => data,
-        Err(error) => panic!("the device did not hand out a tensor: {error}"),
-    };
+    let data = numbers(tensor);
     let mut matrix = Mat::zeros(rows, cols);
     tiles(rows, cols, |i, j| matrix[(i, j)] = data[i * cols + j]);
     matrix
+}
+
+/// The numbers of a device tensor, in `f64`.
+///
+/// # Panics
+/// Where the device fails to hand out its data.
+pub(crate) fn numbers<const D: usize>(tensor: Tensor<D>) -> Vec<f64> {
+    match tensor.inner().try_into_vec_as::<f64>() {
+        Ok(data) => data,
+        Err(error) => panic!("the device did not hand out a tensor: {error}"),
+    }
+}
+
+impl Accumulator {
+    /// Adds rows that lie on a device; a Gram matrix is formed there, and only it is read.
+    ///
+    /// # Shapes
+    /// `[any, dim]`
+    ///
+    /// # Panics
+    /// Where the device fails to hand out its data.
+    pub fn push_tensor(&mut self, block: Tensor<2>) {
+        if self.is_factor() {
+            return self.push(&to_host(block));
+        }
+        let rows = block.dims()[0];
+        self.push_gram(&to_host(block.clone().transpose().matmul(block)), rows);
+    }
 }
 
 /// A host vector beside a tensor: same device, same dtype.

@@ -1,10 +1,9 @@
 //! Where the matrices come from: networks on Burn, chains on the host, captures of any network.
 
-#[cfg(feature = "burn")]
 pub mod agop;
 pub mod blocks;
 pub mod capture;
-#[cfg(feature = "burn")]
+pub mod host_chain;
 pub mod inputs;
 #[cfg(feature = "burn")]
 pub mod jacobian;

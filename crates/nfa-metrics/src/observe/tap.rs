@@ -157,7 +157,7 @@ fn rows_are_independent(x: &Tensor<2>, f: &impl Fn(Tensor<2>, &Tap) -> Tensor<2>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::observe::agop::observe_network;
+    use crate::observe::agop::network::observe_network;
     use burn::tensor::{DType, Device, TensorData, activation};
     use nfa_models::{Activation, AnyNetwork, Mlp, Site, Stream};
 
@@ -186,8 +186,8 @@ mod tests {
         let whole = observe_network(&network, &x, None, &AgopOptions::default());
         for ((name, agop), layer) in sites.iter().zip(&whole.layers) {
             let expected = layer.agop.as_ref().expect("observed").matrix();
-            let error = crate::squared_norm(&(agop.matrix() - expected)).sqrt();
-            assert!(error <= 1e-12 * crate::squared_norm(expected).sqrt(), "{name}: {error:e}");
+            let error = crate::matrix::squared_norm(&(agop.matrix() - expected)).sqrt();
+            assert!(error <= 1e-12 * crate::matrix::squared_norm(expected).sqrt(), "{name}: {error:e}");
         }
         assert!(network.weight(Site(0)).is_some());
     }
@@ -205,7 +205,7 @@ mod tests {
         .expect("rows are independent");
         let gram = to_host(w.clone().transpose().matmul(w.clone()));
         let doubled = &gram * 2.0;
-        assert!(crate::squared_norm(&(sites[0].1.matrix() - doubled)).sqrt() < 1e-12);
+        assert!(crate::matrix::squared_norm(&(sites[0].1.matrix() - doubled)).sqrt() < 1e-12);
         let coupled = observe(&x, |x, _| x.clone() - x.mean_dim(0));
         assert!(matches!(coupled, Err(TapError::RowsCoupled { .. })));
         let twice = observe(&x, |x, tap| tap.at("a", tap.at("a", x)));

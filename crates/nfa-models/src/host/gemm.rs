@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use ::gemm::{Parallelism, gemm};
 
-use crate::host::Real;
+use crate::host::{Cores, Real};
 
 /// A matrix in a slice, row-major or transposed.
 #[derive(Clone, Copy, Debug)]
@@ -73,30 +73,14 @@ pub enum Into {
     Add,
 }
 
-/// C ← AB or C + AB on this thread, C in rows of `stride` numbers of which the first are written.
+/// C ← AB or C + AB, C in rows of `stride` numbers of which the first are written.
 ///
 /// # Shapes
 /// a: `[m, k]`, b: `[k, n]`, c: `[m, n]` within `[m, stride]`
 ///
 /// # Panics
 /// Where shapes don't fit.
-pub fn product<T: Real>(c: &mut [T], stride: usize, how: Into, a: View<'_, T>, b: View<'_, T>) {
-    multiply(c, stride, how, a, b, Parallelism::None);
-}
-
-/// [`product`] on all cores of the pool that it is called in.
-pub fn product_on_all_cores<T: Real>(c: &mut [T], stride: usize, how: Into, a: View<'_, T>, b: View<'_, T>) {
-    multiply(c, stride, how, a, b, parallelism());
-}
-
-fn parallelism() -> Parallelism {
-    match rayon::current_num_threads() {
-        1 => Parallelism::None,
-        threads => Parallelism::Rayon(threads),
-    }
-}
-
-fn multiply<T: Real>(c: &mut [T], stride: usize, how: Into, a: View<'_, T>, b: View<'_, T>, threads: Parallelism) {
+pub fn product<T: Real>(c: &mut [T], stride: usize, how: Into, a: View<'_, T>, b: View<'_, T>, cores: Cores) {
     let (m, n, k) = (a.rows, b.cols, a.cols);
     assert_eq!(k, b.rows, "the inner sizes of a product");
     if m == 0 || n == 0 {
@@ -108,6 +92,10 @@ fn multiply<T: Real>(c: &mut [T], stride: usize, how: Into, a: View<'_, T>, b: V
     let (one, add) = (T::from_f64(1.0), how == Into::Add);
     let strides = |view: View<'_, T>| (view.col_stride as isize, view.row_stride as isize);
     let ((a_cols, a_rows), (b_cols, b_rows)) = (strides(a), strides(b));
+    let threads = match cores.count() {
+        1 => Parallelism::None,
+        threads => Parallelism::Rayon(threads),
+    };
     // SAFETY: all entries that are read or written were seen to lie within their slices, `c` is borrowed
     // for writing alone, and T is f32 or f64, which `gemm` has kernels for.
     unsafe {
@@ -147,20 +135,11 @@ const PANEL: usize = 128;
 ///
 /// # Panics
 /// Where shapes don't fit.
-pub fn symmetric<T: Real>(c: &mut [T], how: Into, a: View<'_, T>, b: View<'_, T>) {
+pub fn symmetric<T: Real>(c: &mut [T], how: Into, a: View<'_, T>, b: View<'_, T>, cores: Cores) {
     let n = a.cols;
     for start in (0..n).step_by(PANEL) {
         let end = (start + PANEL).min(n);
-        product(&mut c[start * n..end * n], n, how, a.columns(start..end).t(), b.columns(0..end));
-    }
-}
-
-/// [`symmetric`] on all cores of the pool that it is called in.
-pub fn symmetric_on_all_cores<T: Real>(c: &mut [T], how: Into, a: View<'_, T>, b: View<'_, T>) {
-    let n = a.cols;
-    for start in (0..n).step_by(PANEL) {
-        let end = (start + PANEL).min(n);
-        product_on_all_cores(&mut c[start * n..end * n], n, how, a.columns(start..end).t(), b.columns(0..end));
+        product(&mut c[start * n..end * n], n, how, a.columns(start..end).t(), b.columns(0..end), cores);
     }
 }
 
@@ -205,8 +184,8 @@ mod tests {
                 for b in [View::new(&b, k, n), View::new(&b, n, k).t()] {
                     let expected = naive(a, b);
                     let mut c = vec![0.25; m * (n + 3)];
-                    product(&mut c, n + 3, Into::Add, a, b);
-                    product_on_all_cores(&mut c, n + 3, Into::Add, a, b);
+                    product(&mut c, n + 3, Into::Add, a, b, Cores::One);
+                    product(&mut c, n + 3, Into::Add, a, b, Cores::All);
                     for (i, row) in c.chunks(n + 3).enumerate() {
                         for (j, value) in row.iter().enumerate() {
                             let expected = 0.25 + if j < n { 2.0 * expected[i * n + j] } else { 0.0 };
@@ -224,12 +203,9 @@ mod tests {
             let x = numbers(n * k, 3);
             let x = View::new(&x, k, n);
             let expected = naive(x.t(), x);
-            for on_all_cores in [false, true] {
+            for cores in [Cores::One, Cores::All] {
                 let mut c = vec![0.0; n * n];
-                match on_all_cores {
-                    true => symmetric_on_all_cores(&mut c, Into::Set, x, x),
-                    false => symmetric(&mut c, Into::Set, x, x),
-                }
+                symmetric(&mut c, Into::Set, x, x, cores);
                 mirror(&mut c, n);
                 assert!(c.iter().zip(&expected).all(|(c, e)| (c - e).abs() <= 1e-14 * k as f64));
             }
@@ -245,14 +221,14 @@ mod tests {
             for a in [View::new(&a, m, k), View::new(&a, k, m).t()] {
                 for b in [View::new(&b, k, n), View::new(&b, n, k).t()] {
                     let mut whole = vec![0.0; m * n];
-                    product(&mut whole, n, Into::Set, a, b);
+                    product(&mut whole, n, Into::Set, a, b, Cores::One);
                     let mut many = vec![0.0; m * n];
-                    pool.install(|| product_on_all_cores(&mut many, n, Into::Set, a, b));
+                    pool.install(|| product(&mut many, n, Into::Set, a, b, Cores::All));
                     assert!(whole == many, "five threads, {m}x{n}x{k}");
                     let mut parts = vec![0.0; m * n];
                     for rows in [0..m / 3, m / 3..m] {
                         let part = a.t().columns(rows.clone()).t();
-                        product(&mut parts[rows.start * n..rows.end * n], n, Into::Set, part, b);
+                        product(&mut parts[rows.start * n..rows.end * n], n, Into::Set, part, b, Cores::One);
                     }
                     assert!(whole == parts, "in two parts, {m}x{n}x{k}");
                 }

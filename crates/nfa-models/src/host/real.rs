@@ -3,15 +3,21 @@
 use std::iter::Sum;
 use std::ops::{AddAssign, MulAssign, SubAssign};
 
+#[cfg(feature = "burn")]
 use burn::tensor::{DType, Element};
 
 use crate::host::lane::Lane;
+
+/// What Burn asks of its numbers.
+#[cfg(not(feature = "burn"))]
+pub trait Element: std::fmt::Debug + Send + Sync {}
 
 /// `f32` or `f64`.
 pub trait Real: Lane + Element + AddAssign + SubAssign + MulAssign + Sum {
     /// The distance from 1 to the next number.
     const EPS: Self;
     /// Its name in Burn.
+    #[cfg(feature = "burn")]
     const DTYPE: DType;
 
     /// The nearest number of this type.
@@ -26,8 +32,12 @@ pub trait Real: Lane + Element + AddAssign + SubAssign + MulAssign + Sum {
 
 macro_rules! real {
     ($type:ident, $dtype:ident) => {
+        #[cfg(not(feature = "burn"))]
+        impl Element for $type {}
+
         impl Real for $type {
             const EPS: Self = $type::EPSILON;
+            #[cfg(feature = "burn")]
             const DTYPE: DType = DType::$dtype;
 
             #[inline(always)]

@@ -21,8 +21,8 @@ use pulp::{Arch, NullaryFnOnce};
 use rayon::prelude::*;
 
 use crate::activation::Activation;
-use crate::host::Real;
 use crate::host::lane::Lane;
+use crate::host::{Cores, Real};
 
 /// Numbers that are worked on together: a multiple of every vector length.
 const BLOCK: usize = 64;
@@ -30,7 +30,7 @@ const BLOCK: usize = 64;
 /// From so many numbers on more than one thread is worth waking, and so many each gets at a time.
 const SHARE: usize = 1 << 14;
 
-/// z ← φ(z) and, where it is asked for, slope ← φ'(z).
+/// z ← φ(z) and, where it is asked for, slope ← φ'(z); short slices always on one core.
 ///
 /// At a kink the slope is that of the left: relu'(0) = 0. At ±∞ both are the limits, NaN stays NaN.
 ///
@@ -39,8 +39,18 @@ const SHARE: usize = 1 << 14;
 ///
 /// # Panics
 /// If the lengths differ.
-pub fn activate<T: Real>(activation: Activation, z: &mut [T], slope: Option<&mut [T]>) {
-    T::activate(activation, z, slope);
+pub fn activate<T: Real>(activation: Activation, z: &mut [T], slope: Option<&mut [T]>, cores: Cores) {
+    if z.len() < 4 * SHARE || cores.count() == 1 {
+        return T::activate(activation, z, slope);
+    }
+    match slope {
+        None => z.par_chunks_mut(SHARE).for_each(|z| T::activate(activation, z, None)),
+        Some(slope) => {
+            assert_eq!(z.len(), slope.len(), "one slope for each number");
+            let shares = z.par_chunks_mut(SHARE).zip(slope.par_chunks_mut(SHARE));
+            shares.for_each(|(z, slope)| T::activate(activation, z, Some(slope)));
+        }
+    }
 }
 
 /// z ← z ∘ factors
@@ -52,27 +62,6 @@ pub fn scale<T: Real>(z: &mut [T], factors: &[T]) {
         #[inline(always)]
         || z.iter_mut().zip(factors).for_each(|(z, &factor)| *z *= factor),
     );
-}
-
-/// [`activate`], long slices on all threads of the current pool; the same numbers whatever their count.
-///
-/// # Shapes
-/// z, slope: the same length
-///
-/// # Panics
-/// If the lengths differ.
-pub fn activate_on_all_cores<T: Real>(activation: Activation, z: &mut [T], slope: Option<&mut [T]>) {
-    if z.len() < 4 * SHARE || rayon::current_num_threads() == 1 {
-        return activate(activation, z, slope);
-    }
-    match slope {
-        None => z.par_chunks_mut(SHARE).for_each(|z| activate(activation, z, None)),
-        Some(slope) => {
-            assert_eq!(z.len(), slope.len(), "one slope for each number");
-            let shares = z.par_chunks_mut(SHARE).zip(slope.par_chunks_mut(SHARE));
-            shares.for_each(|(z, slope)| activate(activation, z, Some(slope)));
-        }
-    }
 }
 
 pub(super) fn run<T: Lane>(activation: Activation, z: &mut [T], slope: Option<&mut [T]>) {
@@ -324,7 +313,7 @@ mod tests {
     /// Values and slopes at one number.
     fn at<T: Real>(activation: Activation, z: f64) -> (f64, f64) {
         let (mut value, mut slope) = ([T::from_f64(z)], [T::ZERO]);
-        activate(activation, &mut value, Some(&mut slope));
+        activate(activation, &mut value, Some(&mut slope), Cores::One);
         (value[0].to_f64(), slope[0].to_f64())
     }
 
@@ -369,9 +358,9 @@ mod tests {
         for activation in Activation::ALL {
             let compute = || {
                 let (mut value, mut slope) = (z.clone(), z.clone());
-                activate_on_all_cores(activation, &mut value, Some(&mut slope));
+                activate(activation, &mut value, Some(&mut slope), Cores::All);
                 let mut alone = z.clone();
-                activate_on_all_cores(activation, &mut alone, None);
+                activate(activation, &mut alone, None, Cores::All);
                 assert_eq!(bits(&alone), bits(&value), "{activation}: the slope changes the value");
                 (bits(&value), bits(&slope))
             };

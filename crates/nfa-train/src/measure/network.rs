@@ -1,7 +1,9 @@
 //! A multilayer perceptron from a file's weights, on rows.
 
 use burn::tensor::{Device, Tensor, TensorData};
-use nfa_metrics::{AgopOptions, Asked, Inputs, Laws, Mat, Observation, assess, observe_network, parallel, places};
+use nfa_metrics::{
+    AgopOptions, Asked, Inputs, Laws, Mat, Observation, OnBurn, assess, observe_network, parallel, places,
+};
 use nfa_models::{Activation, AnyNetwork, Mlp};
 
 use crate::array::weights::{self, Weights};
@@ -76,7 +78,8 @@ pub fn from_weights(
     };
     // Centred and sketched rows are not the samples' own.
     let exact = !options.centered && options.sketch.is_none();
-    let inputs = Inputs { network: &network, x: &x, weights: None, options: &options, observation: &observation };
+    let rows = OnBurn { network: &network, x: &x };
+    let inputs = Inputs { rows: &rows, weights: None, options: &options, observation: &observation };
     let wanted: Vec<usize> = (0..observation.layers.len()).filter(|&layer| settings.wants(layer)).collect();
     let asked = Asked {
         layers: &wanted,

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use nfa_metrics::{
-    AgopOptions, Asked, Finding, Inputs, Law, Laws, Metric, Metrics, Needs, Observation, Place, Scores, Snapshot,
-    Thresholds, Update, observe_network, places,
+    AgopOptions, Asked, Finding, Inputs, Law, Laws, Metric, Metrics, Needs, Observation, OnBurn, Place, Scores,
+    Snapshot, Thresholds, Update, observe_network, places,
 };
 use nfa_models::AnyNetwork;
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
@@ -85,7 +85,8 @@ impl Probe<'_> {
             (0..observation.layers.len()).filter(|&layer| self.plan.layers.contains(layer)).collect();
         let intervals = self.plan.interval == ProbeInterval::Inputs;
         let weights = split.weights.as_deref();
-        let inputs = Inputs { network, x: &split.inputs, weights, options: &options, observation: &observation };
+        let rows = OnBurn { network, x: &split.inputs };
+        let inputs = Inputs { rows: &rows, weights, options: &options, observation: &observation };
         let asked = Asked {
             layers: &layers,
             thresholds: self.thresholds,

@@ -5,7 +5,8 @@ use burn::tensor::{DType, Tensor};
 use crate::matrix::accumulator::Accumulator;
 use crate::matrix::psd::Psd;
 use crate::observe::agop::options::AgopOptions;
-use crate::observe::agop::rows::{Sink, centered, mean_rows, roots, rows_within, signs};
+use crate::observe::agop::rows::rows_within;
+use crate::observe::agop::tensors::{Sink, centered, mean_rows, roots, signs};
 use crate::observe::jacobian::{epsilon, jacobian};
 
 /// A site of any row-wise map, differentiated by Burn.

@@ -6,25 +6,27 @@
 
 use std::ops::Range;
 
-use burn::tensor::Tensor;
-use nfa_models::host::gemm::{Into, View, mirror, product, product_on_all_cores, symmetric, symmetric_on_all_cores};
-use nfa_models::host::{Real, vector};
-use nfa_models::{Activation, Chain};
+use nfa_models::Activation;
+use nfa_models::host::dense::worth_transposing;
+use nfa_models::host::gemm::{Into, View, mirror, product, symmetric};
+use nfa_models::host::{Cores, Dense, Real};
 use rayon::prelude::*;
 
-use crate::Mat;
+use crate::matrix::Mat;
 use crate::matrix::accumulator::Accumulator;
 use crate::matrix::sandwich::{column_major, row_major};
 use crate::matrix::tiles::tiles;
+use crate::observe::host_chain::HostChain;
 
 /// What is swept: a chain up to where its Jacobian is constant, and from which layers rows are wanted.
 pub(crate) struct HostSweep<'a, T> {
-    layers: Vec<Dense<'a, T>>,
+    layers: Vec<Layer<'a, T>>,
     /// ∂f/∂h where the linear tail begins, `[outputs, width]`.
     tail: Vec<T>,
     outputs: usize,
-    /// `[n, d]`; a block of it is copied when its turn comes.
-    x: &'a Tensor<2>,
+    /// n.
+    samples: usize,
+    x: &'a Rows<'a, T>,
     /// √w, one per sample.
     roots: Option<Vec<T>>,
     /// Samples that are swept together, at most.
@@ -33,18 +35,26 @@ pub(crate) struct HostSweep<'a, T> {
     memory: usize,
     /// Random combinations of the outputs instead of all of them.
     sketch: Option<Sketch<'a>>,
+    /// What is taken away from every sample's rows, by layer, `[rows per sample, dim]`.
+    means: Vec<Option<Vec<T>>>,
 }
+
+/// Some rows of x, `[b, d]`, brought here when their turn comes.
+pub(crate) type Rows<'a, T> = dyn Fn(Range<usize>) -> Vec<T> + Sync + 'a;
+
+/// Rows of some samples at a layer, `[b * rows per sample, dim]`, grouped by sample.
+type Sink<'a, T> = dyn FnMut(usize, Range<usize>, View<'_, T>) + 'a;
 
 /// Draws a sample, and random signs / √draws for a range of samples, `[b * draws, outputs]`.
 pub(crate) type Sketch<'a> = (usize, &'a (dyn Fn(Range<usize>) -> Vec<f64> + Sync));
 
 /// A layer in front of the linear tail.
-struct Dense<'a, T> {
+struct Layer<'a, T> {
     out: usize,
     into: usize,
     weights: Vec<T>,
-    /// Transposed, for the way forward.
-    turned: Vec<T>,
+    /// For the way forward, where that is worth it.
+    transposed: Option<Vec<T>>,
     biases: Option<Vec<T>>,
     activation: Activation,
     /// Rows for its AGOP, where that is wanted.
@@ -57,8 +67,6 @@ pub(crate) struct Wanted<'a> {
     pub(crate) new: &'a (dyn Fn() -> Accumulator + Sync),
 }
 
-/// Narrower weights are not worth a transposed copy.
-const TURNED_WIDTH: usize = 64;
 /// A block's rows stay in a core's cache ...
 const CACHE: usize = 512 << 10;
 /// ... unless there were fewer than this many times the widest layer: then most of the time would go
@@ -67,46 +75,38 @@ const ROWS_PER_WIDTH: usize = 5;
 /// Sums that are added up at the end, at most.
 const PARTS: usize = 8;
 
-/// The numbers of a tensor of this dtype.
-///
-/// # Panics
-/// Where the device fails to hand out its data.
-fn read<T: Real, const D: usize>(tensor: Tensor<D>) -> Vec<T> {
-    match tensor.inner().into_data().try_into_vec() {
-        Ok(values) => values,
-        Err(error) => panic!("the device did not hand out a tensor: {error:?}"),
-    }
-}
-
 impl<'a, T: Real> HostSweep<'a, T> {
-    /// `weights` are the chain's, and `wanted` one per layer of those that are swept.
+    /// `tail` is ∂f/∂h behind the swept layers, of which there is one in `wanted` each.
     pub(crate) fn new(
-        chain: &Chain,
-        weights: &[Mat],
+        chain: &HostChain,
         tail: &Mat,
-        x: &'a Tensor<2>,
-        samples: Option<&[f64]>,
+        samples: usize,
+        x: &'a Rows<'a, T>,
+        weights: Option<&[f64]>,
         wanted: Vec<Option<Wanted<'a>>>,
     ) -> Self {
-        let bias = |l: usize| Some(read::<T, 1>(chain.biases[l].as_ref()?.clone()));
-        let dense = |(l, wanted): (usize, Option<Wanted<'a>>)| {
-            let (out, into) = (weights[l].nrows(), weights[l].ncols());
-            Dense {
+        let narrow = |values: &Vec<f64>| values.iter().map(|&value| T::from_f64(value)).collect();
+        let layer = |(l, wanted): (usize, Option<Wanted<'a>>)| {
+            let weights = &chain.weights[l];
+            let (out, into) = (weights.nrows(), weights.ncols());
+            Layer {
                 out,
                 into,
-                weights: row_major(&weights[l]),
-                turned: if out.min(into) >= TURNED_WIDTH { column_major(&weights[l]) } else { Vec::new() },
-                biases: bias(l),
+                weights: row_major(weights),
+                transposed: worth_transposing(out, into).then(|| column_major(weights)),
+                biases: chain.biases[l].as_ref().map(narrow),
                 activation: chain.activations[l],
                 wanted,
             }
         };
         HostSweep {
-            layers: wanted.into_iter().enumerate().map(dense).collect(),
+            means: wanted.iter().map(|_| None).collect(),
+            layers: wanted.into_iter().enumerate().map(layer).collect(),
             outputs: tail.nrows(),
             tail: row_major(tail),
+            samples,
             x,
-            roots: samples.map(|weights| weights.iter().map(|w| T::from_f64(w.sqrt())).collect()),
+            roots: weights.map(|weights| weights.iter().map(|w| T::from_f64(w.sqrt())).collect()),
             block: 0,
             memory: 0,
             sketch: None,
@@ -128,7 +128,7 @@ impl<'a, T: Real> HostSweep<'a, T> {
         let bytes = std::mem::size_of::<T>() * (along + 2 * rows * widest);
         let wanted = (CACHE / bytes).max((ROWS_PER_WIDTH * widest).div_ceil(rows));
         let block = batch.unwrap_or_else(|| wanted.min(memory / 2 / bytes));
-        self.block = block.clamp(1, self.samples().max(1));
+        self.block = block.clamp(1, self.samples.max(1));
         self.memory = memory;
         self
     }
@@ -144,17 +144,13 @@ impl<'a, T: Real> HostSweep<'a, T> {
         held.max().unwrap_or(1)
     }
 
-    fn samples(&self) -> usize {
-        self.x.dims()[0]
-    }
-
     fn rows_per_sample(&self) -> usize {
         self.sketch.map_or(self.outputs, |(draws, _)| draws)
     }
 
     /// The sums of every layer's rows; `None` where none are wanted.
     pub(crate) fn run(&self) -> Vec<Option<Accumulator>> {
-        let n = self.samples();
+        let n = self.samples;
         let wanted = || self.layers.iter().filter(|layer| layer.wanted.is_some());
         let sums: usize = wanted().map(|layer| 8 * layer.rows_length().pow(2)).sum();
         // Powers of two are shared out evenly.
@@ -162,7 +158,8 @@ impl<'a, T: Real> HostSweep<'a, T> {
         let parts = n.div_ceil(self.block).max(1).next_power_of_two().min(1 << most.ilog2());
         let blocks = parts * n.div_ceil(parts * self.block).max(1);
         let block = n.div_ceil(blocks).max(1);
-        let part = |p: usize| self.part(p * blocks / parts..(p + 1) * blocks / parts, block, parts == 1);
+        let cores = if parts == 1 { Cores::All } else { Cores::One };
+        let part = |p: usize| self.part(p * blocks / parts..(p + 1) * blocks / parts, block, cores);
         let found: Vec<Vec<Option<Accumulator>>> = match parts == 1 || rayon::current_num_threads() == 1 {
             true => (0..parts).map(part).collect(),
             false => (0..parts).into_par_iter().with_max_len(1).map(part).collect(),
@@ -180,77 +177,93 @@ impl<'a, T: Real> HostSweep<'a, T> {
             .unwrap_or_default()
     }
 
-    /// The sums over some blocks of so many samples; with `alone` every product on all cores.
-    fn part(&self, blocks: Range<usize>, block: usize, alone: bool) -> Vec<Option<Accumulator>> {
-        let mut buffers = Buffers::new(self);
+    /// Hands out the rows of every layer that is wanted, block by block in order.
+    pub(crate) fn visit(&self, sink: &mut Sink<'_, T>) {
+        self.sweep(0..self.samples.div_ceil(self.block), self.block, Cores::All, sink);
+    }
+
+    /// The same sweep with every sample's rows less their mean over the samples.
+    pub(crate) fn centered(mut self) -> Self {
+        let each = self.rows_per_sample();
+        let zeros = |layer: &Layer<'_, T>| layer.wanted.as_ref().map(|_| vec![0.0; each * layer.rows_length()]);
+        let mut sums: Vec<Option<Vec<f64>>> = self.layers.iter().map(zeros).collect();
+        self.visit(&mut |l, samples, rows| {
+            let Some(sum) = &mut sums[l] else { return };
+            for (k, row) in rows.row_slices().enumerate() {
+                let root = self.root(samples.start + k / each);
+                let sum = &mut sum[k % each * row.len()..];
+                sum.iter_mut().zip(row).for_each(|(sum, &value)| *sum += (value * root).to_f64());
+            }
+        });
+        let mean = |sum: Vec<f64>| sum.into_iter().map(|sum| T::from_f64(sum / self.samples as f64)).collect();
+        self.means = sums.into_iter().map(|sum| sum.map(mean)).collect();
+        self
+    }
+
+    /// √w of a sample.
+    fn root(&self, sample: usize) -> T {
+        self.roots.as_ref().map_or(T::from_f64(1.0), |roots| roots[sample])
+    }
+
+    /// The sums over some blocks of so many samples.
+    fn part(&self, blocks: Range<usize>, block: usize, cores: Cores) -> Vec<Option<Accumulator>> {
         let mut sums: Vec<Option<Sum<T>>> = self
             .layers
             .iter()
             .map(|layer| layer.wanted.as_ref().map(|wanted| Sum::new((wanted.new)(), layer.rows_length())))
             .collect();
-        let n = self.samples();
-        for k in blocks {
-            let samples = (k * block).min(n)..((k + 1) * block).min(n);
-            self.forward(samples.clone(), &mut buffers, alone);
-            self.backward(samples, &mut buffers, &mut sums, alone);
-        }
+        self.sweep(blocks, block, cores, &mut |l, samples, rows| {
+            let Some(sum) = &mut sums[l] else { return };
+            let Some(mean) = &self.means[l] else { return sum.push(rows, cores) };
+            let [count, dim] = rows.size();
+            let own = |(k, row): (usize, &[T])| {
+                let each = mean.len() / dim;
+                let (root, mean) = (self.root(samples.start + k / each), &mean[k % each * dim..]);
+                row.iter().zip(mean).map(|(&value, &mean)| value - root * mean).collect::<Vec<T>>()
+            };
+            let centered: Vec<T> = rows.row_slices().enumerate().flat_map(own).collect();
+            sum.push(View::new(&centered, count, dim), cores);
+        });
         sums.into_iter().map(|sum| sum.map(Sum::finish)).collect()
     }
 
-    fn forward(&self, samples: Range<usize>, buffers: &mut Buffers<T>, alone: bool) {
+    /// Some blocks of so many samples forward and back.
+    fn sweep(&self, blocks: Range<usize>, block: usize, cores: Cores, sink: &mut Sink<'_, T>) {
+        let mut buffers = Buffers::new(self);
+        for k in blocks {
+            let samples = (k * block).min(self.samples)..((k + 1) * block).min(self.samples);
+            self.forward(samples.clone(), &mut buffers, cores);
+            self.backward(samples, &mut buffers, cores, sink);
+        }
+    }
+
+    fn forward(&self, samples: Range<usize>, buffers: &mut Buffers<T>, cores: Cores) {
         let b = samples.len();
         let Buffers { here, next, slopes, .. } = buffers;
-        let x = read::<T, 2>(self.x.clone().slice([samples]));
+        let x = (self.x)(samples);
         for (l, layer) in self.layers.iter().enumerate() {
-            let input = match l {
-                0 => &x[..],
-                _ => &here[..b * layer.into],
-            };
-            let z = &mut next[..b * layer.out];
-            let how = match &layer.biases {
-                None => Into::Set,
-                Some(biases) => {
-                    z.chunks_exact_mut(layer.out).for_each(|row| row.copy_from_slice(biases));
-                    Into::Add
-                }
-            };
-            let weights = match layer.turned.is_empty() {
-                true => View::new(&layer.weights, layer.out, layer.into).t(),
-                false => View::new(&layer.turned, layer.into, layer.out),
-            };
-            multiply(z, layer.out, how, View::new(input, b, layer.into), weights, alone);
-            if layer.activation != Activation::Linear {
-                vector::activate(layer.activation, z, Some(&mut slopes[l][..b * layer.out]));
-            }
+            let input = View::new(if l == 0 { &x } else { here }, b, layer.into);
+            layer.dense().forward(input, &mut next[..b * layer.out], &mut slopes[l], cores);
             std::mem::swap(here, next);
         }
     }
 
-    fn backward(&self, samples: Range<usize>, buffers: &mut Buffers<T>, sums: &mut [Option<Sum<T>>], alone: bool) {
+    fn backward(&self, samples: Range<usize>, buffers: &mut Buffers<T>, cores: Cores, sink: &mut Sink<'_, T>) {
         let (b, c) = (samples.len(), self.rows_per_sample());
         let Buffers { delta, through, slopes, .. } = buffers;
-        let Some(last) = self.layers.len().checked_sub(1) else { return };
-        self.start(samples, &mut delta[..b * c * self.layers[last].out]);
-        let first = sums.iter().position(Option::is_some).unwrap_or(0);
+        let Some(last) = self.layers.last() else { return };
+        self.start(samples.clone(), &mut delta[..b * c * last.out]);
+        let first = self.layers.iter().position(|layer| layer.wanted.is_some()).unwrap_or(0);
         for (l, layer) in self.layers.iter().enumerate().skip(first).rev() {
             let at_z = &mut delta[..b * c * layer.out];
-            if layer.activation != Activation::Linear {
-                // ∂f/∂z = ∂f/∂h ∘ φ'(z), the same φ' for every output of a sample.
-                for (rows, slope) in at_z.chunks_exact_mut(c * layer.out).zip(slopes[l].chunks_exact(layer.out)) {
-                    rows.chunks_exact_mut(layer.out).for_each(|row| vector::scale(row, slope));
-                }
-            }
+            layer.dense().back_to_z(at_z, &slopes[l][..b * layer.out]);
             let at_z = View::new(at_z, b * c, layer.out);
             let after = layer.wanted.as_ref().is_some_and(|wanted| !wanted.before);
             if l > first || after {
-                let into = &mut through[..b * c * layer.into];
-                multiply(into, layer.into, Into::Set, at_z, View::new(&layer.weights, layer.out, layer.into), alone);
+                layer.dense().back_to_h(at_z, &mut through[..b * c * layer.into], cores);
             }
-            if let Some(sum) = &mut sums[l] {
-                match after {
-                    true => sum.push(View::new(through, b * c, layer.into), alone),
-                    false => sum.push(at_z, alone),
-                }
+            if layer.wanted.is_some() {
+                sink(l, samples.clone(), if after { View::new(through, b * c, layer.into) } else { at_z });
             }
             std::mem::swap(delta, through);
         }
@@ -265,7 +278,7 @@ impl<'a, T: Real> HostSweep<'a, T> {
             Some((draws, signs)) => {
                 let signs: Vec<T> = signs(samples.clone()).into_iter().map(T::from_f64).collect();
                 let signs = View::new(&signs, samples.len() * draws, self.outputs);
-                product(rows, width, Into::Set, signs, View::new(&self.tail, self.outputs, width));
+                product(rows, width, Into::Set, signs, View::new(&self.tail, self.outputs, width), Cores::One);
             }
         }
         if let Some(roots) = &self.roots {
@@ -276,14 +289,16 @@ impl<'a, T: Real> HostSweep<'a, T> {
     }
 }
 
-fn multiply<T: Real>(c: &mut [T], stride: usize, how: Into, a: View<'_, T>, b: View<'_, T>, alone: bool) {
-    match alone {
-        true => product_on_all_cores(c, stride, how, a, b),
-        false => product(c, stride, how, a, b),
+impl<T: Real> Layer<'_, T> {
+    fn dense(&self) -> Dense<'_, T> {
+        Dense {
+            weights: View::new(&self.weights, self.out, self.into),
+            transposed: self.transposed.as_ref().map(|values| View::new(values, self.into, self.out)),
+            biases: self.biases.as_deref(),
+            activation: self.activation,
+        }
     }
-}
 
-impl<T> Dense<'_, T> {
     /// Numbers in each of its rows.
     fn rows_length(&self) -> usize {
         match &self.wanted {
@@ -334,15 +349,12 @@ impl<T: Real> Sum<T> {
         Sum { total, lower: vec![0.0; size], block: vec![T::from_f64(0.0); size], dim, rows: 0 }
     }
 
-    fn push(&mut self, rows: View<'_, T>, alone: bool) {
+    fn push(&mut self, rows: View<'_, T>, cores: Cores) {
         let Sum { total, lower, block, dim, rows: count } = self;
         if total.is_factor() {
             return total.push(&to_mat(rows));
         }
-        match alone {
-            true => symmetric_on_all_cores(block, Into::Set, rows, rows),
-            false => symmetric(block, Into::Set, rows, rows),
-        }
+        symmetric(block, Into::Set, rows, rows, cores);
         // A block's sum is in its precision, all of them together in f64.
         for (i, (lower, block)) in lower.chunks_exact_mut(*dim).zip(block.chunks_exact(*dim)).enumerate() {
             lower[..=i].iter_mut().zip(block).for_each(|(sum, term)| *sum += term.to_f64());
@@ -359,7 +371,8 @@ impl<T: Real> Sum<T> {
     }
 }
 
-fn to_mat<T: Real>(rows: View<'_, T>) -> Mat {
+/// In host `f64`.
+pub(crate) fn to_mat<T: Real>(rows: View<'_, T>) -> Mat {
     let [count, dim] = rows.size();
     let mut matrix = Mat::zeros(count, dim);
     let values: Vec<&[T]> = rows.row_slices().collect();

@@ -1,12 +1,10 @@
-//! Rows of Jacobians on a device, several per sample and grouped by sample.
+//! What rows of Jacobians need wherever they are computed: batches, random signs, quadratic forms.
 
 use std::ops::Range;
 
-use burn::tensor::{Tensor, TensorData};
 use nfa_models::Stream;
 
-use crate::Mat;
-use crate::observe::jacobian::{beside, to_host};
+use crate::matrix::Mat;
 
 /// Rows of so many numbers each that a few temporaries of them fit into `memory`.
 pub(crate) fn rows_within(memory: usize, numbers: usize) -> usize {
@@ -26,61 +24,14 @@ pub(crate) fn sign_rows(samples: &Range<usize>, draws: usize, c: usize) -> Vec<f
         .collect()
 }
 
-/// [`sign_rows`] beside a tensor.
-pub(crate) fn signs<const D: usize>(samples: &Range<usize>, draws: usize, c: usize, like: &Tensor<D>) -> Tensor<3> {
-    let data = TensorData::new(sign_rows(samples, draws, c), [samples.len(), draws, c]);
-    Tensor::from_data(data, (&like.device().inner(), like.dtype()))
-}
-
-/// The rows of a sample range, several per sample and grouped by sample: `[b * rows, dim]`.
-pub(crate) type Sink<'a> = dyn FnMut(Range<usize>, Tensor<2>) + 'a;
-
-/// (1/n) Σ_i w_i J_i from rows √w_i J_i, `[rows per sample, dim]`; `None` without samples.
-pub(crate) fn mean_rows(n: usize, weights: Option<&[f64]>, visit: impl Fn(&mut Sink<'_>)) -> Option<Tensor<2>> {
-    let mut sum: Option<Tensor<2>> = None;
-    visit(&mut |samples, block| {
-        let [rows, dim] = block.dims();
-        let (b, each) = (samples.len(), rows / samples.len());
-        let mut part = block.reshape([b, each, dim]);
-        if let Some(weights) = weights {
-            part = part.clone() * roots(weights, &samples, &part);
-        }
-        let part = part.sum_dim(0).reshape([each, dim]);
-        sum = Some(match sum.take() {
-            Some(sum) => sum + part,
-            None => part,
-        });
-    });
-    sum.map(|sum| sum.mul_scalar(1.0 / n as f64))
-}
-
-/// √w of a sample range, `[b, 1, 1]`.
-pub(crate) fn roots<const D: usize>(weights: &[f64], samples: &Range<usize>, like: &Tensor<D>) -> Tensor<3> {
-    let roots = weights[samples.clone()].iter().map(|w| w.sqrt()).collect();
-    beside(roots, like).reshape([samples.len(), 1, 1])
-}
-
-pub(crate) fn centered(
-    block: Tensor<2>,
-    mean: Option<&Tensor<2>>,
-    weights: Option<&[f64]>,
-    samples: &Range<usize>,
-) -> Tensor<2> {
-    let Some(mean) = mean else { return block };
-    let [rows, dim] = block.dims();
-    let (b, each) = (samples.len(), rows / samples.len());
-    let mut mean = mean.clone().reshape([1, each, dim]).expand([b, each, dim]);
-    if let Some(weights) = weights {
-        mean = mean * roots(weights, samples, &block);
-    }
-    block - mean.reshape([rows, dim])
-}
-
-/// Σ rᵀΓr over each sample's rows.
-pub(crate) fn quadratic_forms(n: usize, functionals: &[&Mat], visit: impl Fn(&mut Sink<'_>)) -> Vec<Vec<f64>> {
+/// Σ rᵀΓr over each sample's rows, which are grouped by sample.
+pub(crate) fn quadratic_forms(
+    n: usize,
+    functionals: &[&Mat],
+    visit: impl FnOnce(&mut dyn FnMut(Range<usize>, Mat)),
+) -> Vec<Vec<f64>> {
     let mut found = vec![vec![0.0; n]; functionals.len()];
     visit(&mut |samples, rows| {
-        let rows = to_host(rows);
         let each = rows.nrows() / samples.len();
         for (functional, found) in functionals.iter().zip(&mut found) {
             let image = &rows * *functional;

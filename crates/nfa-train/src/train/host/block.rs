@@ -3,8 +3,8 @@
 use std::ops::Range;
 
 use nfa_models::Activation;
-use nfa_models::host::gemm::{Into, View, product};
-use nfa_models::host::{Real, vector};
+use nfa_models::host::gemm::View;
+use nfa_models::host::{Cores, Real};
 
 use crate::train::host::shape::Shape;
 use crate::train::loss::criterion::Criterion;
@@ -70,43 +70,28 @@ impl<T: Real> Block<T> {
         self.rows = rows;
         for (l, layer) in shape.layers.iter().enumerate() {
             let (before, here) = self.traces.split_at_mut(l);
-            let trace = &mut here[0];
+            let Trace { value, slope, .. } = &mut here[0];
             let input = match before.last() {
-                None => &data.inputs[self.rows.start * layer.into..self.rows.end * layer.into],
-                Some(trace) => &trace.value[..b * layer.into],
+                None => &data.inputs[self.rows.start * layer.into..],
+                Some(trace) => &trace.value,
             };
-            let z = &mut trace.value[..b * layer.out];
-            let how = match layer.biases(parameters) {
-                None => Into::Set,
-                Some(biases) => {
-                    z.chunks_exact_mut(layer.out).for_each(|row| row.copy_from_slice(biases));
-                    Into::Add
-                }
-            };
-            let weights = match layer.turned {
-                true => View::new(&turned[l], layer.into, layer.out),
-                false => View::new(layer.weights(parameters), layer.out, layer.into).t(),
-            };
-            product(z, layer.out, how, View::new(input, b, layer.into), weights);
-            if layer.activation != Activation::Linear {
-                vector::activate(layer.activation, z, Some(&mut trace.slope[..b * layer.out]));
-            }
+            let input = View::new(input, b, layer.into);
+            layer.dense(parameters, &turned[l]).forward(input, &mut value[..b * layer.out], slope, Cores::One);
         }
         let c = shape.outputs();
         let targets = &data.targets[self.rows.start * c..self.rows.end * c];
         let weights = data.weights.map(|weights| &weights[self.rows.clone()]);
         let outputs = &mut self.traces[last].value[..b * c];
         self.loss = criterion.differentiate(outputs, targets, weights, c, data.count);
-        for (l, layer) in shape.layers.iter().enumerate().skip(1).rev() {
+        for l in (1..=last).rev() {
+            let (layer, behind) = (&shape.layers[l], &shape.layers[l - 1]);
             let (before, here) = self.traces.split_at_mut(l);
-            let behind = if l == last { &here[0].value } else { &here[0].delta };
+            let at_z = if l == last { &here[0].value } else { &here[0].delta };
             let Trace { slope, delta, .. } = &mut before[l - 1];
             let delta = &mut delta[..b * layer.into];
-            let weights = View::new(layer.weights(parameters), layer.out, layer.into);
-            product(delta, layer.into, Into::Set, View::new(&behind[..b * layer.out], b, layer.out), weights);
-            if !slope.is_empty() {
-                vector::scale(delta, &slope[..b * layer.into]);
-            }
+            layer.dense(parameters, &turned[l]).back_to_h(View::new(at_z, b, layer.out), delta, Cores::One);
+            let slope = slope.get(..b * layer.into).unwrap_or_default();
+            behind.dense(parameters, &turned[l - 1]).back_to_z(delta, slope);
         }
     }
 

@@ -8,8 +8,8 @@
 use std::ops::Range;
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
-use nfa_models::host::Real;
 use nfa_models::host::gemm::{Into, product};
+use nfa_models::host::{Cores, Real};
 use nfa_models::parameters::Parameter;
 use nfa_models::{AnyNetwork, Parameters};
 use rayon::prelude::*;
@@ -293,7 +293,7 @@ fn differentiate<T: Real>(
             let input = block.input(shape, data, tile.layer);
             for start in (0..width).step_by(PANEL) {
                 let columns = start..(start + PANEL).min(width);
-                product(&mut gradient[start..], width, how, delta, input.columns(columns));
+                product(&mut gradient[start..], width, how, delta, input.columns(columns), Cores::One);
             }
         }
     }

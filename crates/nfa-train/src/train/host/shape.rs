@@ -4,6 +4,9 @@
 use std::ops::Range;
 
 use nfa_models::Activation;
+use nfa_models::host::dense::worth_transposing;
+use nfa_models::host::gemm::View;
+use nfa_models::host::{Dense, Real};
 
 /// One dense layer.
 #[derive(Clone, Debug)]
@@ -16,8 +19,7 @@ pub(super) struct Layer {
     pub(super) biases: Option<usize>,
     /// What follows it; none after the last layer.
     pub(super) activation: Activation,
-    /// Whether its weights are kept transposed as well: products with several blocks of rows would
-    /// each turn them round.
+    /// Whether its weights are kept transposed as well.
     pub(super) turned: bool,
 }
 
@@ -28,6 +30,16 @@ impl Layer {
 
     pub(super) fn biases<'a, T>(&self, flat: &'a [T]) -> Option<&'a [T]> {
         self.biases.map(|at| &flat[at..at + self.out])
+    }
+
+    /// With its numbers in the flat vector, and its transposed weights where it has them.
+    pub(super) fn dense<'a, T: Real>(&self, flat: &'a [T], turned: &'a [T]) -> Dense<'a, T> {
+        Dense {
+            weights: View::new(self.weights(flat), self.out, self.into),
+            transposed: self.turned.then(|| View::new(turned, self.into, self.out)),
+            biases: self.biases(flat),
+            activation: self.activation,
+        }
     }
 }
 
@@ -58,9 +70,6 @@ const TILE_ROWS: usize = 256;
 /// ... unless the product over one row of data is as small as this: then two halves do.
 const TILE_NUMBERS: usize = 1 << 9;
 
-/// Narrower weights are not worth a transposed copy.
-const TURNED_WIDTH: usize = 64;
-
 impl Shape {
     /// `widths` are d_0 … d_L; a rule that needs whole parameters gets one tile each.
     pub(super) fn new(widths: &[usize], biases: &[bool], activations: &[Activation], whole: bool) -> Self {
@@ -87,7 +96,7 @@ impl Shape {
                 tiles.push(Tile { layer, bias: true, rows: 0..out, numbers: bias..at });
             }
             let activation = activations.get(layer).copied().unwrap_or(Activation::Linear);
-            let turned = out.min(into) >= TURNED_WIDTH;
+            let turned = worth_transposing(out, into);
             layers.push(Layer { out, into, weights, biases: bias, activation, turned });
         }
         Shape { layers, tiles, numbers: at }

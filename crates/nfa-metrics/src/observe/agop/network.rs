@@ -1,0 +1,333 @@
+//! AGOPs of networks on Burn.
+
+use std::ops::Range;
+
+use burn::tensor::Tensor;
+use nfa_models::{AnyNetwork, Site};
+
+use crate::matrix::Mat;
+use crate::matrix::psd::Psd;
+use crate::observation::{Layer, Observation};
+use crate::observe::agop::autodiff::{AutodiffSite, accumulate};
+use crate::observe::agop::chain::TensorChain;
+use crate::observe::agop::options::{AgopOptions, Path};
+use crate::observe::agop::rows::quadratic_forms;
+use crate::observe::jacobian::{epsilon, to_host};
+
+/// The AGOP of any row-wise map at its input.
+///
+/// ```
+/// use burn::tensor::{Device, DType, Tensor};
+/// let device = Device::flex();
+/// let w = Tensor::<2>::from_data([[1.0, 2.0, 0.0], [0.0, 1.0, -1.0]], (&device, DType::F64));
+/// let x = Tensor::<2>::from_data([[0.3, 0.1, 0.7], [1.0, 2.0, 3.0]], (&device, DType::F64));
+/// let agop = nfa_metrics::agop(|x| x.matmul(w.clone().transpose()), &x);
+/// assert!((agop.matrix()[(1, 1)] - 5.0).abs() < 1e-14); // WᵀW for a linear map
+/// ```
+///
+/// # Shapes
+/// x: `[n, d]`, f: `[n, d]` → `[n, c]`; returns `[d, d]`
+pub fn agop(f: impl Fn(Tensor<2>) -> Tensor<2>, x: &Tensor<2>) -> Psd {
+    let options = AgopOptions::default();
+    let h = x.clone().unsqueeze_dim(1);
+    let f = |h: Tensor<3>| f(h.squeeze_dim(1));
+    let site = AutodiffSite { f: &f, h: &h, weights: None, options: &options };
+    accumulate(&site, &options, x.dtype())
+}
+
+/// Weights and AGOPs of every layer of a network.
+///
+/// `weights` are sample weights of mean 1, one per row of x.
+///
+/// # Shapes
+/// x: `[n, d]`
+pub fn observe_network(
+    network: &dyn AnyNetwork,
+    x: &Tensor<2>,
+    weights: Option<&[f64]>,
+    options: &AgopOptions,
+) -> Observation {
+    let chain = network.chain();
+    if let Some(chain) = chain.as_ref().filter(|_| options.path != Path::Autodiff) {
+        let chain = TensorChain::new(chain, x, weights, options);
+        let sums = chain.sums();
+        return chain.plan.observation(sums);
+    }
+    let agop = |site: usize| {
+        let h = network.encode(Site(site), x.clone());
+        let f = |h: Tensor<3>| network.decode(Site(site), h);
+        accumulate(&AutodiffSite { f: &f, h: &h, weights, options }, options, x.dtype())
+    };
+    let layer = |site: usize| {
+        let weight = to_host(network.weight(Site(site))?);
+        let depth_from_here = chain.as_ref().map(|chain| chain.weights.len() - site);
+        let agop = options.wants(site).then(|| agop(site));
+        Some(Layer { name: format!("layers.{site}"), weight, agop, depth_from_here })
+    };
+    Observation {
+        layers: (0..network.sites()).filter_map(layer).collect(),
+        linear: chain.as_ref().is_some_and(nfa_models::Chain::is_linear),
+        neighbours: true,
+        eps: epsilon(x.dtype()),
+    }
+}
+
+/// How much each sample contributes to linear functionals of a layer's AGOP G = (1/n) Σ_i G_i:
+/// tr(Γ G_i) for each Γ, one list per Γ. What intervals over the inputs are made of.
+///
+/// # Shapes
+/// x: `[n, d]`, each Γ: `[d_in, d_in]` symmetric; returns n numbers per Γ
+pub fn contributions(
+    network: &dyn AnyNetwork,
+    x: &Tensor<2>,
+    weights: Option<&[f64]>,
+    layer: usize,
+    functionals: &[&Mat],
+    options: &AgopOptions,
+) -> Vec<Vec<f64>> {
+    let options = &AgopOptions { layers: Some(vec![layer]), ..options.clone() };
+    let chain = network.chain().filter(|_| options.path != Path::Autodiff);
+    let Some(chain) = chain else {
+        let h = network.encode(Site(layer), x.clone());
+        let f = |h: Tensor<3>| network.decode(Site(layer), h);
+        let site = AutodiffSite { f: &f, h: &h, weights, options };
+        let read =
+            |sink: &mut dyn FnMut(Range<usize>, Mat)| site.visit(&mut |samples, rows| sink(samples, to_host(rows)));
+        return quadratic_forms(x.dims()[0], functionals, read);
+    };
+    TensorChain::new(&chain, x, weights, options).contributions(layer, functionals)
+}
+
+/// Weights alone, for what needs no Jacobians.
+pub fn weights_of(network: &dyn AnyNetwork) -> Vec<Mat> {
+    (0..network.sites()).filter_map(|site| network.weight(Site(site))).map(to_host).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::observe::jacobian::jacobian;
+    use burn::tensor::{DType, Device, TensorData};
+    use nfa_models::{Activation, Mlp, Stream};
+
+    fn tensor(stream: &Stream, name: &str, rows: usize, cols: usize, dtype: DType) -> Tensor<2> {
+        let data = stream.fork(name).normals(rows * cols).into_iter().map(|v| v / (cols as f64).sqrt()).collect();
+        Tensor::from_data(TensorData::new::<f64, _>(data, [rows, cols]), (&Device::flex(), dtype))
+    }
+
+    fn network(widths: &[usize], activation: Activation, bias: bool, dtype: DType) -> Mlp {
+        let stream = Stream::root(21).fork(activation.name());
+        let layers = widths.len() - 1;
+        let weights = (0..layers).map(|l| tensor(&stream, &format!("w{l}"), widths[l + 1], widths[l], dtype)).collect();
+        let biases = (0..layers)
+            .map(|l| bias.then(|| tensor(&stream, &format!("b{l}"), 1, widths[l + 1], dtype).reshape([widths[l + 1]])))
+            .collect();
+        Mlp::new(weights, biases, vec![activation; layers - 1]).expect("shapes chain")
+    }
+
+    fn relative(a: &Mat, b: &Mat) -> f64 {
+        (crate::matrix::squared_norm(&(a - b)) / crate::matrix::squared_norm(b)).sqrt()
+    }
+
+    #[test]
+    fn the_fast_path_equals_autodiff_on_every_activation_and_layer() {
+        for activation in Activation::ALL {
+            for (widths, bias) in
+                [(vec![7, 5, 6, 4, 3], true), (vec![4, 9, 3], false), (vec![6, 2], true), (vec![3, 8, 8, 1], false)]
+            {
+                let network = network(&widths, activation, bias, DType::F64);
+                let x = tensor(&Stream::root(22), "x", 23, widths[0], DType::F64);
+                let weights: Vec<f64> = (0..23).map(|i| 0.5 + i as f64 / 22.0).collect();
+                for weights in [None, Some(weights.as_slice())] {
+                    for factor_work in [0.0, 2e9] {
+                        let options =
+                            |path| AgopOptions { path, batch: Some(10), factor_work, ..AgopOptions::default() };
+                        let slow = observe_network(&network, &x, weights, &options(Path::Autodiff));
+                        for path in [Path::Factored, Path::Host] {
+                            let fast = observe_network(&network, &x, weights, &options(path));
+                            assert_eq!((fast.layers.len(), slow.layers.len()), (widths.len() - 1, widths.len() - 1));
+                            for (l, (fast, slow)) in fast.layers.iter().zip(&slow.layers).enumerate() {
+                                let (fast, slow) =
+                                    (fast.agop.as_ref().expect("observed"), slow.agop.as_ref().expect("observed"));
+                                let error = relative(fast.matrix(), slow.matrix());
+                                let name = activation.name();
+                                assert!(error <= 1e-12, "{path:?}, {name} layer {l} of {widths:?}: {error:e}");
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn centring_takes_the_mean_jacobian_away() {
+        let network = network(&[5, 7, 6, 3], Activation::Tanh, true, DType::F64);
+        let x = tensor(&Stream::root(28), "x", 11, 5, DType::F64);
+        let weights: Vec<f64> = (0..11).map(|i| 0.5 + i as f64 / 10.0).collect();
+        for layer in 0..3 {
+            let blocks: Vec<Mat> =
+                jacobian(|h| network.decode(Site(layer), h), &AnyNetwork::encode(&network, Site(layer), x.clone()))
+                    .into_iter()
+                    .map(to_host)
+                    .collect();
+            let d = blocks[0].ncols();
+            let mut expected = Mat::zeros(d, d);
+            for rows in &blocks {
+                let mean: Vec<f64> =
+                    (0..d).map(|j| (0..11).map(|i| weights[i] * rows[(i, j)]).sum::<f64>() / 11.0).collect();
+                expected += Mat::from_fn(d, d, |a, b| {
+                    (0..11).map(|i| weights[i] * (rows[(i, a)] - mean[a]) * (rows[(i, b)] - mean[b])).sum::<f64>()
+                        / 11.0
+                });
+            }
+            for path in [Path::Host, Path::Factored, Path::Autodiff] {
+                let options = AgopOptions { path, centered: true, batch: Some(4), ..AgopOptions::default() };
+                let observation = observe_network(&network, &x, Some(&weights), &options);
+                let got = observation.layers[layer].agop.as_ref().expect("observed");
+                let error = crate::matrix::squared_norm(&(got.matrix() - &expected)).sqrt();
+                assert!(
+                    error <= 1e-13 * (1.0 + crate::matrix::squared_norm(&expected).sqrt()),
+                    "layer {layer}: {error:e}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn sketches_are_unbiased_and_as_good_as_stated() {
+        let network = network(&[6, 8, 5], Activation::Tanh, false, DType::F64);
+        let x = tensor(&Stream::root(29), "x", 400, 6, DType::F64);
+        let exact = observe_network(&network, &x, None, &AgopOptions::default());
+        let exact = exact.layers[0].agop.as_ref().expect("observed");
+        for path in [Path::Host, Path::Factored, Path::Autodiff] {
+            for draws in [1, 16] {
+                let options = AgopOptions { path, sketch: Some(draws), ..AgopOptions::default() };
+                let observation = observe_network(&network, &x, None, &options);
+                let got = observation.layers[0].agop.as_ref().expect("observed");
+                let error = relative(got.matrix(), exact.matrix());
+                // About √(2 / (draws n)) in each of a few directions; four times that is far out.
+                let bound = 4.0 * (2.0 * 5.0 / (draws as f64 * 400.0)).sqrt();
+                assert!(error > 0.0 && error < bound, "{draws} draws: {error:e} against {bound:e}");
+            }
+        }
+    }
+
+    #[test]
+    fn contributions_of_the_samples_add_up_to_the_whole() {
+        for activation in [Activation::Tanh, Activation::Linear] {
+            let network = network(&[5, 7, 4, 3], activation, true, DType::F64);
+            let x = tensor(&Stream::root(30), "x", 13, 5, DType::F64);
+            let weights: Vec<f64> = (0..13).map(|i| 0.5 + i as f64 / 12.0).collect();
+            for layer in 0..3 {
+                let whole = observe_network(&network, &x, Some(&weights), &AgopOptions::default());
+                let agop = whole.layers[layer].agop.as_ref().expect("observed").matrix().clone();
+                let d = agop.nrows();
+                let functional = Mat::from_fn(d, d, |i, j| ((i + j) as f64).cos());
+                let expected: f64 =
+                    (0..d).flat_map(|i| (0..d).map(move |j| (i, j))).map(|at| functional[at] * agop[at]).sum();
+                for path in [Path::Host, Path::Factored, Path::Autodiff] {
+                    let options = AgopOptions { path, batch: Some(5), ..AgopOptions::default() };
+                    let each = contributions(&network, &x, Some(&weights), layer, &[&functional], &options);
+                    let mean = each[0].iter().sum::<f64>() / 13.0;
+                    assert!((mean - expected).abs() <= 1e-13 * (1.0 + expected.abs()), "{mean} against {expected}");
+                    // One sample alone: its contribution is what it adds to n G.
+                    let one = x.clone().slice([4..5]);
+                    let alone = observe_network(&network, &one, None, &AgopOptions::default());
+                    let alone = alone.layers[layer].agop.as_ref().expect("observed").matrix().clone();
+                    let own: f64 =
+                        (0..d).flat_map(|i| (0..d).map(move |j| (i, j))).map(|at| functional[at] * alone[at]).sum();
+                    assert!((each[0][4] - weights[4] * own).abs() <= 1e-12 * (1.0 + own.abs()));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn layers_that_are_not_asked_for_change_nothing_about_the_others() {
+        let network = network(&[7, 5, 6, 4, 3], Activation::Tanh, true, DType::F64);
+        let x = tensor(&Stream::root(27), "x", 9, 7, DType::F64);
+        let all = observe_network(&network, &x, None, &AgopOptions::default());
+        for path in [Path::Host, Path::Factored, Path::Autodiff] {
+            for layers in [vec![0], vec![2], vec![1, 3], vec![]] {
+                let options = AgopOptions { path, layers: Some(layers.clone()), ..AgopOptions::default() };
+                for (l, layer) in observe_network(&network, &x, None, &options).layers.iter().enumerate() {
+                    assert_eq!(layer.agop.is_some(), layers.contains(&l));
+                    if let (Some(got), Some(expected)) = (&layer.agop, &all.layers[l].agop) {
+                        assert!(relative(got.matrix(), expected.matrix()) <= 1e-12);
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_linear_network_has_agop_of_its_product() {
+        let network = network(&[7, 9, 8, 4], Activation::Linear, false, DType::F64);
+        let x = tensor(&Stream::root(23), "x", 5, 7, DType::F64);
+        let w = weights_of(&network);
+        let product = &w[2] * &w[1] * &w[0];
+        let expected = product.transpose() * &product;
+        for path in [Path::Host, Path::Factored, Path::Autodiff] {
+            let observation = observe_network(&network, &x, None, &AgopOptions { path, ..AgopOptions::default() });
+            let agop = observation.layers[0].agop.as_ref().expect("observed");
+            assert!(relative(agop.matrix(), &expected) <= 1e-13);
+        }
+    }
+
+    #[test]
+    fn a_relu_network_without_biases_is_its_own_jacobian() {
+        // f(x) = J(x) x for a 1-homogeneous network: no finite differences needed.
+        let network = network(&[6, 10, 10, 3], Activation::Relu, false, DType::F64);
+        let x = tensor(&Stream::root(24), "x", 12, 6, DType::F64);
+        let jacobian = jacobian(|h| network.decode(Site(0), h), &x.clone().unsqueeze_dim(1));
+        let values = to_host(AnyNetwork::forward(&network, x.clone()));
+        let x = to_host(x);
+        for (k, rows) in jacobian.into_iter().enumerate() {
+            let rows = to_host(rows);
+            for i in 0..12 {
+                let euler: f64 = (0..6).map(|j| rows[(i, j)] * x[(i, j)]).sum();
+                assert!((euler - values[(i, k)]).abs() <= 1e-13 * (1.0 + euler.abs()));
+            }
+        }
+    }
+
+    #[test]
+    fn in_f32_the_paths_agree_to_its_rounding() {
+        // tanh: a ReLU gate at the rounding of its own argument is a visible part of one sample.
+        let network = network(&[20, 16, 12, 4], Activation::Tanh, true, DType::F32);
+        let x = tensor(&Stream::root(25), "x", 200, 20, DType::F32);
+        let at = |path| observe_network(&network, &x, None, &AgopOptions { path, ..AgopOptions::default() });
+        for path in [Path::Factored, Path::Host] {
+            for (fast, slow) in at(path).layers.iter().zip(&at(Path::Autodiff).layers) {
+                let (fast, slow) = (fast.agop.as_ref().expect("observed"), slow.agop.as_ref().expect("observed"));
+                assert!(relative(fast.matrix(), slow.matrix()) < 1e-5);
+            }
+        }
+    }
+
+    #[test]
+    fn threads_leave_every_bit_of_the_host_sweep() {
+        let network = network(&[30, 140, 90, 5], Activation::Gelu, true, DType::F32);
+        let x = tensor(&Stream::root(31), "x", 3000, 30, DType::F32);
+        for memory in [1 << 10, 1 << 17, 64 << 20] {
+            let options = AgopOptions { memory, frames: false, ..AgopOptions::default() };
+            let on = |threads: usize| {
+                let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("threads");
+                pool.install(|| observe_network(&network, &x, None, &options))
+            };
+            let (one, many) = (on(1), on(5));
+            for (one, many) in one.layers.iter().zip(&many.layers) {
+                let (one, many) = (one.agop.as_ref().expect("observed"), many.agop.as_ref().expect("observed"));
+                assert!(one.matrix() == many.matrix(), "with {memory} bytes");
+            }
+        }
+    }
+
+    #[test]
+    fn a_map_that_ignores_its_input_has_agop_zero() {
+        let x = tensor(&Stream::root(26), "x", 4, 3, DType::F64);
+        let constant = tensor(&Stream::root(26), "y", 4, 2, DType::F64);
+        assert_eq!(agop(|_| constant.clone(), &x).trace(), 0.0);
+    }
+}
