@@ -1,4 +1,4 @@
-//! Who may know whom: over cargo's own account of the workspace, and over the sources.
+//! Who may know whom: over cargo's own account of the workspace, and over the sources; and that a page is a page.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -46,8 +46,8 @@ fn crates_depend_downwards_only() {
     }
 }
 
-/// The Rust sources below a folder: path from the root, text without comment lines.
-fn sources(folder: &str) -> Vec<(String, String)> {
+/// The Rust sources below a folder: path from the root, lines.
+fn pages(folder: &str) -> Vec<(String, Vec<String>)> {
     let (mut found, mut folders) = (Vec::new(), vec![root().join(folder)]);
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(&folder).unwrap() {
@@ -56,18 +56,204 @@ fn sources(folder: &str) -> Vec<(String, String)> {
                 folders.push(path);
             } else if path.extension().is_some_and(|extension| extension == "rs") {
                 let text = std::fs::read_to_string(&path).unwrap();
-                let code: String = text
-                    .lines()
-                    .filter(|line| !line.trim_start().starts_with("//"))
-                    .map(|line| format!("{line}\n"))
-                    .collect();
                 let name = path.strip_prefix(root()).unwrap().to_str().unwrap().replace('\\', "/");
-                found.push((name, code));
+                found.push((name, text.lines().map(String::from).collect()));
             }
         }
     }
     assert!(!found.is_empty(), "{folder}");
     found
+}
+
+/// The same, as text without comment lines.
+fn sources(folder: &str) -> Vec<(String, String)> {
+    let code = |lines: Vec<String>| -> String {
+        let code = lines.iter().filter(|line| !line.trim_start().starts_with("//"));
+        code.map(|line| format!("{line}\n")).collect()
+    };
+    pages(folder).into_iter().map(|(name, lines)| (name, code(lines))).collect()
+}
+
+/// The rooms of each crate, top to bottom: an import goes down, or stays in its room.
+const ROOMS: [(&str, &[&str]); 3] = [
+    (
+        "nfa-models",
+        &[
+            "lib",
+            "testing",
+            "registry",
+            "mlp_spec",
+            "mlp",
+            "context",
+            "activate",
+            "network",
+            "spec",
+            "init",
+            "drawn",
+            "visit",
+            "parameters",
+            "place",
+            "host",
+            "activation",
+            "matrix",
+            "rng",
+            "spec_error",
+        ],
+    ),
+    (
+        "nfa-metrics",
+        &[
+            "lib",
+            "testing",
+            "survey",
+            "observe",
+            "forecast",
+            "metrics",
+            "laws",
+            "observation",
+            "judge",
+            "column",
+            "matrix",
+            "parallel",
+        ],
+    ),
+    (
+        "nfa-train",
+        &[
+            "main",
+            "lib",
+            "testing",
+            "app",
+            "cli",
+            "measure",
+            "report",
+            "run",
+            "study",
+            "experiment",
+            "bench",
+            "registries",
+            "claim",
+            "observe",
+            "train",
+            "data",
+            "array",
+            "machine",
+            "keys",
+            "error",
+            "record",
+        ],
+    ),
+];
+
+/// One source: its path below `src`, its room, and every `crate::` path in it outside of tests.
+struct Source {
+    path: String,
+    room: String,
+    imports: Vec<String>,
+}
+
+fn imports(name: &str) -> Vec<Source> {
+    let folder = format!("crates/{name}/src");
+    let mut found: Vec<Source> = sources(&folder)
+        .into_iter()
+        .map(|(path, code)| {
+            let path = path.strip_prefix(&format!("{folder}/")).unwrap().to_string();
+            let code = code.split("\nmod tests {").next().unwrap();
+            let code = code.split_whitespace().collect::<Vec<_>>().join(" ");
+            let word = |c: char| c.is_alphanumeric() || c == '_' || c == ':';
+            let paths = code.split("crate::").skip(1).flat_map(|rest| {
+                let end = rest.find(|c| !word(c)).unwrap_or(rest.len());
+                match (rest[..end].strip_suffix("::"), rest[end..].strip_prefix('{')) {
+                    // A list: what stands before it, and each name with it.
+                    (Some(stem), Some(list)) => {
+                        let list = list.split('}').next().unwrap_or_default().split(',');
+                        list.map(|name| format!("{stem}::{}", name.trim())).collect()
+                    }
+                    (None, Some(_)) if end == 0 => vec!["{".to_string()],
+                    _ => vec![rest[..end].trim_end_matches(':').to_string()],
+                }
+            });
+            let paths: Vec<String> = paths.collect();
+            assert!(!code.contains("super::"), "{folder}/{path}: write the full path instead of super::");
+            let room = path.split('/').next().unwrap().trim_end_matches(".rs").to_string();
+            Source { room, imports: paths, path }
+        })
+        .collect();
+    found.sort_by(|a, b| a.path.cmp(&b.path));
+    found
+}
+
+#[test]
+fn imports_go_down() {
+    for (name, order) in ROOMS {
+        let rank = |room: &str| order.iter().position(|other| *other == room);
+        for Source { path, room, imports } in imports(name) {
+            let here = rank(&room).unwrap_or_else(|| panic!("{name}: {path} is in no room of `ROOMS`"));
+            for import in imports {
+                let other = import.split("::").next().unwrap();
+                let there =
+                    rank(other).unwrap_or_else(|| panic!("{name}: {path} takes `{import}` from the crate's root"));
+                assert!(other == room || there > here, "{name}: {path} imports crate::{import}, which is above it");
+            }
+        }
+    }
+}
+
+#[test]
+fn no_circle_runs_through_two_folders() {
+    for (name, _) in ROOMS {
+        let sources = imports(name);
+        // The file that a path leads to: the longest beginning that is one.
+        let file = |import: &str| {
+            let parts: Vec<&str> = import.split("::").collect();
+            (1..=parts.len()).rev().find_map(|length| {
+                let stem = parts[..length].join("/");
+                sources.iter().position(|s| s.path == format!("{stem}.rs") || s.path == format!("{stem}/mod.rs"))
+            })
+        };
+        let edges: Vec<Vec<usize>> =
+            sources.iter().map(|source| source.imports.iter().filter_map(|import| file(import)).collect()).collect();
+        let reach = |from: usize| {
+            let (mut seen, mut next) = (vec![false; edges.len()], edges[from].clone());
+            while let Some(at) = next.pop() {
+                if !std::mem::replace(&mut seen[at], true) {
+                    next.extend(&edges[at]);
+                }
+            }
+            seen
+        };
+        let reached: Vec<Vec<bool>> = (0..sources.len()).map(reach).collect();
+        let folder = |path: &str| path.rsplit_once('/').map_or("", |(folder, _)| folder).to_string();
+        for (i, a) in sources.iter().enumerate() {
+            for (j, b) in sources.iter().enumerate().skip(i + 1) {
+                let circle = reached[i][j] && reached[j][i] && folder(&a.path) != folder(&b.path);
+                assert!(!circle, "{name}: {} and {} import each other", a.path, b.path);
+            }
+        }
+    }
+}
+
+#[test]
+fn files_and_functions_fit_on_their_pages() {
+    for (name, code) in CRATES.iter().flat_map(|folder| pages(folder)) {
+        assert!(code.len() <= 450, "{name} has {} lines", code.len());
+        let mut start = None;
+        for (number, line) in code.iter().enumerate() {
+            let indent = line.len() - line.trim_start().len();
+            let word = line.trim_start().trim_start_matches("pub ").trim_start_matches("pub(crate) ");
+            let word = word.trim_start_matches("const ").trim_start_matches("unsafe ");
+            if word.starts_with("fn ") && !line.trim_end().ends_with([';', '}']) {
+                start = Some((number, indent, word.split(['(', '<']).next().unwrap_or_default().to_string()));
+            }
+            if let Some((first, of, function)) = &start
+                && line.trim_end() == format!("{}}}", " ".repeat(*of))
+            {
+                let length = number + 1 - first;
+                assert!(length <= 80, "{name}:{}: {function} has {length} lines", first + 1);
+                start = None;
+            }
+        }
+    }
 }
 
 /// Asserts that only one file of some folders has any of the words.

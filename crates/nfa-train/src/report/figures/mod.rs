@@ -5,6 +5,7 @@ pub(crate) mod fan;
 pub(crate) mod map;
 pub(crate) mod misfit;
 pub(crate) mod plots;
+pub(crate) mod selection;
 pub(crate) mod strip;
 mod thinning;
 pub(crate) mod view;

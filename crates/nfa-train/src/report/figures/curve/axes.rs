@@ -5,7 +5,7 @@ use crate::claim::plot::curve::{Axis, Curve};
 use crate::report::draw::svg::{Scale, Tick};
 use crate::report::figures::curve::EDGE;
 use crate::report::figures::curve::series::Series;
-use crate::report::figures::plots::{axis_name, ends};
+use crate::report::figures::selection::{axis_name, ends};
 use crate::study::StudyRun;
 
 /// Distinct values of x up to which each has a tick of its own.

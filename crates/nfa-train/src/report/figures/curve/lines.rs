@@ -1,7 +1,7 @@
 //! What the colours of a curve stand for.
 
 use crate::claim::plot::curve::Curve;
-use crate::report::figures::plots::{axis_name, setting, values};
+use crate::report::figures::selection::{axis_name, setting, values};
 use crate::report::figures::view::{HUES, named, spread};
 use crate::study::{StudyRun, layer_of};
 

@@ -15,7 +15,7 @@ use crate::report::figures::curve::drawing::drawing;
 use crate::report::figures::curve::lines::Lines;
 use crate::report::figures::curve::series::{keep_drawable, measured};
 use crate::report::figures::curve::words::{finding, keys, reading};
-use crate::report::figures::plots::{Nothing, Selection};
+use crate::report::figures::selection::{Nothing, Selection};
 
 /// Left, top, right, bottom edge of a plot; the left one moves where labels are long.
 const EDGE: (f64, f64, f64, f64) = (46.0, 66.0, MODULE - 6.0, 266.0);

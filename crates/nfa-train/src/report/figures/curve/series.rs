@@ -7,7 +7,7 @@ use crate::claim::plot::{Log, Plot};
 use crate::keys::{get, number};
 use crate::report::draw::format::count;
 use crate::report::figures::curve::lines::Lines;
-use crate::report::figures::plots::{Selection, differing, others, row};
+use crate::report::figures::selection::{Selection, differing, others, row};
 use crate::study::decay::Decay;
 use crate::study::{StudyRun, layer_of};
 

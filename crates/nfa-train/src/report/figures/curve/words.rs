@@ -9,7 +9,7 @@ use crate::report::draw::format::{clip, count, list, sig};
 use crate::report::draw::svg::Shape;
 use crate::report::figures::curve::axes::below;
 use crate::report::figures::curve::series::{Point, Series};
-use crate::report::figures::plots::{pretty, span, when};
+use crate::report::figures::selection::{pretty, span, when};
 use crate::study::distinct;
 use crate::study::seeds::Mean;
 

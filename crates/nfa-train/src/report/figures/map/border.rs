@@ -6,7 +6,7 @@ use crate::claim::plot::Plot;
 use crate::claim::plot::map::{Boundary, Map};
 use crate::report::draw::svg::{Frame, Points};
 use crate::report::figures::map::cell::Cell;
-use crate::report::figures::plots::row;
+use crate::report::figures::selection::row;
 use crate::study::StudyRun;
 
 /// Nodes along x and y between which a border is sought: two pixels apart.

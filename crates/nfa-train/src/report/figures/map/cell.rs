@@ -5,7 +5,7 @@ use crate::claim::plot::Plot;
 use crate::claim::plot::map::Map;
 use crate::keys::{self, get};
 use crate::report::draw::format::count;
-use crate::report::figures::plots::{Selection, differing, others, row};
+use crate::report::figures::selection::{Selection, differing, others, row};
 use crate::study::StudyRun;
 
 /// One cell: the runs of one setting, which differ in their seed alone.

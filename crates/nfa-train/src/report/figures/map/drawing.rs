@@ -11,7 +11,7 @@ use crate::report::figures::map::border::border;
 use crate::report::figures::map::cell::{Cell, Value};
 use crate::report::figures::map::ramp::Ramp;
 use crate::report::figures::map::ruler::Ruler;
-use crate::report::figures::plots::{axis_name, when};
+use crate::report::figures::selection::{axis_name, when};
 
 /// Left, top, right, bottom edge of the cells; the left one moves where labels are long.
 const EDGE: (f64, f64, f64, f64) = (46.0, 66.0, MODULE - 6.0, 286.0);

@@ -18,7 +18,7 @@ use crate::report::figures::map::drawing::Scene;
 use crate::report::figures::map::ramp::Ramp;
 use crate::report::figures::map::ruler::Ruler;
 use crate::report::figures::map::words::{finding, keys};
-use crate::report::figures::plots::{Nothing, Selection};
+use crate::report::figures::selection::{Nothing, Selection};
 
 /// The figure, or why there is none.
 pub(crate) fn figure(plot: &Plot, map: &Map, selection: Selection<'_>, law: Option<&Law>) -> Result<Figure, Nothing> {

@@ -1,7 +1,7 @@
 //! The colours of a map's numbers.
 
 use crate::report::draw::format::sig;
-use crate::report::figures::plots::ends;
+use crate::report::figures::selection::ends;
 
 /// Shades of a ramp.
 const SHADES: usize = 9;

@@ -10,7 +10,7 @@ use crate::report::draw::svg::Shape;
 use crate::report::figures::map::border::side;
 use crate::report::figures::map::cell::{Cell, Value};
 use crate::report::figures::map::drawing::VERDICTS;
-use crate::report::figures::plots::{axis_name, pretty, span, when};
+use crate::report::figures::selection::{axis_name, pretty, span, when};
 use crate::study::tally;
 
 /// What it shows, with numbers: what was measured on both sides of theory's border.
