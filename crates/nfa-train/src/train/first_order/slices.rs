@@ -21,7 +21,9 @@ pub(crate) fn update<T: Real + Entry, R: Rule<N>, const N: usize>(
     }
     vectorised(
         #[inline(always)]
-        || {
+        move || {
+            // Copied once: behind a reference they would be read, and combined, anew for every entry.
+            let (rule, turn) = (rule, turn);
             let gradient = &gradient[..value.len()];
             let mut memory = memory.map(|slot| &mut slot[..value.len()]);
             for (k, value) in value.iter_mut().enumerate() {
