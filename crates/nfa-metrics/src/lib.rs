@@ -68,7 +68,6 @@ pub use matrix::accumulator::Accumulator;
 pub use matrix::factor::Stack;
 pub use matrix::psd::{Psd, RankRule, Spectrum};
 pub use matrix::{Mat, mat};
-pub use matrix::{Mat, mat};
 pub use metrics::metric::{Metric, Metrics, Scores, Snapshot, Update};
 pub use metrics::metrics;
 pub use observation::{Layer, Observation};

@@ -6,7 +6,6 @@
 use crate::judge::misfit::{Seen, power};
 use crate::judge::pair::Pair;
 use crate::matrix::Mat;
-use crate::matrix::Mat;
 use crate::matrix::psd::{Psd, RankRule, Spectrum};
 use crate::matrix::tolerance;
 

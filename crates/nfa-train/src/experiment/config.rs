@@ -122,7 +122,7 @@ fn data(given: Table, datasets: &Registry<dyn Source>, base: &Path) -> Result<(T
 /// `[probe]`: what is known to these registries, and when.
 fn probe(given: Table, registries: &Registries) -> Result<ProbePlan, SpecError> {
     let probe: ProbePlan = read(given)?;
-    probe.at.check().map_err(|why| SpecError::value("at", why))?;
+    probe.at.check()?;
     if let Some(bad) = probe.alpha.iter().find(|alpha| !(alpha.is_finite() && **alpha > 0.0)) {
         return Err(SpecError::value("alpha", format!("exponents are positive, not {bad}")));
     }

@@ -36,12 +36,12 @@ impl Measurement {
     ///
     /// # Errors
     /// A site that is not there, or of another size.
-    pub fn compare_with_start(&mut self, start: &Measurement) -> std::result::Result<(), String> {
+    pub fn compare_with_start(&mut self, start: &Measurement) -> Result<()> {
         for layer in &mut self.layers {
             let size = (layer.d_out, layer.d_in);
             let before = start.layers.iter().find(|before| before.name == layer.name);
             let Some(before) = before.filter(|before| (before.d_out, before.d_in) == size) else {
-                return Err(format!("has no site `{}` of this size", layer.name));
+                return Err(Error::input(format!("has no site `{}` of this size", layer.name)));
             };
             for found in &mut layer.laws {
                 let same = before.laws.iter().find(|start| start.law.name == found.law.name);

@@ -1,5 +1,6 @@
 //! When things happen: learning rates by pieces, probes, both plain functions of the step.
 
+use nfa_models::SpecError;
 use serde::{Deserialize, Serialize};
 
 /// Which steps are measured; always step 0 and the last.
@@ -35,10 +36,13 @@ impl ProbeSchedule {
         steps
     }
 
-    /// What is wrong with it, if anything.
-    pub fn check(&self) -> Result<(), String> {
+    /// Whether it names any step.
+    ///
+    /// # Errors
+    /// At `at`: 0 probes, or one every 0 steps.
+    pub fn check(&self) -> Result<(), SpecError> {
         match self {
-            ProbeSchedule::Log(0) | ProbeSchedule::Every(0) => Err("must be at least 1".into()),
+            ProbeSchedule::Log(0) | ProbeSchedule::Every(0) => Err(SpecError::value("at", "must be at least 1".into())),
             _ => Ok(()),
         }
     }

@@ -81,7 +81,7 @@ impl Checkpoint {
         for (slot, values) in &self.solver.slots {
             all.extend(entries(&format!("slot/{slot}/"), values));
         }
-        let tensors = serialize(&all).map_err(CheckpointError::Format)?;
+        let tensors = serialize(&all).map_err(unreadable)?;
         let progress = serde_json::to_vec(&self.progress).map_err(unreadable)?;
         let mut bytes = MAGIC.to_vec();
         for part in [tensors, progress] {
