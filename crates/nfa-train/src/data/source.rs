@@ -70,6 +70,7 @@ impl LoadContext<'_> {
 ///     }
 /// }
 ///
+/// # #[cfg(feature = "testing")]
 /// nfa_train::testing::dataset::conformance(&nfa_models::Registry::new("dataset").with::<Absolute>(), &[]);
 /// ```
 pub trait Source: Send {
