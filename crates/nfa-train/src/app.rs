@@ -11,6 +11,8 @@ use crate::cli::session::Session;
 use crate::cli::voice::{complain, out};
 use crate::cli::{Cli, Command};
 use crate::data::source::Source;
+#[cfg(not(feature = "burn"))]
+use crate::error::Error;
 use crate::error::Result;
 use crate::machine::disk::{Disk, Store};
 use crate::registries::Registries;
@@ -124,16 +126,29 @@ impl App {
     /// Wrong input, a machine that does not play along, or an interruption.
     pub fn dispatch(&self, cli: &Cli) -> Result<u8> {
         let (registries, store) = (&self.registries, self.store.as_ref());
-        let session = Session { registries, store, voice: cli.voice, interrupt: &INTERRUPT };
+        let session = Session {
+            registries,
+            store,
+            voice: cli.voice,
+            #[cfg(feature = "burn")]
+            interrupt: &INTERRUPT,
+        };
         match &cli.command {
+            #[cfg(feature = "burn")]
             None => return crate::cli::run::flagship(&session),
+            #[cfg(not(feature = "burn"))]
+            None => return Err(Error::input(crate::cli::WITHOUT_BURN)),
+            #[cfg(feature = "burn")]
             Some(Command::Run(args)) => return crate::cli::run::run(&session, args),
+            #[cfg(feature = "burn")]
             Some(Command::Check(args)) => return crate::cli::run::check(&session, args),
             Some(Command::Measure(args)) => session.measure(args)?,
+            #[cfg(feature = "burn")]
             Some(Command::Bench { what }) => session.bench(what)?,
             Some(Command::Report { folders }) => crate::cli::report::rebuild(&session, folders)?,
             Some(Command::Ls { folder }) => crate::cli::ls::ls(&session, folder)?,
             Some(Command::Explain { kind }) => out(crate::cli::explain::explain(kind, registries)?.trim_end()),
+            #[cfg(feature = "burn")]
             Some(Command::Init(args)) => out(crate::cli::init::starter(&session, args)?.trim_end()),
             Some(Command::Completions { shell }) => crate::cli::completions(*shell),
             Some(Command::List { what }) => crate::cli::list::list(&session, *what),

@@ -40,6 +40,7 @@
 
 pub mod app;
 pub mod array;
+#[cfg(feature = "burn")]
 pub mod bench;
 pub mod claim;
 pub mod cli;
@@ -53,9 +54,10 @@ pub mod observe;
 pub mod record;
 pub mod registries;
 pub mod report;
+#[cfg(feature = "burn")]
 pub mod run;
 pub mod study;
-#[cfg(any(test, feature = "testing"))]
+#[cfg(all(feature = "burn", any(test, feature = "testing")))]
 pub mod testing;
 pub mod train;
 

@@ -4,20 +4,28 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+#[cfg(feature = "burn")]
+use clap::Args;
+use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 
+#[cfg(feature = "burn")]
 use crate::bench::args::BenchArgs;
+#[cfg(feature = "burn")]
 pub use crate::cli::options::Options;
 pub use crate::cli::voice::{Color, Voice};
 use crate::measure::args::MeasureArgs;
 
+#[cfg(feature = "burn")]
 pub(crate) mod dry_run;
 pub(crate) mod explain;
+#[cfg(feature = "burn")]
 pub(crate) mod init;
 pub(crate) mod list;
 pub(crate) mod ls;
+#[cfg(feature = "burn")]
 pub mod options;
 pub(crate) mod report;
+#[cfg(feature = "burn")]
 pub(crate) mod run;
 pub(crate) mod session;
 pub mod voice;
@@ -28,6 +36,7 @@ pub mod voice;
 /// synthetic teacher and on handwritten digits, balanced, unbalanced, and with weight decay.
 #[derive(Debug, Parser)]
 #[command(name = "nfa-train", version, max_term_width = 100)]
+#[cfg_attr(not(feature = "burn"), command(after_help = WITHOUT_BURN))]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -40,12 +49,15 @@ pub struct Cli {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    #[cfg(feature = "burn")]
     /// Run an experiment; finished runs are skipped, partial ones continued
     Run(RunArgs),
+    #[cfg(feature = "burn")]
     /// Run experiments, then hold the records against their [[expect]] blocks
     Check(CheckArgs),
     /// Measure a network trained elsewhere: weights, a capture, or matrices
     Measure(Box<MeasureArgs>),
+    #[cfg(feature = "burn")]
     /// Time devices, paths and engines side by side, and check their arithmetic
     Bench {
         /// What is measured
@@ -69,6 +81,7 @@ pub enum Command {
         /// Its name, as in `list`
         kind: String,
     },
+    #[cfg(feature = "burn")]
     /// Print a first experiment file, commented, that runs as printed
     Init(InitArgs),
     /// Print completions for a shell
@@ -83,6 +96,7 @@ pub enum Command {
     },
 }
 
+#[cfg(feature = "burn")]
 /// Arguments of `run`.
 #[derive(Debug, Args)]
 pub struct RunArgs {
@@ -94,6 +108,7 @@ pub struct RunArgs {
     pub options: Options,
 }
 
+#[cfg(feature = "burn")]
 /// Arguments of `check`.
 #[derive(Debug, Args)]
 pub struct CheckArgs {
@@ -108,6 +123,7 @@ pub struct CheckArgs {
     pub options: Options,
 }
 
+#[cfg(feature = "burn")]
 /// Arguments of `init`.
 #[derive(Debug, Args)]
 pub struct InitArgs {
@@ -121,6 +137,11 @@ pub struct InitArgs {
     #[arg(long, value_name = "K", default_value = "linear_teacher")]
     pub data: String,
 }
+
+/// What a build without Burn says where it would train.
+#[cfg(not(feature = "burn"))]
+pub(crate) const WITHOUT_BURN: &str = "this build has no Burn, so it trains nothing: it has measure, report, ls, list and \
+    explain; build it with default features for run, check, init and bench";
 
 /// What `list` lists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

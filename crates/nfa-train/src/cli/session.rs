@@ -1,17 +1,23 @@
 //! What every command works with.
 
 use std::path::Path;
+#[cfg(feature = "burn")]
 use std::sync::atomic::AtomicBool;
 
+#[cfg(feature = "burn")]
 use crate::bench::BenchCall;
+#[cfg(feature = "burn")]
 use crate::bench::args::BenchArgs;
 use crate::cli::voice::{Voice, out};
 use crate::error::{Error, Result};
+#[cfg(feature = "burn")]
 use crate::experiment::Experiment;
 use crate::machine::disk::Store;
 use crate::measure::args::MeasureArgs;
 use crate::registries::Registries;
+#[cfg(feature = "burn")]
 use crate::run::Runner;
+#[cfg(feature = "burn")]
 use crate::run::manifest::Provenance;
 
 /// What every command works with.
@@ -23,6 +29,7 @@ pub(crate) struct Session<'a> {
     /// How results are presented.
     pub voice: Voice,
     /// Set when the user asks to stop.
+    #[cfg(feature = "burn")]
     pub interrupt: &'a AtomicBool,
 }
 
@@ -38,6 +45,7 @@ impl Session<'_> {
     }
 
     /// `bench`.
+    #[cfg(feature = "burn")]
     pub(crate) fn bench(&self, what: &BenchArgs) -> Result<()> {
         let call = BenchCall {
             what,
@@ -52,6 +60,7 @@ impl Session<'_> {
     }
 
     /// What runs the runs of an experiment.
+    #[cfg(feature = "burn")]
     pub(crate) fn runner<'a>(
         &'a self,
         experiment: &'a Experiment,

@@ -13,6 +13,7 @@ pub mod npy;
 pub mod preparation;
 pub mod red_wine;
 pub mod source;
+#[cfg(feature = "burn")]
 pub mod split;
 pub mod two_points;
 pub mod written_rows;

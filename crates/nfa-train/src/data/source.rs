@@ -132,7 +132,7 @@ impl Raw {
     ///
     /// # Errors
     /// What doesn't fit, with both counts.
-    pub(crate) fn check(&self) -> Result<(), SpecError> {
+    pub fn check(&self) -> Result<(), SpecError> {
         let rows = of_rows("input", &self.inputs, self.dim)?;
         let count = match &self.targets {
             Targets::Values { values, dim } => of_rows("target", values, *dim)?,

@@ -15,7 +15,9 @@ use crate::keys::get_mut;
 use crate::machine::devices::Dtype;
 use crate::observe::plan::ProbePlan;
 use crate::registries::Registries;
-use crate::train::course::{Batch, Course};
+#[cfg(feature = "burn")]
+use crate::train::course::Batch;
+use crate::train::course::Course;
 use crate::train::engine::Engine;
 use crate::train::solvers;
 
@@ -184,13 +186,8 @@ impl Resolved {
         let solver = solver.map_err(|error| error.or_known(&Course::KEYS).under("solver"))?;
         let course: Course = read(common).map_err(|error| error.under("solver"))?;
         course.check().map_err(|error| error.under("solver"))?;
-        let built = solvers::build(&registries.solvers, solver.clone(), &course.lr, None);
-        let built = built.map_err(|error| error.under("solver"))?;
-        if course.batch != Batch::Full && !built.takes_batches() {
-            let kind = solver.get("kind").and_then(Value::as_str).unwrap_or_default();
-            let message = format!("{kind} is full batch; use kind = \"sgd\" for batches");
-            return Err(SpecError::value("solver.batch", message));
-        }
+        #[cfg(feature = "burn")]
+        check_batches(&registries.solvers, &solver, &course)?;
 
         let probe = probe(section("probe", false)?, registries).map_err(|error| error.under("probe"))?;
         let verdict = read(section("verdict", false)?).map_err(|error| error.under("verdict"))?;
@@ -286,4 +283,19 @@ fn canonical(value: &Value, hash: &mut Sha256) {
             hash.update(b";");
         }
     }
+}
+/// Refuses batches of a solver that takes all rows at once.
+#[cfg(feature = "burn")]
+fn check_batches(
+    known: &nfa_models::Registry<dyn crate::train::solver::Solver>,
+    solver: &Table,
+    course: &Course,
+) -> Result<(), SpecError> {
+    let built = solvers::build(known, solver.clone(), &course.lr, None).map_err(|error| error.under("solver"))?;
+    if course.batch != Batch::Full && !built.takes_batches() {
+        let kind = solver.get("kind").and_then(Value::as_str).unwrap_or_default();
+        let message = format!("{kind} is full batch; use kind = \"sgd\" for batches");
+        return Err(SpecError::value("solver.batch", message));
+    }
+    Ok(())
 }

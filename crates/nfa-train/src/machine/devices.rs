@@ -4,6 +4,7 @@
 use burn::tensor::DeviceKind;
 #[cfg(any(feature = "wgpu", feature = "vulkan", feature = "cuda"))]
 use burn::tensor::DeviceType;
+#[cfg(feature = "burn")]
 use burn::tensor::{DType, Device};
 use serde::{Deserialize, Serialize};
 
@@ -63,6 +64,7 @@ pub enum Dtype {
 
 impl Dtype {
     /// Burn's name for it.
+    #[cfg(feature = "burn")]
     pub fn burn(self) -> DType {
         match self {
             Dtype::F32 => DType::F32,
@@ -89,8 +91,15 @@ pub struct Card {
 }
 
 impl Backend {
+    /// Nothing: no backend is compiled in.
+    #[cfg(not(feature = "burn"))]
+    pub fn cards(self) -> Vec<Card> {
+        Vec::new()
+    }
+
     /// What it finds on this machine, in the order of its indices: nothing where it is not compiled
     /// in, or where no driver answers. Starts each.
+    #[cfg(feature = "burn")]
     pub fn cards(self) -> Vec<Card> {
         let card = |(index, device): (usize, Device)| match self.indexed {
             false => Card { device: self.name.into(), name: None },
@@ -138,7 +147,8 @@ pub fn build_with(feature: &str) -> String {
 /// the backend has none.
 pub fn check(name: &str, dtype: Dtype) -> Result<()> {
     let (backend, _) = parse(name)?;
-    if !backend.compiled {
+    // Without Burn the processor computes all the same.
+    if !backend.compiled && (cfg!(feature = "burn") || backend.name != "flex") {
         return Err(Error::input(format!(
             "device: `{name}` is not compiled into this binary; build it in with `{}`, or use --device flex",
             build_with(backend.name)
@@ -152,6 +162,7 @@ pub fn check(name: &str, dtype: Dtype) -> Result<()> {
     Ok(())
 }
 
+#[cfg(feature = "burn")]
 /// The device of a name, started.
 ///
 /// # Errors
@@ -173,6 +184,7 @@ pub fn open(name: &str, dtype: Dtype) -> Result<Device> {
     }
 }
 
+#[cfg(feature = "burn")]
 fn absent(name: &str, backend: Backend) -> Error {
     let cards = backend.cards();
     let there = if cards.is_empty() {
@@ -189,6 +201,7 @@ fn absent(name: &str, backend: Backend) -> Error {
     Error::environment(format!("device: no `{name}` on this machine: {there}; or use --device flex"))
 }
 
+#[cfg(feature = "burn")]
 /// The devices of a backend on this machine, none started.
 fn found(backend: &str) -> Vec<Device> {
     match backend {
@@ -210,6 +223,7 @@ fn found(backend: &str) -> Vec<Device> {
     }
 }
 
+#[cfg(feature = "burn")]
 /// What a backend itself prefers among several; `None` for the first.
 fn best(backend: &str) -> Option<Device> {
     match backend {
@@ -221,6 +235,7 @@ fn best(backend: &str) -> Option<Device> {
     }
 }
 
+#[cfg(feature = "burn")]
 /// Starts a device. Burn panics where the driver refuses; this is the one place that can.
 ///
 /// # Errors

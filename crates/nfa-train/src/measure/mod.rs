@@ -9,6 +9,10 @@ pub mod json;
 pub mod matrices;
 pub mod measurement;
 pub mod network;
+#[cfg(feature = "burn")]
+mod on_burn;
+#[cfg(not(feature = "burn"))]
+mod on_host;
 pub mod pairs;
 pub mod recorded;
 pub mod settings;

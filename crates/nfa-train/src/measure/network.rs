@@ -1,18 +1,16 @@
 //! A multilayer perceptron from a file's weights, on rows.
 
-use burn::tensor::{Device, Tensor, TensorData};
-use nfa_metrics::{
-    AgopOptions, Asked, Inputs, Laws, Mat, Observation, OnBurn, assess, observe_network, parallel, places,
-};
-use nfa_models::{Activation, AnyNetwork, Mlp};
+use nfa_metrics::{AgopOptions, Asked, Inputs, Laws, Observation, assess, parallel, places};
+use nfa_models::{Activation, SpecError};
 
 use crate::array::weights::{self, Weights};
-use crate::data::split::Split;
 use crate::error::{Error, Result};
-use crate::machine::devices::Dtype;
 use crate::measure::measurement::{Imbalance, LayerMeasurement, Measurement, Task};
+#[cfg(feature = "burn")]
+use crate::measure::on_burn::Loaded;
+#[cfg(not(feature = "burn"))]
+use crate::measure::on_host::Loaded;
 use crate::measure::settings::{Settings, check_size};
-use crate::observe::scores::scores;
 use crate::train::loss::Loss;
 
 /// The rows that a network is measured on.
@@ -59,12 +57,10 @@ pub fn from_weights(
     job: Option<&Job<'_>>,
     settings: &Settings,
 ) -> Result<Measurement> {
-    let device = crate::machine::devices::open(&settings.device, settings.dtype)?;
-    let network = network(weights, activations, settings.dtype, &device)?;
     check(weights, samples, job.is_some(), settings)?;
-    let x = tensor(&samples.inputs, samples.count, samples.dim, settings.dtype, &device);
+    let loaded = Loaded::new(weights, activations, samples, settings)?;
     let options = AgopOptions { layers: settings.layers.clone(), ..settings.agop.clone() };
-    let observation = named(observe_network(&network, &x, None, &options), weights);
+    let observation = named(loaded.observe(&options), weights);
     let start = match init {
         None => None,
         Some(init) => {
@@ -72,14 +68,13 @@ pub fn from_weights(
             if init.layers.len() != weights.layers.len() || !init.layers.iter().zip(&weights.layers).all(same) {
                 return Err(Error::input("--init: its layers have other shapes than those of --weights"));
             }
-            let network = self::network(init, activations, settings.dtype, &device)?;
-            Some(observe_network(&network, &x, None, &options))
+            Some(Loaded::new(init, activations, samples, settings)?.observe(&options))
         }
     };
     // Centred and sketched rows are not the samples' own.
     let exact = !options.centered && options.sketch.is_none();
-    let rows = OnBurn { network: &network, x: &x };
-    let inputs = Inputs { rows: &rows, weights: None, options: &options, observation: &observation };
+    let rows = loaded.rows();
+    let inputs = Inputs { rows: rows.as_ref(), weights: None, options: &options, observation: &observation };
     let wanted: Vec<usize> = (0..observation.layers.len()).filter(|&layer| settings.wants(layer)).collect();
     let asked = Asked {
         layers: &wanted,
@@ -102,13 +97,13 @@ pub fn from_weights(
         .collect();
     let task = match job {
         None => Task::default(),
-        Some(job) => task(&network, x, samples, job, settings.dtype, &device)?,
+        Some(job) => loaded.task(samples, job)?,
     };
     Ok(Measurement {
         title: weights.title.clone(),
         samples: Some(samples.count as f64),
         dtype: settings.dtype.name().into(),
-        device: settings.device.clone(),
+        device: loaded.device().into(),
         source: "weights",
         capture: None,
         task,
@@ -143,37 +138,6 @@ fn check(weights: &Weights, samples: &Samples, with_targets: bool, settings: &Se
     Ok(())
 }
 
-fn tensor(values: &[f64], rows: usize, cols: usize, dtype: Dtype, device: &Device) -> Tensor<2> {
-    Tensor::from_data(TensorData::new(values.to_vec(), [rows, cols]), (device, dtype.burn()))
-}
-
-fn network(weights: &Weights, activations: &[Activation], dtype: Dtype, device: &Device) -> Result<Mlp> {
-    let hidden = weights.layers.len() - 1;
-    let activations = match activations {
-        [one] => vec![*one; hidden],
-        list if list.len() == hidden => list.to_vec(),
-        list => {
-            return Err(Error::input(format!(
-                "--activation lists {} for {hidden} hidden layers (none after the last)",
-                list.len()
-            )));
-        }
-    };
-    let upload = |w: &Mat| {
-        let values: Vec<f64> =
-            (0..w.nrows()).flat_map(|i| (0..w.ncols()).map(move |j| (i, j))).map(|at| w[at]).collect();
-        tensor(&values, w.nrows(), w.ncols(), dtype, device)
-    };
-    let biases = weights.layers.iter().map(|layer| {
-        let bias = layer.bias.as_ref()?;
-        Some(tensor(bias, 1, bias.len(), dtype, device).reshape([bias.len()]))
-    });
-    let biases = biases.collect();
-    Mlp::new(weights.layers.iter().map(|layer| upload(&layer.weight)).collect(), biases, activations).map_err(|error| {
-        Error::input(format!("{}: {error}; --layers NAME,NAME chooses and orders them", weights.title))
-    })
-}
-
 fn named(mut observation: Observation, weights: &Weights) -> Observation {
     for (layer, read) in observation.layers.iter_mut().zip(&weights.layers) {
         layer.name.clone_from(&read.name);
@@ -181,32 +145,45 @@ fn named(mut observation: Observation, weights: &Weights) -> Observation {
     observation
 }
 
-fn task(
-    network: &Mlp,
-    x: Tensor<2>,
-    samples: &Samples,
-    &Job { answers, loss }: &Job<'_>,
-    dtype: Dtype,
-    device: &Device,
-) -> Result<Task> {
-    let outputs = AnyNetwork::forward(network, x.clone()).dims()[1];
-    if answers.dim != outputs {
-        return Err(Error::input(format!("--targets has {} columns and the network {outputs} outputs", answers.dim)));
+/// One activation for every hidden layer, or one each.
+///
+/// # Errors
+/// Another number of them.
+pub(super) fn each(weights: &Weights, activations: &[Activation]) -> Result<Vec<Activation>> {
+    let hidden = weights.layers.len() - 1;
+    match activations {
+        [one] => Ok(vec![*one; hidden]),
+        list if list.len() == hidden => Ok(list.to_vec()),
+        list => Err(Error::input(format!(
+            "--activation lists {} for {hidden} hidden layers (none after the last)",
+            list.len()
+        ))),
     }
-    let split =
-        Split { inputs: x, targets: tensor(&answers.values, samples.count, answers.dim, dtype, device), weights: None };
-    let half = crate::train::loss::half_mse::HalfMse {};
-    let value = loss.map(|loss| scores(network, &split, loss, false).loss);
-    let squared = scores(network, &split, &half, answers.classes);
-    let error = match squared.accuracy {
-        Some(accuracy) => Some(1.0 - accuracy),
-        None => {
-            let c = answers.dim;
-            let n = samples.count as f64;
+}
+
+/// Layers that don't chain, of a file.
+pub(super) fn unchained(weights: &Weights, error: &SpecError) -> Error {
+    Error::input(format!("{}: {error}; --layers NAME,NAME chooses and orders them", weights.title))
+}
+
+/// Refuses targets of another width than the outputs.
+pub(super) fn check_width(answers: &Answers, outputs: usize) -> Result<()> {
+    if answers.dim == outputs {
+        return Ok(());
+    }
+    Err(Error::input(format!("--targets has {} columns and the network {outputs} outputs", answers.dim)))
+}
+
+impl Task {
+    /// From the loss that was asked for, half the mean squared error, and for classes the share of rows that are right.
+    pub(super) fn new(answers: &Answers, loss: Option<f64>, half_mse: f64, accuracy: Option<f64>) -> Self {
+        let c = answers.dim;
+        let n = (answers.values.len() / c) as f64;
+        let error = accuracy.map(|accuracy| 1.0 - accuracy).or_else(|| {
             let mean: Vec<f64> = (0..c).map(|k| answers.values.iter().skip(k).step_by(c).sum::<f64>() / n).collect();
             let variance = answers.values.iter().enumerate().map(|(i, y)| (y - mean[i % c]).powi(2)).sum::<f64>() / n;
-            (variance > 0.0).then(|| 2.0 * squared.loss / variance)
-        }
-    };
-    Ok(Task { loss: value, error, classes: answers.classes })
+            (variance > 0.0).then(|| 2.0 * half_mse / variance)
+        });
+        Task { loss, error, classes: answers.classes }
+    }
 }

@@ -1,7 +1,10 @@
 //! From a network to a row: when it is measured, and everything that was asked for.
 
+#[cfg(feature = "burn")]
 pub mod columns;
 pub mod plan;
+#[cfg(feature = "burn")]
 pub mod probe;
 pub mod schedule;
+#[cfg(feature = "burn")]
 pub mod scores;

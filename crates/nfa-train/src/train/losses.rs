@@ -9,7 +9,7 @@ pub fn losses() -> Registry<dyn Loss> {
     Registry::new("loss").with::<half_mse::HalfMse>().with::<mse::Mse>().with::<cross_entropy::CrossEntropy>()
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "burn"))]
 mod tests {
     use super::*;
     use crate::train::objective::scalar;

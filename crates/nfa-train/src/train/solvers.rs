@@ -6,8 +6,11 @@ use toml::Table;
 
 use crate::train::decay::Decay;
 use crate::train::first_order::{adam, adamw, gd, momentum, muon, nesterov, rmsprop, sgd};
+#[cfg(feature = "burn")]
 use crate::train::problem::Problem;
+#[cfg(feature = "burn")]
 use crate::train::rate::Rate;
+#[cfg(feature = "burn")]
 use crate::train::setting::Setting;
 use crate::train::solver::Solver;
 use crate::train::surface::{flow, lbfgs};
@@ -49,6 +52,7 @@ pub fn resolve(known: &Registry<dyn Solver>, table: Table) -> Result<Table, Spec
     Ok(resolved)
 }
 
+#[cfg(feature = "burn")]
 /// Builds what a table of a kind's own keys and its decay describes.
 ///
 /// # Errors

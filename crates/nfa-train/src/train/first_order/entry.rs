@@ -2,8 +2,11 @@
 
 use std::ops::{Add, Div, Mul, Sub};
 
+#[cfg(feature = "burn")]
 use burn::tensor::{Tensor, TensorData};
-use nfa_metrics::{Mat, epsilon, to_host};
+use nfa_metrics::Mat;
+#[cfg(feature = "burn")]
+use nfa_metrics::{epsilon, to_host};
 
 /// What entrywise rules compute with: one number (on the host engine), or a tensor of them (on any
 /// device). Factors and terms are rounded to its type first.
@@ -64,6 +67,7 @@ macro_rules! number {
 number!(f32);
 number!(f64);
 
+#[cfg(feature = "burn")]
 impl Entry for Tensor<1> {
     fn times(self, factor: f64) -> Self {
         self.mul_scalar(factor)

@@ -1,12 +1,16 @@
 //! Gradient descent on all rows.
 
-use nfa_models::{Spec, SpecError};
+use nfa_models::Spec;
+#[cfg(feature = "burn")]
+use nfa_models::SpecError;
 use serde::{Deserialize, Serialize};
 
 use crate::record::theory::DecayLaw;
 use crate::train::first_order::entry::Entry;
 use crate::train::first_order::rule::{Rule, Turn};
+#[cfg(feature = "burn")]
 use crate::train::first_order::solver::solver;
+#[cfg(feature = "burn")]
 use crate::train::setting::Setting;
 use crate::train::solver::Solver;
 
@@ -39,6 +43,7 @@ impl Spec<dyn Solver> for Gd {
     const REFERENCE: &'static str = "arXiv:2510.15563";
     const EXAMPLE: &'static str = "";
 
+    #[cfg(feature = "burn")]
     fn build(&self, setting: &Setting<'_>) -> Result<Box<dyn Solver>, SpecError> {
         Ok(solver(*self, setting))
     }

@@ -10,6 +10,9 @@ pub mod nesterov;
 pub mod rmsprop;
 pub mod rule;
 pub mod sgd;
+#[cfg(feature = "burn")]
 pub(crate) mod slices;
+#[cfg(feature = "burn")]
 pub mod solver;
+#[cfg(feature = "burn")]
 pub mod tensors;

@@ -6,7 +6,9 @@ use serde::{Deserialize, Serialize};
 use crate::keys::below_one;
 use crate::train::first_order::entry::Entry;
 use crate::train::first_order::rule::{Rule, Turn};
+#[cfg(feature = "burn")]
 use crate::train::first_order::solver::solver;
+#[cfg(feature = "burn")]
 use crate::train::setting::Setting;
 use crate::train::solver::Solver;
 
@@ -46,6 +48,7 @@ impl Spec<dyn Solver> for Nesterov {
         below_one("momentum", self.momentum)
     }
 
+    #[cfg(feature = "burn")]
     fn build(&self, setting: &Setting<'_>) -> Result<Box<dyn Solver>, SpecError> {
         Ok(solver(*self, setting))
     }

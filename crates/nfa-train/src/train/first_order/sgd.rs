@@ -1,13 +1,17 @@
 //! Stochastic gradient descent.
 
-use nfa_models::{Spec, SpecError};
+use nfa_models::Spec;
+#[cfg(feature = "burn")]
+use nfa_models::SpecError;
 use serde::{Deserialize, Serialize};
 
 use crate::record::theory::DecayLaw;
 use crate::train::first_order::entry::Entry;
 use crate::train::first_order::gd::descend;
 use crate::train::first_order::rule::{Rule, Turn};
+#[cfg(feature = "burn")]
 use crate::train::first_order::solver::solver;
+#[cfg(feature = "burn")]
 use crate::train::setting::Setting;
 use crate::train::solver::Solver;
 
@@ -33,6 +37,7 @@ impl Spec<dyn Solver> for Sgd {
     const REFERENCE: &'static str = "torch.optim.SGD";
     const EXAMPLE: &'static str = "";
 
+    #[cfg(feature = "burn")]
     fn build(&self, setting: &Setting<'_>) -> Result<Box<dyn Solver>, SpecError> {
         Ok(solver(*self, setting))
     }

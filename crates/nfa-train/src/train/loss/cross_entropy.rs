@@ -1,5 +1,6 @@
 //! Cross entropy of classes.
 
+#[cfg(feature = "burn")]
 use burn::tensor::{Tensor, activation};
 use nfa_models::{Spec, SpecError};
 use serde::{Deserialize, Serialize};
@@ -13,6 +14,7 @@ use crate::train::loss::criterion::Criterion;
 pub struct CrossEntropy {}
 
 impl Loss for CrossEntropy {
+    #[cfg(feature = "burn")]
     fn value(&self, outputs: Tensor<2>, targets: &Tensor<2>, weights: Option<&Tensor<2>>, rows: usize) -> Tensor<1> {
         let surprise = activation::log_softmax(outputs, 1) * targets.clone();
         let surprise = match weights {

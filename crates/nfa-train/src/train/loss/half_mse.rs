@@ -1,5 +1,6 @@
 //! Half the mean squared error, summed over outputs.
 
+#[cfg(feature = "burn")]
 use burn::tensor::Tensor;
 use nfa_models::{Spec, SpecError};
 use serde::{Deserialize, Serialize};
@@ -13,6 +14,7 @@ use crate::train::loss::criterion::Criterion;
 pub struct HalfMse {}
 
 impl Loss for HalfMse {
+    #[cfg(feature = "burn")]
     fn value(&self, outputs: Tensor<2>, targets: &Tensor<2>, weights: Option<&Tensor<2>>, rows: usize) -> Tensor<1> {
         let error = outputs - targets.clone();
         let squares = error.powi_scalar(2);

@@ -1,6 +1,7 @@
 //! Loss functions: one file each, one line each in
 //! [`losses`](crate::train::losses::losses).
 
+#[cfg(feature = "burn")]
 use burn::tensor::Tensor;
 use nfa_models::spec::Component;
 
@@ -58,6 +59,7 @@ pub trait Loss: Send + Sync {
     /// outputs: `[n, c]`, targets: `[n, c]`, weights: `[n, 1]` (mean 1); returns `[1]`
     ///
     /// `rows` is the n of the mean, where the rows given stand for more than there are.
+    #[cfg(feature = "burn")]
     fn value(&self, outputs: Tensor<2>, targets: &Tensor<2>, weights: Option<&Tensor<2>>, rows: usize) -> Tensor<1>;
 
     /// Whether it is a sum of squares of outputs - targets: then a linear network reads the data

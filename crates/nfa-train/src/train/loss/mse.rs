@@ -1,19 +1,22 @@
 //! Mean squared error, over rows and outputs.
 
+#[cfg(feature = "burn")]
 use burn::tensor::Tensor;
 use nfa_models::{Spec, SpecError};
 use serde::{Deserialize, Serialize};
 
 use crate::train::loss::Loss;
 use crate::train::loss::criterion::Criterion;
+#[cfg(feature = "burn")]
 use crate::train::loss::half_mse::HalfMse;
 
-/// 1/(nc) Σ_i w_i |f(x_i) - y_i|², PyTorch's `MSELoss`; [`HalfMse`] times 2/c.
+/// 1/(nc) Σ_i w_i |f(x_i) - y_i|², PyTorch's `MSELoss`; [`HalfMse`](crate::train::loss::half_mse::HalfMse) times 2/c.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Mse {}
 
 impl Loss for Mse {
+    #[cfg(feature = "burn")]
     fn value(&self, outputs: Tensor<2>, targets: &Tensor<2>, weights: Option<&Tensor<2>>, rows: usize) -> Tensor<1> {
         let c = outputs.dims()[1] as f64;
         HalfMse {}.value(outputs, targets, weights, rows).mul_scalar(2.0 / c)

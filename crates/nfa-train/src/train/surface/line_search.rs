@@ -1,7 +1,7 @@
 //! A step along a descent direction that satisfies the strong Wolfe conditions.
 
 use crate::train::solver::StepError;
-use crate::train::surface::{Point, Surface, along, dot};
+use crate::train::surface::penalised::{Point, Surface, along, dot};
 
 /// Sufficient decrease: φ(t) <= φ(0) + c₁ t φ'(0).
 const C1: f64 = 1e-4;

@@ -1,0 +1,80 @@
+//! A file's network on a Burn device.
+
+use burn::tensor::{Device, Tensor, TensorData};
+use nfa_metrics::{AgopOptions, Mat, Observation, OnBurn, Sampled, observe_network};
+use nfa_models::{Activation, AnyNetwork, Mlp};
+
+use crate::array::weights::Weights;
+use crate::data::split::Split;
+use crate::error::Result;
+use crate::machine::devices::{Dtype, open};
+use crate::measure::measurement::Task;
+use crate::measure::network::{Job, Samples, check_width, each, unchained};
+use crate::measure::settings::Settings;
+use crate::observe::scores::scores;
+use crate::train::loss::half_mse::HalfMse;
+
+/// A network and the rows it is measured on.
+pub(super) struct Loaded {
+    network: Mlp,
+    x: Tensor<2>,
+    dtype: Dtype,
+    device: Device,
+    name: String,
+}
+
+impl Loaded {
+    /// Puts both on the device that the settings name.
+    pub(super) fn new(
+        weights: &Weights,
+        activations: &[Activation],
+        samples: &Samples,
+        settings: &Settings,
+    ) -> Result<Self> {
+        let (dtype, name) = (settings.dtype, settings.device.clone());
+        let device = open(&name, dtype)?;
+        let upload = |w: &Mat| {
+            let values: Vec<f64> =
+                (0..w.nrows()).flat_map(|i| (0..w.ncols()).map(move |j| (i, j))).map(|at| w[at]).collect();
+            tensor(&values, w.nrows(), w.ncols(), dtype, &device)
+        };
+        let biases = weights.layers.iter().map(|layer| {
+            let bias = layer.bias.as_ref()?;
+            Some(tensor(bias, 1, bias.len(), dtype, &device).reshape([bias.len()]))
+        });
+        let matrices = weights.layers.iter().map(|layer| upload(&layer.weight)).collect();
+        let network = Mlp::new(matrices, biases.collect(), each(weights, activations)?);
+        let network = network.map_err(|error| unchained(weights, &error))?;
+        let x = tensor(&samples.inputs, samples.count, samples.dim, dtype, &device);
+        Ok(Loaded { network, x, dtype, device, name })
+    }
+
+    /// The device, as named.
+    pub(super) fn device(&self) -> &str {
+        &self.name
+    }
+
+    /// Weights and AGOPs.
+    pub(super) fn observe(&self, options: &AgopOptions) -> Observation {
+        observe_network(&self.network, &self.x, None, options)
+    }
+
+    /// The rows, any of which the network can be observed on.
+    pub(super) fn rows(&self) -> Box<dyn Sampled + '_> {
+        Box::new(OnBurn { network: &self.network, x: &self.x })
+    }
+
+    /// How well it does its job.
+    pub(super) fn task(&self, samples: &Samples, &Job { answers, loss }: &Job<'_>) -> Result<Task> {
+        check_width(answers, AnyNetwork::forward(&self.network, self.x.clone()).dims()[1])?;
+        let targets = tensor(&answers.values, samples.count, answers.dim, self.dtype, &self.device);
+        let split = Split { inputs: self.x.clone(), targets, weights: None };
+        let value = loss.map(|loss| scores(&self.network, &split, loss, false).loss);
+        let squared = scores(&self.network, &split, &HalfMse {}, answers.classes);
+        Ok(Task::new(answers, value, squared.loss, squared.accuracy))
+    }
+}
+
+fn tensor(values: &[f64], rows: usize, cols: usize, dtype: Dtype, device: &Device) -> Tensor<2> {
+    Tensor::from_data(TensorData::new(values.to_vec(), [rows, cols]), (device, dtype.burn()))
+}
