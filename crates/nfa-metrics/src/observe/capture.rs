@@ -208,25 +208,7 @@ impl CapturedSite {
         for (b, &samples) in counts.values.iter().enumerate() {
             let Some(found) = part(tensors, &key("k"), b, count)? else { break };
             eps = found.eps;
-            // Symmetric, so that rows are as good as columns.
-            let block = MatRef::from_column_major_slice(&found.values, k, k);
-            // In units of the largest: squares overflow where entries don't.
-            let unit = found.values.iter().fold(f64::MIN_POSITIVE, |most, v| most.max(v.abs()));
-            let (mut skew, mut size) = (0.0, 0.0);
-            for (j, column) in found.values.chunks_exact(k).enumerate() {
-                size += column.iter().map(|v| (v / unit).powi(2)).sum::<f64>();
-                skew += (0..j).map(|i| (column[i] / unit - block[(j, i)] / unit).powi(2)).sum::<f64>();
-            }
-            if !(unit * size.sqrt()).is_finite() {
-                return Err(wrong(&key("k"), format!("block {b} is too large: its norm overflows")));
-            }
-            // Sums of rounded products in any order: a few hundred roundings at the most.
-            if (2.0 * skew).sqrt() > 1e3 * eps * size.sqrt() {
-                return Err(wrong(&key("k"), format!("block {b} is not symmetric")));
-            }
-            if let Some(i) = (0..k).find(|&i| block[(i, i)] < 0.0) {
-                return Err(wrong(&key("k"), format!("block {b} has a negative diagonal entry at {i}")));
-            }
+            let block = symmetric_block(&found, k).map_err(|why| wrong(&key("k"), format!("block {b} {why}")))?;
             agops.push(map.transpose() * (block * &map) * samples);
             mean += block * Scale(samples / total);
         }
@@ -281,6 +263,29 @@ impl CapturedSite {
         kept().for_each(|b| sum += &self.agops[b]);
         let total: f64 = kept().map(|b| self.counts[b]).sum();
         Psd::gram_of(sum * (1.0 / total), self.eps).within(self.frame.clone())
+    }
+}
+
+/// A K, after a look at it: symmetric, so that rows are as good as columns.
+fn symmetric_block(found: &Found, k: usize) -> Result<MatRef<'_, f64>, String> {
+    let block = MatRef::from_column_major_slice(&found.values, k, k);
+    // In units of the largest: squares overflow where entries don't.
+    let unit = found.values.iter().fold(f64::MIN_POSITIVE, |most, v| most.max(v.abs()));
+    let (mut skew, mut size) = (0.0, 0.0);
+    for (j, column) in found.values.chunks_exact(k).enumerate() {
+        size += column.iter().map(|v| (v / unit).powi(2)).sum::<f64>();
+        skew += (0..j).map(|i| (column[i] / unit - block[(j, i)] / unit).powi(2)).sum::<f64>();
+    }
+    if !(unit * size.sqrt()).is_finite() {
+        return Err("is too large: its norm overflows".into());
+    }
+    // Sums of rounded products in any order: a few hundred roundings at the most.
+    if (2.0 * skew).sqrt() > 1e3 * found.eps * size.sqrt() {
+        return Err("is not symmetric".into());
+    }
+    match (0..k).find(|&i| block[(i, i)] < 0.0) {
+        Some(i) => Err(format!("has a negative diagonal entry at {i}")),
+        None => Ok(block),
     }
 }
 

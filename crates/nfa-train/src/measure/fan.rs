@@ -20,7 +20,8 @@ pub fn svg(measurement: &Measurement, laws: &Laws) -> Option<String> {
         _ => String::new(),
     };
     let drawn = spread(layers, HUES).into_iter().enumerate().map(|(hue, (layer, finding))| Drawn {
-        label: layer.name.clone(),
+        // PyTorch's nn.Sequential names its layers by number.
+        label: layer.name.parse::<usize>().map_or_else(|_| layer.name.clone(), |n| format!("layer {n}")),
         hue,
         directions: finding.directions.clone(),
         found: Found {

@@ -12,7 +12,6 @@ use crate::matrix::accumulator::Accumulator;
 use crate::observe::agop::on_host;
 use crate::observe::agop::options::{AgopOptions, Path};
 use crate::observe::agop::plan::ChainPlan;
-use crate::observe::agop::rows::quadratic_forms;
 use crate::observe::agop::tensors::{Sink, centered, mean_rows, roots, signs};
 use crate::observe::host_chain::HostChain;
 use crate::observe::jacobian::{beside, epsilon, numbers, to_host};
@@ -42,32 +41,43 @@ impl<'a> TensorChain<'a> {
         TensorChain { plan, chain, x, weights }
     }
 
+    /// What the host's sweep computes in, where it is taken.
+    fn on_host(&self) -> Option<DType> {
+        let (path, dtype) = (self.plan.options.path, self.x.dtype());
+        let asked = path == Path::Host || (path == Path::Auto && is_on_host(&self.x.device()));
+        let known = matches!(dtype, DType::F32 | DType::F64) && !self.plan.options.centered;
+        (asked && known).then_some(dtype)
+    }
+
+    /// Some rows of x, on the host.
+    fn rows<T: Real>(&self, rows: Range<usize>) -> Vec<T> {
+        match self.x.clone().slice([rows]).inner().into_data().try_into_vec() {
+            Ok(values) => values,
+            Err(error) => panic!("the device did not hand out a tensor: {error:?}"),
+        }
+    }
+
     /// The sums of the rows of every layer in front of the linear tail; `None` for those not asked for.
     pub(crate) fn sums(&self) -> Vec<Option<Accumulator>> {
-        let options = self.plan.options;
-        let asked = match options.path {
-            Path::Host => true,
-            _ => options.path == Path::Auto && is_on_host(&self.x.device()),
-        };
-        match self.x.dtype() {
-            DType::F32 if asked && !options.centered => self.on_host::<f32>(),
-            DType::F64 if asked && !options.centered => self.on_host::<f64>(),
-            _ => self.on_device(),
+        match self.on_host() {
+            Some(DType::F32) => on_host::sweep(&self.plan, &|rows| self.rows::<f32>(rows), self.weights),
+            Some(_) => on_host::sweep(&self.plan, &|rows| self.rows::<f64>(rows), self.weights),
+            None => self.on_device(),
         }
     }
 
     /// See [`contributions`](crate::contributions); of a plan for this layer alone.
     pub(crate) fn contributions(&self, layer: usize, functionals: &[&Mat]) -> Vec<Vec<f64>> {
-        self.plan.constant_contributions(layer, self.weights, functionals).unwrap_or_else(|| {
-            let mapped = self.plan.onto_rows(layer, functionals);
-            quadratic_forms(self.plan.samples, &mapped.iter().collect::<Vec<_>>(), |sink| {
+        let Self { plan, weights, .. } = self;
+        match self.on_host() {
+            Some(DType::F32) => {
+                on_host::contributions(plan, &|rows| self.rows::<f32>(rows), *weights, layer, functionals)
+            }
+            Some(_) => on_host::contributions(plan, &|rows| self.rows::<f64>(rows), *weights, layer, functionals),
+            None => plan.contributions(*weights, layer, functionals, |sink| {
                 self.sweep(&mut |_, samples, rows| sink(samples, to_host(rows)));
-            })
-        })
-    }
-
-    fn on_host<T: Real>(&self) -> Vec<Option<Accumulator>> {
-        on_host::sweep::<T>(&self.plan, &|rows| read(self.x.clone().slice([rows])), self.weights)
+            }),
+        }
     }
 
     /// The same from [`TensorChain::sweep`].
@@ -159,16 +169,5 @@ impl<'a> TensorChain<'a> {
                 };
             }
         }
-    }
-}
-
-/// The numbers of a tensor of this dtype.
-///
-/// # Panics
-/// Where the device fails to hand out its data.
-fn read<T: Real, const D: usize>(tensor: Tensor<D>) -> Vec<T> {
-    match tensor.inner().into_data().try_into_vec() {
-        Ok(values) => values,
-        Err(error) => panic!("the device did not hand out a tensor: {error:?}"),
     }
 }

@@ -106,9 +106,12 @@ pub fn weights_of(network: &dyn AnyNetwork) -> Vec<Mat> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::observe::jacobian::jacobian;
+    use crate::judge::pair::Pair;
+    use crate::observe::host_chain::HostChain;
+    use crate::observe::inputs::over_inputs;
+    use crate::observe::jacobian::{jacobian, numbers};
     use burn::tensor::{DType, Device, TensorData};
-    use nfa_models::{Activation, Mlp, Stream};
+    use nfa_models::{Activation, Mlp, Network, Stream};
 
     fn tensor(stream: &Stream, name: &str, rows: usize, cols: usize, dtype: DType) -> Tensor<2> {
         let data = stream.fork(name).normals(rows * cols).into_iter().map(|v| v / (cols as f64).sqrt()).collect();
@@ -191,6 +194,40 @@ mod tests {
                     "layer {layer}: {error:e}"
                 );
             }
+        }
+    }
+
+    #[test]
+    fn a_host_chain_is_seen_as_its_network_is_to_the_bit() {
+        let mlp = network(&[6, 70, 66, 3], Activation::Gelu, true, DType::F32);
+        let x = tensor(&Stream::root(34), "x", 40, 6, DType::F32);
+        let chain = Network::chain(&mlp).expect("an Mlp is one");
+        let biases = chain.biases.iter().map(|bias| bias.clone().map(numbers)).collect();
+        let host = HostChain::new(weights_of(&mlp), biases, chain.activations).expect("it chains");
+        let rows: Vec<f32> = numbers(x.clone()).into_iter().map(|v| v as f32).collect();
+        let weights: Vec<f64> = (0..40).map(|i| 0.5 + i as f64 / 39.0).collect();
+        let weights = Some(&weights[..]);
+        for options in [AgopOptions::default(), AgopOptions { sketch: Some(2), ..AgopOptions::default() }] {
+            let (a, b) = (observe_network(&mlp, &x, weights, &options), host.observe(&rows, weights, &options));
+            assert_eq!((a.linear, a.eps), (b.linear, b.eps));
+            for (layer, (a, b)) in a.layers.into_iter().zip(b.layers).enumerate() {
+                assert_eq!((a.name, a.weight, a.depth_from_here), (b.name, b.weight, b.depth_from_here));
+                let (a, b) = (a.agop.expect("observed"), b.agop.expect("observed"));
+                assert_eq!(a.matrix(), b.matrix());
+                let pair = Pair::new(Psd::nfm(&host.weights[layer]), a);
+                let spreads = [
+                    over_inputs(&mlp, &x, weights, layer, &pair, &options),
+                    host.over_inputs(&rows, weights, layer, &pair, &options),
+                ];
+                assert!(spreads[0].is_some());
+                assert_eq!(format!("{:?}", spreads[0]), format!("{:?}", spreads[1]));
+            }
+        }
+        let options = AgopOptions { centered: true, ..AgopOptions::default() };
+        let (a, b) = (observe_network(&mlp, &x, weights, &options), host.observe(&rows, weights, &options));
+        for (a, b) in a.layers.iter().zip(&b.layers) {
+            let (a, b) = (a.agop.as_ref().expect("observed"), b.agop.as_ref().expect("observed"));
+            assert!((a.matrix() - b.matrix()).norm_l2() <= 1e-5 * a.matrix().norm_l2());
         }
     }
 

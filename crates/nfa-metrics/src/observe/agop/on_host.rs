@@ -10,7 +10,7 @@ use crate::observation::Observation;
 use crate::observe::agop::host::{HostSweep, Rows, Wanted, to_mat};
 use crate::observe::agop::options::AgopOptions;
 use crate::observe::agop::plan::ChainPlan;
-use crate::observe::agop::rows::{quadratic_forms, sign_rows};
+use crate::observe::agop::rows::sign_rows;
 use crate::observe::host_chain::HostChain;
 
 impl HostChain {
@@ -75,13 +75,10 @@ pub(crate) fn contributions<T: Real>(
     layer: usize,
     functionals: &[&Mat],
 ) -> Vec<Vec<f64>> {
-    plan.constant_contributions(layer, weights, functionals).unwrap_or_else(|| {
-        let mapped = plan.onto_rows(layer, functionals);
-        quadratic_forms(plan.samples, &mapped.iter().collect::<Vec<_>>(), |sink| {
-            in_blocks(plan, x, weights, Some(plan.batch()), |sweep| {
-                sweep.visit(&mut |_, samples, rows| sink(samples, to_mat(rows)));
-            });
-        })
+    plan.contributions(weights, layer, functionals, |sink| {
+        in_blocks(plan, x, weights, Some(plan.batch()), |sweep| {
+            sweep.visit(&mut |_, samples, rows| sink(samples, to_mat(rows)));
+        });
     })
 }
 
@@ -102,4 +99,75 @@ fn in_blocks<T: Real, R>(
         .sketched(options.sketch.map(|draws| (draws, &signs as _)))
         .in_blocks(batch, options.memory);
     f(sweep)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nfa_models::{Activation, Stream};
+
+    /// J of the outputs in a layer's input, by central differences: `[n * c, d]`.
+    fn differences(chain: &HostChain, x: &Mat, layer: usize) -> Mat {
+        let layers = |from: usize, to: usize, h: &Mat| {
+            (from..to).fold(h.clone(), |h, l| {
+                let bias = |j: usize| chain.biases[l].as_ref().map_or(0.0, |bias| bias[j]);
+                let z = h * chain.weights[l].transpose();
+                let last = l + 1 == chain.weights.len();
+                Mat::from_fn(z.nrows(), z.ncols(), |i, j| {
+                    let z = z[(i, j)] + bias(j);
+                    if last { z } else { z.tanh() }
+                })
+            })
+        };
+        let (h, c) = (layers(0, layer, x), chain.outputs());
+        let column = |j: usize| {
+            let moved = |step: f64| {
+                let h = Mat::from_fn(h.nrows(), h.ncols(), |i, k| h[(i, k)] + if k == j { step } else { 0.0 });
+                layers(layer, chain.weights.len(), &h)
+            };
+            (moved(1e-5) - moved(-1e-5)) * 5e4
+        };
+        let columns: Vec<Mat> = (0..h.ncols()).map(column).collect();
+        Mat::from_fn(h.nrows() * c, h.ncols(), |r, j| columns[j][(r / c, r % c)])
+    }
+
+    #[test]
+    fn agops_and_contributions_are_those_of_differences() {
+        let (widths, n, c) = ([4, 7, 3, 2], 11, 2);
+        let draw = |name: &str, rows: usize, cols: usize| {
+            let values = Stream::root(51).fork(name).normals(rows * cols);
+            Mat::from_fn(rows, cols, |i, j| values[i * cols + j] / (cols as f64).sqrt())
+        };
+        let weights = (0..3).map(|l| draw(&format!("w{l}"), widths[l + 1], widths[l])).collect();
+        let bias = |l: usize| Some(draw(&format!("b{l}"), widths[l + 1], 1).col_as_slice(0).to_vec());
+        let chain = HostChain::new(weights, vec![bias(0), None, bias(2)], vec![Activation::Tanh; 2]).expect("chains");
+        let x = draw("x", n, 4);
+        let rows: Vec<f64> = x.row_iter().flat_map(|row| row.iter().copied().collect::<Vec<_>>()).collect();
+        let of_rows: Vec<f64> = (0..n).map(|i| 0.5 + i as f64 / 10.0).collect();
+        for layer in 0..3 {
+            let jacobian = differences(&chain, &x, layer);
+            let d = jacobian.ncols();
+            let mean =
+                |r: usize, j: usize| (0..n).map(|i| of_rows[i] * jacobian[(i * c + r, j)]).sum::<f64>() / n as f64;
+            for centered in [false, true] {
+                let row = Mat::from_fn(n * c, d, |r, j| {
+                    let less = if centered { mean(r % c, j) } else { 0.0 };
+                    of_rows[r / c].sqrt() * (jacobian[(r, j)] - less)
+                });
+                let expected = row.transpose() * &row * (1.0 / n as f64);
+                let options = AgopOptions { centered, batch: Some(4), ..AgopOptions::default() };
+                let observation = chain.observe(&rows, Some(&of_rows), &options);
+                let agop = observation.layers[layer].agop.as_ref().expect("asked for");
+                assert!((agop.matrix() - &expected).norm_max() < 1e-9, "layer {layer}, centered {centered}");
+            }
+            let functional = Mat::from_fn(d, d, |i, j| ((i + j) as f64).cos());
+            let each = &chain.contributions(&rows, Some(&of_rows), layer, &[&functional], &AgopOptions::default())[0];
+            for i in 0..n {
+                let own = jacobian.subrows(i * c, c);
+                let expected =
+                    of_rows[i] * (own * &functional * own.transpose()).diagonal().column_vector().iter().sum::<f64>();
+                assert!((each[i] - expected).abs() < 1e-8, "layer {layer}, sample {i}");
+            }
+        }
+    }
 }

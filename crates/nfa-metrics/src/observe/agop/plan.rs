@@ -1,6 +1,7 @@
 //! What the AGOPs of a chain of dense layers are made from, before a sample is looked at.
 
 use std::borrow::Cow;
+use std::ops::Range;
 use std::sync::Arc;
 
 use nfa_models::Activation;
@@ -10,7 +11,7 @@ use crate::matrix::accumulator::Accumulator;
 use crate::matrix::psd::{Psd, RankRule, frame};
 use crate::observation::{Layer, Observation};
 use crate::observe::agop::options::AgopOptions;
-use crate::observe::agop::rows::rows_within;
+use crate::observe::agop::rows::{quadratic_forms, rows_within};
 use crate::observe::host_chain::HostChain;
 
 /// A chain, how it is to be observed, and on how many rows.
@@ -114,29 +115,28 @@ impl<'a> ChainPlan<'a> {
         Observation { layers, linear, neighbours: true, eps }
     }
 
-    /// Functionals of a layer's AGOP as functionals of its rows.
-    pub(crate) fn onto_rows(&self, layer: usize, functionals: &[&Mat]) -> Vec<Mat> {
-        let w = &self.chain.weights[layer];
-        let onto = |functional: &&Mat| match self.before[layer] {
-            true => w * *functional * w.transpose(),
-            false => (*functional).clone(),
-        };
-        functionals.iter().map(onto).collect()
-    }
-
-    /// What each sample contributes where the Jacobian is the same everywhere: only the sample weights differ.
-    pub(crate) fn constant_contributions(
+    /// What each sample contributes to functionals of a layer's AGOP, from its rows in host `f64`.
+    pub(crate) fn contributions(
         &self,
-        layer: usize,
         weights: Option<&[f64]>,
+        layer: usize,
         functionals: &[&Mat],
-    ) -> Option<Vec<Vec<f64>>> {
-        let agop = self.constant(layer)?;
-        let value = |functional: &Mat| -> f64 {
-            let places = (0..functional.ncols()).flat_map(|j| (0..functional.nrows()).map(move |i| (i, j)));
-            places.map(|at| functional[at] * agop.matrix()[at]).sum()
-        };
-        let each = |value: f64| (0..self.samples).map(|i| value * weights.map_or(1.0, |w| w[i])).collect();
-        Some(functionals.iter().map(|functional| each(value(functional))).collect())
+        visit: impl FnOnce(&mut dyn FnMut(Range<usize>, Mat)),
+    ) -> Vec<Vec<f64>> {
+        if let Some(agop) = self.constant(layer) {
+            // The same Jacobian everywhere: only the sample weights differ.
+            let value = |functional: &Mat| -> f64 {
+                let places = (0..functional.ncols()).flat_map(|j| (0..functional.nrows()).map(move |i| (i, j)));
+                places.map(|at| functional[at] * agop.matrix()[at]).sum()
+            };
+            let each = |value: f64| (0..self.samples).map(|i| value * weights.map_or(1.0, |w| w[i])).collect();
+            return functionals.iter().map(|functional| each(value(functional))).collect();
+        }
+        let w = &self.chain.weights[layer];
+        let mapped: Vec<Mat> = functionals
+            .iter()
+            .map(|functional| if self.before[layer] { w * *functional * w.transpose() } else { (*functional).clone() })
+            .collect();
+        quadratic_forms(self.samples, &mapped.iter().collect::<Vec<_>>(), visit)
     }
 }

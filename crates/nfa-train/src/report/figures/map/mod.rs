@@ -84,12 +84,14 @@ mod tests {
             run.keys = settings.map(|(key, value)| (key.to_string(), value)).to_vec();
             let data = format!("share = {share}\nratio = {ratio}");
             run.config.insert("data".into(), toml::Value::Table(data.parse().unwrap()));
-            let columns = ["step", "nfa.parts.order.layer0", "nfa.verdict.layer0"].map(String::from);
+            let columns =
+                ["step", "nfa.misfit.layer0", "nfa.parts.order.layer0", "nfa.verdict.layer0"].map(String::from);
             run.record = Record::new(columns.to_vec());
             let reversed = share > 0.5 && ratio == 1;
             let word = if reversed && seed == 1 { "fails" } else { "holds" };
             let order = if reversed { 0.4 + 0.2 * f64::from(seed) } else { 0.0 };
-            run.record.push(vec![Number::number(100.0), Number::number(order), Number::Text(word.into())]);
+            let [step, order] = [100.0, order].map(Number::number);
+            run.record.push(vec![step, order.clone(), order, Number::Text(word.into())]);
             study.runs.push(run);
         }
         study
