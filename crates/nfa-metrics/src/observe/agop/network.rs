@@ -106,9 +106,9 @@ pub fn weights_of(network: &dyn AnyNetwork) -> Vec<Mat> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::judge::pair::Pair;
+    use crate::laws::nfa;
     use crate::observe::host_chain::HostChain;
-    use crate::observe::inputs::over_inputs;
+    use crate::observe::inputs::{Inputs, OnBurn, OnHost, Sampled};
     use crate::observe::jacobian::{jacobian, numbers};
     use burn::tensor::{DType, Device, TensorData};
     use nfa_models::{Activation, Mlp, Network, Stream};
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn a_host_chain_is_seen_as_its_network_is_to_the_bit() {
+    fn a_host_chain_is_seen_as_its_network_is() {
         let mlp = network(&[6, 70, 66, 3], Activation::Gelu, true, DType::F32);
         let x = tensor(&Stream::root(34), "x", 40, 6, DType::F32);
         let chain = Network::chain(&mlp).expect("an Mlp is one");
@@ -210,17 +210,21 @@ mod tests {
         for options in [AgopOptions::default(), AgopOptions { sketch: Some(2), ..AgopOptions::default() }] {
             let (a, b) = (observe_network(&mlp, &x, weights, &options), host.observe(&rows, weights, &options));
             assert_eq!((a.linear, a.eps), (b.linear, b.eps));
-            for (layer, (a, b)) in a.layers.into_iter().zip(b.layers).enumerate() {
-                assert_eq!((a.name, a.weight, a.depth_from_here), (b.name, b.weight, b.depth_from_here));
-                let (a, b) = (a.agop.expect("observed"), b.agop.expect("observed"));
+            let sides: [(&dyn Sampled, &Observation); 2] =
+                [(&OnBurn { network: &mlp, x: &x }, &a), (&OnHost { chain: &host, x: &rows }, &b)];
+            for (layer, (a, b)) in a.layers.iter().zip(&b.layers).enumerate() {
+                assert_eq!((&a.name, &a.weight, a.depth_from_here), (&b.name, &b.weight, b.depth_from_here));
+                let (a, b) = (a.agop.as_ref().expect("observed"), b.agop.as_ref().expect("observed"));
                 assert_eq!(a.matrix(), b.matrix());
-                let pair = Pair::new(Psd::nfm(&host.weights[layer]), a);
-                let spreads = [
-                    over_inputs(&mlp, &x, weights, layer, &pair, &options),
-                    host.over_inputs(&rows, weights, layer, &pair, &options),
-                ];
-                assert!(spreads[0].is_some());
-                assert_eq!(format!("{:?}", spreads[0]), format!("{:?}", spreads[1]));
+                // The single rows come from the device's own products.
+                let [a, b] = sides.map(|(rows, observation)| {
+                    let inputs = Inputs { rows, weights, options: &options, observation };
+                    let pair = nfa::LAW.at(observation, layer).expect("applies");
+                    inputs.spread(&nfa::LAW, layer, &pair).expect("40 rows")
+                });
+                for (a, b) in [(a.alpha, b.alpha), (a.misfit, b.misfit)] {
+                    assert!((a.low - b.low).abs() + (a.high - b.high).abs() < 1e-4, "{a:?} {b:?}");
+                }
             }
         }
         let options = AgopOptions { centered: true, ..AgopOptions::default() };
