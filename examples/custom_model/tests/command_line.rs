@@ -130,6 +130,8 @@ fn a_law_of_ones_own_gets_what_a_built_in_one_gets() {
     let folder = folder();
     std::fs::write(folder.path().join("plain.toml"), PLAIN).expect("written");
     run(folder.path(), &["run", "plain.toml"]);
+    let report = std::fs::read_to_string(folder.path().join("out/plain/report.html")).expect("written");
+    assert!(report.contains("Law <code>diagonal_nfa</code>"), "a block of its own beside the first law");
     let runs = std::fs::read_dir(folder.path().join("out/plain/runs")).expect("there");
     let [found] = &runs.map(|entry| entry.expect("readable").path()).collect::<Vec<_>>()[..] else { panic!("one run") };
     let records = std::fs::read_to_string(found.join("metrics.csv")).expect("written");
@@ -161,7 +163,7 @@ fn a_law_of_ones_own_gets_what_a_built_in_one_gets() {
     let alone = ["--set", "name=\"alone\"", "--set", "probe.metrics=[\"diagonal_nfa\"]"];
     run(folder.path(), &[&["check", "plain.toml"], &alone[..]].concat());
     let report = std::fs::read_to_string(folder.path().join("out/alone/report.html")).expect("written");
-    assert!(report.contains("Law <code>diagonal_nfa</code>") && report.contains("diagonal of the AGOP"));
+    assert!(report.contains("diagonal of the AGOP"), "the fan of the first law, in that law's words");
 }
 
 #[test]
