@@ -10,7 +10,7 @@ use burn::tensor::{DType, Device, Tensor, TensorData};
 
 use crate::context::Context;
 use crate::network::{AnyNetwork, Site};
-use crate::parameters::Parameter;
+use crate::parameters::{Parameter, Parameters};
 use crate::rng::Stream;
 use crate::spec::Registry;
 
@@ -111,7 +111,7 @@ fn setting_parameters(name: &str, network: &mut dyn AnyNetwork) {
     let scaled = parameters.map(|p| p.value.clone().mul_scalar(2.0));
     network.set_parameters(&scaled).unwrap_or_else(|error| panic!("{name}: {error}"));
     assert_eq!(flat(network), before.iter().map(|v| 2.0 * v).collect::<Vec<_>>(), "{name}: set_parameters");
-    let partial = crate::Parameters::new(parameters.iter().skip(1).cloned().collect());
+    let partial = Parameters::new(parameters.iter().skip(1).cloned().collect());
     assert!(network.set_parameters(&partial).is_err(), "{name}: a missing parameter went unnoticed");
     network.set_parameters(&parameters).unwrap_or_else(|error| panic!("{name}: {error}"));
     assert_eq!(flat(network), before, "{name}: set_parameters does not restore");

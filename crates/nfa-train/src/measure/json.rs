@@ -86,10 +86,17 @@ fn finding(found: &Finding) -> Map<String, Value> {
     let mut map = nested(FINDING, found);
     // The largest margin first.
     map.insert("certificates".into(), json!(found.certificates));
+    // What is there as a whole or not at all.
+    let whole = |map: &Map<String, Value>, name: &str| {
+        map.get(name)
+            .filter(|group| group.as_object().is_some_and(|g| g.values().any(|value| !value.is_null())))
+            .cloned()
+    };
+    let parts = whole(&map, "parts");
+    map.insert("parts".into(), parts.into());
     for interval in ["alpha_interval", "misfit_interval"] {
-        let ends = map.get(interval).filter(|ends| !ends["low"].is_null());
-        let ends = ends.map_or(Value::Null, |ends| json!([ends["low"], ends["high"]]));
-        map.insert(interval.into(), ends);
+        let ends = whole(&map, interval).map(|ends| json!([ends["low"], ends["high"]]));
+        map.insert(interval.into(), ends.into());
     }
     map
 }

@@ -148,8 +148,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let write = |name: &str, text: &str| {
             let path = folder.path().join(name);
-            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-            std::fs::write(path, text).unwrap();
+            Disk.create_dir(path.parent().unwrap()).unwrap();
+            Disk.write(&path, text.as_bytes()).unwrap();
         };
         let read = || read(&Disk, folder.path(), &Registries::standard());
         write("plan.json", r#"{ "runs": [{ "id": "a", "keys": [], "steps": 4 }] }"#);
