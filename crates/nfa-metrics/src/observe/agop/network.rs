@@ -111,7 +111,7 @@ mod tests {
     use crate::observe::inputs::{Inputs, OnBurn, OnHost, Sampled};
     use crate::observe::jacobian::{jacobian, numbers};
     use burn::tensor::{DType, Device, TensorData};
-    use nfa_models::{Activation, Mlp, Network, Stream};
+    use nfa_models::{Activation, Mlp, Stream};
 
     fn tensor(stream: &Stream, name: &str, rows: usize, cols: usize, dtype: DType) -> Tensor<2> {
         let data = stream.fork(name).normals(rows * cols).into_iter().map(|v| v / (cols as f64).sqrt()).collect();
@@ -201,7 +201,7 @@ mod tests {
     fn a_host_chain_is_seen_as_its_network_is() {
         let mlp = network(&[6, 70, 66, 3], Activation::Gelu, true, DType::F32);
         let x = tensor(&Stream::root(34), "x", 40, 6, DType::F32);
-        let chain = Network::chain(&mlp).expect("an Mlp is one");
+        let chain = AnyNetwork::chain(&mlp).expect("an Mlp is one");
         let biases = chain.biases.iter().map(|bias| bias.clone().map(numbers)).collect();
         let host = HostChain::new(weights_of(&mlp), biases, chain.activations).expect("it chains");
         let rows: Vec<f32> = numbers(x.clone()).into_iter().map(|v| v as f32).collect();
