@@ -68,9 +68,16 @@ impl<'a> TensorChain<'a> {
 
     /// See [`contributions`](crate::contributions); of a plan for this layer alone.
     pub(crate) fn contributions(&self, layer: usize, functionals: &[&Mat]) -> Vec<Vec<f64>> {
-        self.plan.contributions(self.weights, layer, functionals, |sink| {
-            self.sweep(&mut |_, samples, rows| sink(samples, to_host(rows)));
-        })
+        let Self { plan, weights, .. } = self;
+        match self.on_host() {
+            Some(DType::F32) => {
+                on_host::contributions(plan, &|rows| self.rows::<f32>(rows), *weights, layer, functionals)
+            }
+            Some(_) => on_host::contributions(plan, &|rows| self.rows::<f64>(rows), *weights, layer, functionals),
+            None => plan.contributions(*weights, layer, functionals, |sink| {
+                self.sweep(&mut |_, samples, rows| sink(samples, to_host(rows)));
+            }),
+        }
     }
 
     /// The same from [`TensorChain::sweep`].

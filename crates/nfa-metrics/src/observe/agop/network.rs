@@ -216,15 +216,13 @@ mod tests {
                 assert_eq!((&a.name, &a.weight, a.depth_from_here), (&b.name, &b.weight, b.depth_from_here));
                 let (a, b) = (a.agop.as_ref().expect("observed"), b.agop.as_ref().expect("observed"));
                 assert_eq!(a.matrix(), b.matrix());
-                // The single rows come from the device's own products.
-                let [a, b] = sides.map(|(rows, observation)| {
+                let spreads = sides.map(|(rows, observation)| {
                     let inputs = Inputs { rows, weights, options: &options, observation };
                     let pair = nfa::LAW.at(observation, layer).expect("applies");
-                    inputs.spread(&nfa::LAW, layer, &pair).expect("40 rows")
+                    inputs.spread(&nfa::LAW, layer, &pair)
                 });
-                for (a, b) in [(a.alpha, b.alpha), (a.misfit, b.misfit)] {
-                    assert!((a.low - b.low).abs() + (a.high - b.high).abs() < 1e-4, "{a:?} {b:?}");
-                }
+                assert!(spreads[0].is_some() || options.sketch.is_some(), "layer {layer}");
+                assert_eq!(spreads[0], spreads[1]);
             }
         }
         let options = AgopOptions { centered: true, ..AgopOptions::default() };
