@@ -23,7 +23,7 @@
 //! | [`observation`] | what the laws look at: weights and AGOPs of one network, on the host |
 //! | [`mod@laws`] | a law as a row, one file each; what each of its columns means |
 //! | [`mod@metrics`] | what is no law: loss, accuracy, imbalance, recurrence residual |
-//! | [`observe`] | networks on Burn (feature `burn`), chains on the host and captures of any network, as observations |
+//! | [`mod@observe`] | networks on Burn (feature `burn`), chains on the host and captures of any network, as observations |
 //! | [`mod@survey`] | laws by layers of one observation: what a probe and a measurement ask |
 //! | [`testing`] | the suite that a law of one's own is held to |
 //! | [`forecast`](mod@forecast) | when a linear network will have come to the ansatz |

@@ -7,6 +7,7 @@ use crate::matrix::psd::{Psd, RankRule, Spectrum};
 use crate::matrix::tolerance;
 
 /// What A is compared with.
+#[allow(clippy::large_enum_variant)] // nearly every B is the large one
 #[derive(Clone, Debug)]
 pub enum Right {
     /// A symmetric matrix without negative eigenvalues: every family takes it.

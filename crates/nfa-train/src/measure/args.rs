@@ -1,5 +1,7 @@
 //! The arguments of `measure`; their doc comments are its help.
 
+#![allow(rustdoc::broken_intra_doc_links)] // brackets are the command line's there
+
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};

@@ -120,7 +120,7 @@ impl Runner<'_> {
             update: None,
             note: None,
         };
-        steps.to_the_end()
+        steps.finish()
     }
 
     /// `config.toml`: an experiment of this run alone.
@@ -134,7 +134,7 @@ impl Runner<'_> {
 
 impl Steps<'_> {
     /// The loop, and the status that it leaves.
-    fn to_the_end(mut self) -> Result<Status> {
+    fn finish(mut self) -> Result<Status> {
         let status = match self.go() {
             Ok(()) => {
                 let status = Status::new(Outcome::Completed, self.total, self.note.take());

@@ -9,7 +9,7 @@ pub enum Engine {
     /// The host engine where it can, else Burn.
     #[default]
     Auto,
-    /// [`crate::train::host`]: chains of dense layers on a CPU under first-order solvers.
+    /// The host's own: chains of dense layers on a CPU under first-order solvers.
     Host,
     /// Burn's autodiff, on any device.
     Autodiff,

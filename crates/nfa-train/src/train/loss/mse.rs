@@ -10,7 +10,7 @@ use crate::train::loss::criterion::Criterion;
 #[cfg(feature = "burn")]
 use crate::train::loss::half_mse::HalfMse;
 
-/// 1/(nc) Σ_i w_i |f(x_i) - y_i|², PyTorch's `MSELoss`; [`HalfMse`](crate::train::loss::half_mse::HalfMse) times 2/c.
+/// 1/(nc) Σ_i w_i |f(x_i) - y_i|², PyTorch's `MSELoss`; `HalfMse` times 2/c.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Mse {}
