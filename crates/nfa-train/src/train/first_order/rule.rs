@@ -24,6 +24,7 @@ pub struct Turn {
 /// # Example
 ///
 /// ```
+/// # #[cfg(feature = "burn")] {
 /// use nfa_models::{Spec, SpecError};
 /// use nfa_train::train::first_order::{entry::Entry, rule::{Rule, Turn}, solver::solver};
 /// use nfa_train::train::{setting::Setting, solver::Solver};
@@ -60,6 +61,7 @@ pub struct Turn {
 ///
 /// let known = nfa_train::train::solvers::solvers().with::<SignDescent>();
 /// assert!(known.get("sign_descent").is_some());
+/// # }
 /// ```
 pub trait Rule<const N: usize>: Copy + Send + Sync + 'static {
     /// Names of its memories, which begin at 0.

@@ -17,6 +17,7 @@ pub mod mse;
 /// # Example
 ///
 /// ```
+/// # #[cfg(feature = "burn")] {
 /// use burn::tensor::Tensor;
 /// use nfa_models::{Spec, SpecError};
 /// use nfa_train::train::loss::Loss;
@@ -51,6 +52,7 @@ pub mod mse;
 ///
 /// let known = nfa_train::train::losses::losses().with::<PseudoHuber>();
 /// assert!(known.get("pseudo_huber").is_some());
+/// # }
 /// ```
 pub trait Loss: Send + Sync {
     /// The loss.
