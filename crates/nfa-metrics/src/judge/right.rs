@@ -110,3 +110,70 @@ impl From<Square> for Right {
         Right::Square(square)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::judge::certificate::CertificateKind;
+    use crate::judge::family::Family;
+    use crate::judge::finding::{Finding, assess};
+    use crate::judge::pair::Pair;
+    use crate::judge::verdict::{Thresholds, Verdict};
+    use crate::matrix::mat;
+
+    /// A = diag(2, 1) against B.
+    fn equality(b: Mat) -> Finding {
+        let a = Psd::gram(mat(&[[2.0, 0.0], [0.0, 1.0]]));
+        assess(&Pair::new(a, Square::new(b, f64::EPSILON)), Family::Equal, None, &Thresholds::default())
+    }
+
+    fn margin(finding: &Finding, kind: CertificateKind) -> Option<f64> {
+        finding.certificates.iter().find(|certificate| certificate.kind == kind)?.margin
+    }
+
+    #[test]
+    fn what_is_antisymmetric_is_outside_every_eigenspace() {
+        let finding = equality(mat(&[[2.0, 0.5], [-0.5, 1.0]]));
+        // |K|² = 1/2, |A|² = 5.
+        let expected = 0.1f64.sqrt();
+        let parts = finding.parts.expect("fits");
+        assert!((finding.misfit.expect("fits") - expected).abs() < 1e-15);
+        assert!((parts.directions - expected).abs() < 1e-15 && parts.order == 0.0 && parts.shape < 1e-15);
+        assert!((margin(&finding, CertificateKind::Asymmetry).expect("stands") - expected).abs() < 1e-15);
+        assert_eq!(margin(&finding, CertificateKind::Indefinite), None);
+    }
+
+    #[test]
+    fn a_sign_is_not_lost() {
+        let finding = equality(mat(&[[-2.0, 0.0], [0.0, -1.0]]));
+        assert!((finding.misfit.expect("fits") - 2.0).abs() < 1e-15);
+        assert!((margin(&finding, CertificateKind::Indefinite).expect("stands") - 1.0).abs() < 1e-15);
+        assert_eq!(finding.verdict, Verdict::Fails);
+        // Half of it right: S₋ = diag(0, -1), A - B = diag(0, 2).
+        let finding = equality(mat(&[[2.0, 0.0], [0.0, -1.0]]));
+        assert!((finding.misfit.expect("fits") - 2.0 / 5f64.sqrt()).abs() < 1e-15);
+        assert!((margin(&finding, CertificateKind::Indefinite).expect("stands") - 1.0 / 5f64.sqrt()).abs() < 1e-15);
+    }
+
+    #[test]
+    fn a_square_of_a_gram_matrix_is_that_matrix() {
+        let b = mat(&[[1.5, 0.4], [0.4, 0.7]]);
+        let a = Psd::gram(mat(&[[2.0, 0.1], [0.1, 1.0]]));
+        let judge = |pair: Pair| assess(&pair, Family::Equal, None, &Thresholds::default());
+        let square = judge(Pair::new(a.clone(), Square::new(b.clone(), f64::EPSILON)));
+        let psd = judge(Pair::new(a, Psd::gram(b)));
+        assert!((square.misfit.expect("fits") - psd.misfit.expect("fits")).abs() < 1e-15);
+        assert_eq!(square.reason, psd.reason);
+    }
+
+    #[test]
+    fn no_power_is_taken_of_it() {
+        let a = Psd::gram(mat(&[[2.0, 0.0], [0.0, 1.0]]));
+        let pair = Pair::new(a, Square::new(mat(&[[1.0, 0.0], [0.0, -1.0]]), f64::EPSILON));
+        for family in [Family::Power, Family::Proportional] {
+            let finding = assess(&pair, family, None, &Thresholds::default());
+            assert_eq!(finding.verdict, Verdict::Undetermined);
+            assert!(finding.reason.contains("can only be compared as it is"), "{}", finding.reason);
+        }
+    }
+}
