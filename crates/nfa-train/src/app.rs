@@ -137,7 +137,7 @@ impl App {
             #[cfg(feature = "burn")]
             None => return crate::cli::run::flagship(&session),
             #[cfg(not(feature = "burn"))]
-            None => return Err(Error::input(crate::cli::WITHOUT_BURN)),
+            None | Some(Command::Run { .. }) => return Err(Error::input(crate::cli::WITHOUT_BURN)),
             #[cfg(feature = "burn")]
             Some(Command::Run(args)) => return crate::cli::run::run(&session, args),
             #[cfg(feature = "burn")]

@@ -135,8 +135,12 @@ fn kinds_are_listed_and_explained() {
         assert!(page.contains(words), "{kind}: {page}");
     }
     if !cfg!(feature = "burn") {
-        let (code, _, errors) = call(folder.path(), &[]);
-        assert_eq!(code, 2);
-        assert!(errors.contains("this build has no Burn"), "{errors}");
+        for arguments in
+            [&[][..], &["run", "a.toml", "--set", "seed=1"], &["check", "a.toml"], &["init"], &["bench", "agop"]]
+        {
+            let (code, _, errors) = call(folder.path(), arguments);
+            assert_eq!(code, 2);
+            assert!(errors.contains("this build has no Burn"), "{errors}");
+        }
     }
 }

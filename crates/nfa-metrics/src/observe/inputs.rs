@@ -26,8 +26,10 @@ pub trait Sampled {
     /// How many rows.
     fn count(&self) -> usize;
 
-    /// Each row's contribution to functionals of a layer's AGOP, one list per functional; weights of mean 1, one per
-    /// row.
+    /// Each row's contribution tr(Γ G_i) to functionals Γ of a layer's AGOP, one list per functional.
+    ///
+    /// # Shapes
+    /// each Γ: `[d_in, d_in]` symmetric; weights: n, of mean 1; returns n numbers per Γ
     fn contributions(
         &self,
         layer: usize,

@@ -55,6 +55,14 @@ pub enum Command {
     #[cfg(feature = "burn")]
     /// Run experiments, then hold the records against their [[expect]] blocks
     Check(CheckArgs),
+    /// What a build with Burn has
+    #[cfg(not(feature = "burn"))]
+    #[command(aliases = ["check", "init", "bench"], hide = true)]
+    Run {
+        /// Whatever it would take
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        _rest: Vec<String>,
+    },
     /// Measure a network trained elsewhere: weights, a capture, or matrices
     Measure(Box<MeasureArgs>),
     #[cfg(feature = "burn")]
