@@ -14,7 +14,7 @@ use std::fmt::Write as _;
 
 use nfa_metrics::judge::interval::FEWEST_BLOCKS;
 use nfa_metrics::judge::misfit::{ALPHA_RANGE, Seen};
-use nfa_metrics::{Family, Fit, Interval, Jackknife, Mat, Pair, Psd, Sensitivity, Spread, Thresholds, Verdict};
+use nfa_metrics::{Family, Fit, Interval, Jackknife, Known, Mat, Pair, Psd, Sensitivity, Spread, Thresholds, Verdict};
 use nfa_metrics::{assess, assess_with};
 use nfa_models::Stream;
 use nfa_models::init::{geometric, orthonormal_columns};
@@ -266,7 +266,7 @@ fn degenerate(a: [f64; 2], row: impl Fn(usize) -> [f64; 2], blocks: usize) -> (O
     };
     let spread = spread();
     let pair = Pair::new(a, gram(None));
-    let finding = assess_with(&pair, Family::Power, None, &Thresholds::default(), spread);
+    let finding = assess_with(&pair, Family::Power, &Thresholds::default(), Known { spread, ..Known::default() });
     if spread.is_none() {
         assert_eq!(finding.reason, assess(&pair, Family::Power, None, &Thresholds::default()).reason);
     }

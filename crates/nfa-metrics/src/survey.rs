@@ -1,10 +1,10 @@
 //! Laws by layers: what every probe and every measurement asks of one observation.
 
 use crate::judge::details::Details;
-use crate::judge::finding::{Finding, assess_with};
+use crate::judge::finding::{Finding, Known, assess_with};
 use crate::judge::interval::Spread;
 use crate::judge::pair::Pair;
-use crate::judge::verdict::Thresholds;
+use crate::judge::verdict::{Rows, Thresholds};
 use crate::laws::law::Law;
 use crate::observation::Observation;
 
@@ -18,6 +18,10 @@ pub struct Asked<'a> {
     pub alphas: &'a [f64],
     /// The misfit of a law at a layer at initialisation, where it is known.
     pub init: &'a dyn Fn(&Law, usize) -> Option<f64>,
+    /// The rows that AGOPs are averages over, where they are known.
+    pub rows: Option<Rows>,
+    /// Whether theory's exponents hold; not where biases decay.
+    pub predicts: bool,
     /// The interval of a law that [varies](Law::varies), where there is one.
     pub spread: &'a dyn Fn(&Law, usize, &Pair) -> Option<Spread>,
 }
@@ -35,8 +39,7 @@ pub struct Place {
     pub own: Option<f64>,
     /// The exponents of its details.
     pub alphas: Vec<f64>,
-    init: Option<f64>,
-    spread: Option<Spread>,
+    known: Known,
     thresholds: Thresholds,
 }
 
@@ -57,17 +60,17 @@ pub struct Judged {
 pub fn places<'a>(laws: impl IntoIterator<Item = &'a Law>, observation: &Observation, asked: &Asked<'_>) -> Vec<Place> {
     let at = |law: &'a Law, layer: usize| {
         let pair = law.at(observation, layer)?;
+        let predicted = pair.predicted.filter(|_| asked.predicts);
+        let pair = pair.predicting(predicted);
         let own = observation.layers[layer].depth_from_here.map(|depth| 1.0 / depth as f64);
-        Some(Place {
-            law: *law,
-            layer,
-            own,
-            alphas: alphas(own, asked.alphas),
+        let known = Known {
             init: (asked.init)(law, layer),
             spread: law.varies.then(|| (asked.spread)(law, layer, &pair)).flatten(),
-            thresholds: *asked.thresholds,
-            pair,
-        })
+            // A linear network's AGOP is the same whatever the rows are.
+            rows: asked.rows.filter(|_| law.varies && !observation.linear),
+        };
+        let alphas = alphas(own, asked.alphas);
+        Some(Place { law: *law, layer, own, alphas, known, thresholds: *asked.thresholds, pair })
     };
     laws.into_iter().flat_map(|law| asked.layers.iter().filter_map(move |&layer| at(law, layer))).collect()
 }
@@ -95,7 +98,7 @@ pub fn alphas(own: Option<f64>, more: &[f64]) -> Vec<f64> {
 impl Place {
     /// Exponent, misfit, verdict and details.
     pub fn judge(&self) -> Judged {
-        let finding = assess_with(&self.pair, self.law.family, self.init, &self.thresholds, self.spread);
+        let finding = assess_with(&self.pair, self.law.family, &self.thresholds, self.known);
         let details = self.law.details.then(|| Details::new(&self.pair, &self.alphas)).flatten();
         Judged { law: self.law, layer: self.layer, finding, details }
     }

@@ -10,7 +10,7 @@ use nfa_train::bench::problem::Problem;
 use nfa_train::data::split::{Data, Split};
 use nfa_train::machine::devices::Dtype;
 use nfa_train::observe::plan::ProbePlan;
-use nfa_train::observe::probe::Probe;
+use nfa_train::observe::probe::{Probe, distinct};
 use nfa_train::registries::Registries;
 use nfa_train::train::loss::Loss;
 use nfa_train::train::loss::mse::Mse;
@@ -62,6 +62,7 @@ fn probe(bencher: Bencher<'_, '_>) {
         plan: &plan,
         thresholds: &thresholds,
         data: &data,
+        rows: distinct(&plan, &data),
         loss: &Mse {},
     };
     bencher.bench_local(|| probe.measure(network.as_ref(), solver.as_ref(), 0, None, None));

@@ -6,7 +6,7 @@ use crate::judge::family::Family;
 use crate::judge::interval::{Interval, IntervalSource, Spread};
 use crate::judge::misfit::{Fit, Parts, Seen};
 use crate::judge::pair::Pair;
-use crate::judge::verdict::{Evidence, Thresholds, Verdict, judge};
+use crate::judge::verdict::{Evidence, Rows, Thresholds, Verdict, judge};
 
 /// What a misfit is compared with.
 #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
@@ -86,17 +86,23 @@ impl Finding {
 ///
 /// `init` is the misfit at initialisation, shown beside and no condition.
 pub fn assess(pair: &Pair, family: Family, init: Option<f64>, thresholds: &Thresholds) -> Finding {
-    assess_with(pair, family, init, thresholds, None)
+    assess_with(pair, family, thresholds, Known { init, ..Known::default() })
 }
 
-/// [`assess`], with intervals.
-pub fn assess_with(
-    pair: &Pair,
-    family: Family,
-    init: Option<f64>,
-    thresholds: &Thresholds,
-    spread: Option<Spread>,
-) -> Finding {
+/// What is known of a pair beside its matrices.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Known {
+    /// The misfit at initialisation, shown beside and no condition.
+    pub init: Option<f64>,
+    /// Intervals.
+    pub spread: Option<Spread>,
+    /// The rows that B is an average over, where it depends on them.
+    pub rows: Option<Rows>,
+}
+
+/// [`assess`], with intervals and rows.
+pub fn assess_with(pair: &Pair, family: Family, thresholds: &Thresholds, known: Known) -> Finding {
+    let Known { init, spread, rows } = known;
     let predicted = pair.predicted.filter(|_| family == Family::Power);
     if !pair.a.is_finite() || !pair.b.is_finite() {
         return Finding::undetermined(predicted, init, "a matrix has entries that are not finite");
@@ -139,6 +145,7 @@ pub fn assess_with(
         misfit: misfit_interval.unwrap_or(Interval::exact(fit.misfit)),
         haar,
         z,
+        rows,
     };
     let (verdict, reason) = judge(&evidence, thresholds);
     let r = seen.rotated.nrows();

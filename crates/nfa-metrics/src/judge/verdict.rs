@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::judge::certificate::{CLEARLY, Certificate, carriers};
 use crate::judge::family::Family;
-use crate::judge::interval::Interval;
-use crate::judge::misfit::{End, Fit, Seen};
+use crate::judge::interval::{FEWEST_BLOCKS, Interval};
+use crate::judge::misfit::{ALPHA_RANGE, End, Fit, Seen};
 
 /// What is said of a law at a layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -13,7 +13,7 @@ use crate::judge::misfit::{End, Fit, Seen};
 pub enum Verdict {
     /// A is a power of B within the threshold, closer than chance.
     Holds,
-    /// Within the wider threshold.
+    /// Within the wider threshold, closer than chance.
     Approximate,
     /// No power is near.
     Fails,
@@ -47,27 +47,59 @@ pub struct Thresholds {
     pub exponent: f64,
     /// The traceless cosine must exceed its null by this many standard deviations (d >= 6).
     pub z: f64,
+    /// Approximate is a misfit below this share of a random rotation's (d >= 6).
+    pub chance: f64,
 }
 
 impl Default for Thresholds {
     fn default() -> Self {
-        Thresholds { certificate: 0.2, holds: 0.05, approximate: 0.2, exponent: 0.01, z: 3.0 }
+        Thresholds { certificate: 0.2, holds: 0.05, approximate: 0.2, exponent: 0.01, z: 3.0, chance: 0.5 }
     }
 }
 
 /// Below this size the traceless cosine's z cannot exceed 3 by enough to ask for it.
 const SMALLEST_FOR_Z: usize = 6;
 
-/// Which share of the random rotation's misfit a law's must stay below.
+/// Which share of the random rotation's misfit a law's must stay below where z does not guard against chance.
 ///
-/// From [`SMALLEST_FOR_Z`] on z guards against chance. Below, a random pair falls under the mean
-/// itself every other time, but under these shares less than once in a hundred (in the plane the
-/// traceless parts enclose one uniform angle, and asin(1/32)/π = 1 %).
-fn clear_of_chance(d: usize) -> f64 {
+/// A random pair falls below the mean itself every other time, but below these shares less than once in a hundred
+/// (in the plane the traceless parts enclose one uniform angle, and asin(1/32)/π = 1 %).
+fn small_share(d: usize) -> Option<f64> {
     match d {
-        0..=2 => 1.0 / 32.0,
-        3..SMALLEST_FOR_Z => 0.25,
-        _ => 1.0,
+        0..=2 => Some(1.0 / 32.0),
+        3..SMALLEST_FOR_Z => Some(0.25),
+        _ => None,
+    }
+}
+
+/// The rows that B is an average over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rows {
+    /// How many differ; may stop at what a verdict takes.
+    pub distinct: usize,
+    /// Whether they are draws from a distribution that is asked about; else they are all there is.
+    pub draws: bool,
+}
+
+impl Rows {
+    /// Counts those that differ, up to what a verdict takes.
+    pub fn of<R: PartialEq>(rows: impl IntoIterator<Item = R>, draws: bool) -> Self {
+        let mut known: Vec<R> = Vec::new();
+        let most = Rows { distinct: 0, draws }.fewest();
+        for row in rows {
+            if known.len() == most {
+                break;
+            }
+            if !known.contains(&row) {
+                known.push(row);
+            }
+        }
+        Rows { distinct: known.len(), draws }
+    }
+
+    /// What a verdict takes: fewer draws than this tell nothing of their distribution, and one row has no spectrum.
+    pub fn fewest(self) -> usize {
+        if self.draws { FEWEST_BLOCKS } else { 2 }
     }
 }
 
@@ -82,87 +114,122 @@ pub(crate) struct Evidence<'a> {
     pub misfit: Interval,
     pub haar: f64,
     pub z: Option<f64>,
+    pub rows: Option<Rows>,
 }
 
 /// The first rule that applies, with its reason.
 pub(crate) fn judge(evidence: &Evidence<'_>, thresholds: &Thresholds) -> (Verdict, String) {
-    let Evidence { family, seen, fit, certificates, alpha, misfit, haar, z } = evidence;
-    if let Some(Certificate { kind, margin: Some(margin) }) = certificates.first()
-        && *margin > thresholds.certificate
-    {
-        let every = if *family == Family::Power { " for every exponent" } else { "" };
-        let reason = format!(
-            "{}: {}, misfit at least {margin:.3}{every} (threshold {})",
-            kind.name(),
-            kind.statement(),
-            thresholds.certificate
-        );
-        return (Verdict::Fails, reason);
+    if let Some(rows) = evidence.rows.filter(|rows| rows.distinct < rows.fewest()) {
+        return (Verdict::Undetermined, too_few(rows));
     }
-    if *family == Family::Power {
-        if fit.at_end == Some(End::Lower) && clearly_distinct(seen) {
-            let tie = certificates.iter().find(|c| c.margin.is_none());
+    evidence
+        .refuted(thresholds)
+        .map(|reason| (Verdict::Fails, reason))
+        .or_else(|| evidence.exponent())
+        .unwrap_or_else(|| evidence.distance(thresholds))
+}
+
+fn too_few(rows: Rows) -> String {
+    let plural = if rows.distinct == 1 { "" } else { "s" };
+    let why = if rows.draws { "say nothing of what they are drawn from" } else { "have no spectrum to compare" };
+    format!("{} distinct row{plural}: fewer than {} {why}", rows.distinct, rows.fewest())
+}
+
+impl Evidence<'_> {
+    /// Why it fails whatever the exponent is, if it does.
+    fn refuted(&self, thresholds: &Thresholds) -> Option<String> {
+        let (fit, misfit) = (self.fit, self.misfit);
+        if let Some(Certificate { kind, margin: Some(margin) }) = self.certificates.first()
+            && *margin > thresholds.certificate
+        {
+            let every = if self.family == Family::Power { " for every exponent" } else { "" };
+            return Some(format!(
+                "{}: {}, misfit at least {margin:.3}{every} (threshold {})",
+                kind.name(),
+                kind.statement(),
+                thresholds.certificate
+            ));
+        }
+        (misfit.low > thresholds.approximate).then(|| {
+            let cause = largest_part(fit).map_or(String::new(), |cause| format!(", mostly {cause}"));
+            format!("{} > {}{cause}", size(fit, misfit.low), thresholds.approximate)
+        })
+    }
+
+    /// What an exponent that cannot be told means, of a law that has one.
+    fn exponent(&self) -> Option<(Verdict, String)> {
+        if self.family != Family::Power {
+            return None;
+        }
+        let undetermined = |reason: String| Some((Verdict::Undetermined, reason));
+        if self.fit.at_end == Some(End::Lower) {
+            if !clearly_distinct(self.seen) {
+                return undetermined("the exponent runs to 0 and B's eigenvalues are too close to tell".into());
+            }
+            let tie = self.certificates.iter().find(|c| c.margin.is_none());
             let why = tie.map_or(String::new(), |c| format!("{}: {}; ", c.kind.name(), c.kind.statement()));
-            return (
-                Verdict::Fails,
-                format!("{why}no positive exponent: the fit runs to 0 although B's eigenvalues differ"),
-            );
+            let reason = format!("{why}no positive exponent: the fit runs to 0 although B's eigenvalues differ");
+            return Some((Verdict::Fails, reason));
         }
-        match alpha {
-            None => {
-                let reason = "B has fewer than 2 distinct non-zero eigenvalues: every exponent fits alike";
-                return (Verdict::Undetermined, reason.into());
-            }
-            Some(_) if fit.at_end == Some(End::Upper) => {
-                return (Verdict::Undetermined, "the exponent runs to the upper end of the search".into());
-            }
-            Some(_) if fit.at_end == Some(End::Lower) => {
-                return (
-                    Verdict::Undetermined,
-                    "the exponent runs to 0 and B's eigenvalues are too close to tell".into(),
-                );
-            }
-            Some(interval) if interval.width() > 0.5 * fit.alpha.unwrap_or(0.0) => {
-                let reason = format!(
-                    "the exponent's interval [{:.3}, {:.3}] is wider than half of it",
-                    interval.low, interval.high
-                );
-                return (Verdict::Undetermined, reason);
-            }
-            Some(_) => {}
-        }
-    }
-    let d = seen.dim();
-    if misfit.high <= thresholds.holds {
-        if *family == Family::Equal {
-            return (Verdict::Holds, format!("{} <= {}", size(fit, misfit.high), thresholds.holds));
-        }
-        let beyond_chance = d < SMALLEST_FOR_Z || z.is_some_and(|z| z > thresholds.z);
-        if misfit.high < clear_of_chance(d) * haar && beyond_chance {
-            let z = z.filter(|_| d >= SMALLEST_FOR_Z).map_or(String::new(), |z| format!(", traceless z {z:.1}"));
-            let reason =
-                format!("{} <= {}; a random rotation gives {haar:.2}{z}", size(fit, misfit.high), thresholds.holds);
-            return (Verdict::Holds, reason);
-        }
-    }
-    if misfit.high <= thresholds.approximate {
-        let reason = if misfit.high > thresholds.holds {
-            format!("{} <= {}", size(fit, misfit.high), thresholds.approximate)
-        } else {
-            format!(
-                "{} is small, but no smaller than chance would give (a random rotation: {haar:.2e})",
-                size(fit, misfit.high)
-            )
+        let Some(interval) = self.alpha else {
+            return undetermined("B has fewer than 2 distinct non-zero eigenvalues: every exponent fits alike".into());
         };
-        return (Verdict::Approximate, reason);
+        if self.fit.at_end == Some(End::Upper) {
+            return undetermined("the exponent runs to the upper end of the search".into());
+        }
+        let Interval { low, high } = interval;
+        if interval.width() > 0.5 * self.fit.alpha.unwrap_or(0.0) {
+            return undetermined(format!("the exponent's interval [{low:.3}, {high:.3}] is wider than half of it"));
+        }
+        if high >= ALPHA_RANGE[1] {
+            return undetermined(format!(
+                "the exponent's interval [{low:.3}, {high:.3}] touches the end of the search"
+            ));
+        }
+        None
     }
-    if misfit.low > thresholds.approximate {
-        let Some(cause) = largest_part(fit) else { return (Verdict::Fails, String::new()) };
-        return (Verdict::Fails, format!("{} > {}, mostly {cause}", size(fit, misfit.low), thresholds.approximate));
+
+    /// How near it is, and whether nearer than chance.
+    fn distance(&self, thresholds: &Thresholds) -> (Verdict, String) {
+        let Evidence { fit, misfit, haar, .. } = *self;
+        let equal = self.family == Family::Equal;
+        let size = size(fit, misfit.high);
+        if misfit.high > thresholds.approximate {
+            let Interval { low, high } = misfit;
+            let reason = format!("the misfit's interval [{low:.3}, {high:.3}] straddles {}", thresholds.approximate);
+            return (Verdict::Undetermined, reason);
+        }
+        let within = |threshold: f64| format!("{size} <= {threshold}");
+        let beside = || {
+            let z = self.z.filter(|_| small_share(self.seen.dim()).is_none());
+            let z = z.map_or(String::new(), |z| format!(", traceless z {z:.1}"));
+            format!("a random rotation gives {haar:.2}{z}")
+        };
+        // Equality isn't flattered by a common trace.
+        if misfit.high <= thresholds.holds && (equal || self.beyond_chance(1.0, thresholds)) {
+            let beside = if equal { String::new() } else { format!("; {}", beside()) };
+            return (Verdict::Holds, within(thresholds.holds) + &beside);
+        }
+        if equal || self.beyond_chance(thresholds.chance, thresholds) {
+            return (Verdict::Approximate, within(thresholds.approximate));
+        }
+        let share = small_share(self.seen.dim()).unwrap_or(thresholds.chance);
+        let z = if self.z.is_some_and(|z| z <= thresholds.z) && small_share(self.seen.dim()).is_none() {
+            format!(" and z > {}", thresholds.z)
+        } else {
+            String::new()
+        };
+        let reason = format!("no closer than chance: {size}, {}; asked is a share of {share:.2}{z}", beside());
+        (Verdict::Undetermined, reason)
     }
-    let reason =
-        format!("the misfit's interval [{:.3}, {:.3}] straddles {}", misfit.low, misfit.high, thresholds.approximate);
-    (Verdict::Undetermined, reason)
+
+    /// Below a share of the random rotation's misfit (in small sizes a share of its own), and z above its threshold.
+    fn beyond_chance(&self, share: f64, thresholds: &Thresholds) -> bool {
+        match small_share(self.seen.dim()) {
+            Some(share) => self.misfit.high < share * self.haar,
+            None => self.misfit.high < share * self.haar && self.z.is_some_and(|z| z > thresholds.z),
+        }
+    }
 }
 
 /// The misfit, and the end of its interval that a rule was held against, where that is another number.

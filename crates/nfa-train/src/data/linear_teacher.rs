@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::data::source::{LoadContext, Raw, Source, Targets};
 
-/// y = Px + noise·N(0, I), P with geometric singular values and Haar singular vectors; input j is
+/// y = Px + intercept + noise·N(0, I), P with geometric singular values and Haar singular vectors; input j is
 /// N(0, s_j²), s_j = exp(-input_decay · j / (d - 1)).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -22,6 +22,9 @@ pub struct LinearTeacher {
     /// Standard deviation of what is added to the targets.
     #[serde(default)]
     pub noise: f64,
+    /// Added to every target.
+    #[serde(default)]
+    pub intercept: f64,
     /// How fast the inputs' deviations fall.
     #[serde(default = "half")]
     pub input_decay: f64,
@@ -51,7 +54,7 @@ impl Source for LinearTeacher {
                 (0..rank).map(|k| singular[k] * (0..d).map(|j| right.data[j * rank + k] * x[j]).sum::<f64>()).collect();
             for i in 0..c {
                 let clean: f64 = (0..rank).map(|k| left.data[i * rank + k] * seen[k]).sum();
-                values.push(clean + self.noise * noise.normal());
+                values.push(clean + self.intercept + self.noise * noise.normal());
             }
         }
         Ok(Raw { inputs, dim: d, targets: Targets::Values { values, dim: c }, drawn_test: Some(test) })
@@ -77,6 +80,9 @@ impl Spec<dyn Source> for LinearTeacher {
                 "spectrum",
                 format!("goes from the largest to the smallest singular value, both positive, not [{high}, {low}]"),
             ));
+        }
+        if !self.intercept.is_finite() {
+            return Err(SpecError::value("intercept", format!("must be finite, not {}", self.intercept)));
         }
         for (key, value) in [("noise", self.noise), ("input_decay", self.input_decay)] {
             if !(value.is_finite() && value >= 0.0) {

@@ -39,7 +39,7 @@ impl Split {
 /// A prepared dataset.
 #[derive(Clone, Debug)]
 pub struct Data {
-    /// What is trained on, and measured on.
+    /// What is trained on, and measured on unless the probe says otherwise.
     pub train: Split,
     /// What is held out.
     pub test: Option<Split>,

@@ -13,7 +13,7 @@ use crate::data::preparation::{Preparation, WeightSource};
 use crate::data::source::Source;
 use crate::keys::get_mut;
 use crate::machine::devices::Dtype;
-use crate::observe::plan::ProbePlan;
+use crate::observe::plan::{ProbeInterval, ProbePlan, ProbeRows};
 use crate::registries::Registries;
 #[cfg(feature = "burn")]
 use crate::train::course::Batch;
@@ -121,10 +121,16 @@ fn data(given: Table, datasets: &Registry<dyn Source>, base: &Path) -> Result<(T
     Ok((data, preparation))
 }
 
-/// `[probe]`: what is known to these registries, and when.
-fn probe(given: Table, registries: &Registries) -> Result<ProbePlan, SpecError> {
-    let probe: ProbePlan = read(given)?;
+/// `[probe]`: what is known to these registries, when and on which rows.
+fn probe(given: Table, registries: &Registries, held_out: bool) -> Result<ProbePlan, SpecError> {
+    let mut probe: ProbePlan = read(given)?;
     probe.at.check()?;
+    let fresh = held_out && probe.interval == ProbeInterval::Inputs;
+    let rows = *probe.rows.get_or_insert(if fresh { ProbeRows::Test } else { ProbeRows::Train });
+    if rows == ProbeRows::Test && !held_out {
+        let message = "is \"test\" and no rows are held out; set data.test, to 0.2 for a fifth of them";
+        return Err(SpecError::value("rows", message.into()));
+    }
     if let Some(bad) = probe.alpha.iter().find(|alpha| !(alpha.is_finite() && **alpha > 0.0)) {
         return Err(SpecError::value("alpha", format!("exponents are positive, not {bad}")));
     }
@@ -189,7 +195,8 @@ impl Resolved {
         #[cfg(feature = "burn")]
         check_batches(&registries.solvers, &solver, &course)?;
 
-        let probe = probe(section("probe", false)?, registries).map_err(|error| error.under("probe"))?;
+        let held_out = preparation.test.0 > 0.0;
+        let probe = probe(section("probe", false)?, registries, held_out).map_err(|error| error.under("probe"))?;
         let verdict = read(section("verdict", false)?).map_err(|error| error.under("verdict"))?;
         let checkpoint: CheckpointPlan =
             read(section("checkpoint", false)?).map_err(|error| error.under("checkpoint"))?;
@@ -245,7 +252,15 @@ impl Resolved {
     /// SHA-256 over [`Resolved::table`] in a canonical form, in hexadecimal.
     pub fn fingerprint(&self) -> String {
         let mut hash = Sha256::new();
-        canonical(&Value::Table(self.table()), &mut hash);
+        let mut table = self.table();
+        for (section, key, default) in later() {
+            if let Some(Value::Table(section)) = table.get_mut(section)
+                && section.get(key) == Some(&default)
+            {
+                section.remove(key);
+            }
+        }
+        canonical(&Value::Table(table), &mut hash);
         hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
@@ -253,6 +268,11 @@ impl Resolved {
     pub fn weight_decay(&self) -> f64 {
         self.solver.get("weight_decay").and_then(crate::keys::number).unwrap_or(0.0)
     }
+}
+
+/// Keys that came after runs had ids: at these values they are not hashed, so that no run is renamed.
+fn later() -> [(&'static str, &'static str, Value); 3] {
+    [("verdict", "chance", 0.5.into()), ("probe", "rows", "train".into()), ("data", "intercept", 0.0.into())]
 }
 
 /// Keys sorted, numbers by value: 1 and 1.0 are the same setting.

@@ -1,6 +1,6 @@
 //! The sites of a capture file.
 
-use nfa_metrics::{Asked, Capture, Laws, parallel, survey};
+use nfa_metrics::{Asked, Capture, Laws, Rows, parallel, survey};
 
 use crate::error::Result;
 use crate::measure::measurement::{Imbalance, LayerMeasurement, Measurement, Task};
@@ -20,6 +20,9 @@ pub fn from_capture(laws: &Laws, capture: &Capture, title: &str, settings: &Sett
             layers: &[layer],
             thresholds: &settings.thresholds,
             alphas: &settings.alphas,
+            // Whether its rows differ is not in the file.
+            rows: Some(Rows { distinct: capture.samples() as usize, draws: true }),
+            predicts: true,
             // K at initialisation is not in the file, so no law has a start to compare with.
             init: &|_, _| None,
             spread: &|law, layer, _| capture.sites[layer].over_blocks(law),

@@ -1,6 +1,6 @@
 //! A multilayer perceptron from a file's weights, on rows.
 
-use nfa_metrics::{AgopOptions, Asked, Inputs, Laws, Observation, assess, parallel, places};
+use nfa_metrics::{AgopOptions, Asked, Inputs, Laws, Observation, Rows, assess, parallel, places};
 use nfa_models::{Activation, SpecError};
 
 use crate::array::weights::{self, Weights};
@@ -80,6 +80,8 @@ pub fn from_weights(
         layers: &wanted,
         thresholds: &settings.thresholds,
         alphas: &settings.alphas,
+        rows: Some(Rows::of(samples.inputs.chunks_exact(samples.dim), true)),
+        predicts: true,
         init: &|law, layer| {
             let pair = law.at(start.as_ref()?, layer)?;
             assess(&pair, law.family, None, &settings.thresholds).misfit

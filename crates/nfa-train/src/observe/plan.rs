@@ -20,6 +20,10 @@ pub struct ProbePlan {
     pub alpha: Vec<f64>,
     /// What the exponent's interval speaks of.
     pub interval: ProbeInterval,
+    /// On which rows AGOPs are taken. Unsaid, the held-out ones where there are any and intervals are asked for:
+    /// on rows that were trained on these are too narrow.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rows: Option<ProbeRows>,
     /// Whether NFM and AGOP are written too.
     pub matrices: bool,
 }
@@ -32,6 +36,7 @@ impl Default for ProbePlan {
             metrics: ["loss", "accuracy", nfa::LAW.name, balance::LAW.name].map(String::from).to_vec(),
             alpha: Vec::new(),
             interval: ProbeInterval::None,
+            rows: None,
             matrices: false,
         }
     }
@@ -43,8 +48,18 @@ impl Default for ProbePlan {
 pub enum ProbeInterval {
     /// No interval: exact for the rows given.
     None,
-    /// The training rows as draws from a distribution: two more sweeps a layer.
+    /// The rows as draws from a distribution: two more sweeps a layer.
     Inputs,
+}
+
+/// The rows that AGOPs are taken on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ProbeRows {
+    /// Those trained on, with their weights.
+    Train,
+    /// Those held out.
+    Test,
 }
 
 /// `"all"` or a list.

@@ -3,15 +3,16 @@
 use std::collections::BTreeMap;
 
 use nfa_metrics::{
-    AgopOptions, Asked, Finding, Inputs, Law, Laws, Metric, Metrics, Needs, Observation, OnBurn, Place, Scores,
-    Snapshot, Thresholds, Update, observe_network, places,
+    AgopOptions, Asked, Finding, Inputs, Law, Laws, Metric, Metrics, Needs, Observation, OnBurn, Place, Rows, Scores,
+    Snapshot, Thresholds, Update, observe_network, places, to_host,
 };
 use nfa_models::AnyNetwork;
+use nfa_models::parameters::Parameter;
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 
-use crate::data::split::Data;
+use crate::data::split::{Data, Split};
 use crate::observe::columns::columns;
-use crate::observe::plan::{Layers, ProbeInterval, ProbePlan};
+use crate::observe::plan::{Layers, ProbeInterval, ProbePlan, ProbeRows};
 use crate::observe::scores::{penalty, scores};
 use crate::record::Cell;
 use crate::record::direction::Direction;
@@ -30,6 +31,8 @@ pub struct Probe<'a> {
     pub thresholds: &'a Thresholds,
     /// The rows.
     pub data: &'a Data,
+    /// How many of those that are probed differ.
+    pub rows: Rows,
     /// What is minimised.
     pub loss: &'a dyn Loss,
 }
@@ -68,9 +71,9 @@ impl Probe<'_> {
         update: Option<&Update>,
         baseline: Option<&Baseline>,
     ) -> Measured {
-        let split = &self.data.train;
+        let (split, probed) = (&self.data.train, probed(self.plan, self.data));
         let options = AgopOptions { layers: self.observed(), ..AgopOptions::default() };
-        let observation = observe_network(network, &split.inputs, split.weights.as_deref(), &options);
+        let observation = observe_network(network, &probed.inputs, probed.weights.as_deref(), &options);
         let penalty = penalty(&network.parameters(), solver.decay());
         let metrics = || {
             let train = scores(network, split, self.loss, self.data.classes);
@@ -84,13 +87,15 @@ impl Probe<'_> {
         let layers: Vec<usize> =
             (0..observation.layers.len()).filter(|&layer| self.plan.layers.contains(layer)).collect();
         let intervals = self.plan.interval == ProbeInterval::Inputs;
-        let weights = split.weights.as_deref();
-        let rows = OnBurn { network, x: &split.inputs };
+        let weights = probed.weights.as_deref();
+        let rows = OnBurn { network, x: &probed.inputs };
         let inputs = Inputs { rows: &rows, weights, options: &options, observation: &observation };
         let asked = Asked {
             layers: &layers,
             thresholds: self.thresholds,
             alphas: &self.plan.alpha,
+            rows: Some(self.rows),
+            predicts: unpredicted(network, solver).is_none(),
             init: &|law, layer| baseline.and_then(|baseline| baseline.misfit.get(&key(law, layer)).copied()),
             spread: &|law, layer, pair| intervals.then(|| inputs.spread(law, layer, pair)).flatten(),
         };
@@ -169,6 +174,36 @@ impl Probe<'_> {
             None => true,
         }
     }
+}
+
+/// The rows that are probed.
+pub fn probed<'a>(plan: &ProbePlan, data: &'a Data) -> &'a Split {
+    match (plan.rows, &data.test) {
+        (Some(ProbeRows::Test), Some(test)) => test,
+        _ => &data.train,
+    }
+}
+
+/// How many of the rows that are probed differ; those without weight are none.
+pub fn distinct(plan: &ProbePlan, data: &Data) -> Rows {
+    const CHUNK: usize = 256;
+    let split = probed(plan, data);
+    let [n, d] = split.inputs.dims();
+    let chunk = |start: usize| {
+        let end = (start + CHUNK).min(n);
+        let rows = to_host(split.inputs.clone().slice([start..end, 0..d]));
+        let counts = move |i: &usize| split.weights.as_ref().is_none_or(|weights| weights[start + i] > 0.0);
+        (0..end - start).filter(counts).map(move |i| (0..d).map(|j| rows[(i, j)]).collect::<Vec<f64>>())
+    };
+    Rows::of((0..n).step_by(CHUNK).flat_map(chunk), plan.interval == ProbeInterval::Inputs)
+}
+
+/// Why theory predicts no exponents of a network with these parameters, where it doesn't: at stationary points
+/// M_{l+1} = N_l + b_l b_lᵀ.
+pub fn unpredicted(network: &dyn AnyNetwork, solver: &dyn Solver) -> Option<&'static str> {
+    let decay = solver.decay();
+    let decays = decay.decay_bias && decay.weight_decay > 0.0;
+    (decays && network.parameters().iter().any(Parameter::is_bias)).then_some("biases decay with the weights")
 }
 
 /// The name of a law at a layer.

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// What theory needs to know of a run.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Theory {
     /// What t counts in formulas.
@@ -14,6 +14,9 @@ pub struct Theory {
     pub depth: Option<usize>,
     /// Whether the network is linear in its input, without biases.
     pub linear: bool,
+    /// Why no exponent is predicted although every layer is linear, where none is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unpredicted: Option<String>,
 }
 
 /// What t counts in formulas.

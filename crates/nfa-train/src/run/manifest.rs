@@ -15,6 +15,23 @@ pub struct Provenance {
     threads: usize,
 }
 
+/// Facts about a run, known once it is built.
+#[derive(Clone, Copy, Debug)]
+pub struct Facts<'a> {
+    /// Of its rows.
+    pub data_sha256: &'a str,
+    /// Of the file that its weights start from, if any.
+    pub start_sha256: Option<&'a str>,
+    /// How many rows a step takes where they were compressed.
+    pub step_rows: Option<usize>,
+    /// How many rows AGOPs are taken on; which, `probe.rows` says.
+    pub probed_rows: usize,
+    /// What its gradients come from.
+    pub engine: &'a str,
+    /// What theory may say of it.
+    pub theory: &'a Theory,
+}
+
 impl Provenance {
     /// Of the running process; the git revision is that of the working folder, if it has one.
     pub fn collect() -> Self {
@@ -25,16 +42,9 @@ impl Provenance {
         Provenance { revision, program: crate::machine::build::program(), arguments: arguments.collect(), threads }
     }
 
-    /// `manifest.json` of a run; `start_sha256` is that of the file its weights start from, if any.
-    pub fn manifest(
-        &self,
-        run: &PlannedRun,
-        data_sha256: &str,
-        start_sha256: Option<&str>,
-        step_rows: Option<usize>,
-        engine: &str,
-        theory: &Theory,
-    ) -> Value {
+    /// `manifest.json` of a run.
+    pub fn manifest(&self, run: &PlannedRun, facts: &Facts<'_>) -> Value {
+        let Facts { data_sha256, start_sha256, step_rows, probed_rows, engine, theory } = facts;
         json!({
             "schema": "nfa.manifest/1",
             "versions": { "nfa-train": env!("CARGO_PKG_VERSION"), "burn": BURN },
@@ -51,6 +61,7 @@ impl Provenance {
             "init_sha256": start_sha256,
             "fingerprint": run.config.fingerprint(),
             "rows_per_step": step_rows,
+            "probed_rows": probed_rows,
             "theory": theory,
         })
     }

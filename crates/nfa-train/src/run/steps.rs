@@ -9,11 +9,12 @@ use nfa_models::{AnyNetwork, Parameters};
 
 use crate::error::{Error, Result};
 use crate::experiment::plan::PlannedRun;
-use crate::observe::probe::{Measured, Probe};
+use crate::observe::probe::{Measured, Probe, distinct, probed, unpredicted};
 use crate::record::status::{Outcome, Status};
 use crate::record::theory::{DecayLaw, Theory};
 use crate::run::build::Built;
 use crate::run::files::Files;
+use crate::run::manifest::Facts;
 use crate::run::standing::Standing;
 use crate::run::{Runner, refused_by_host};
 use crate::train::engine::Engine;
@@ -87,9 +88,18 @@ impl Runner<'_> {
             decay: solver.decay_law(),
             depth: network.depth(),
             linear: is_linear_map(network.as_ref()),
+            unpredicted: unpredicted(network.as_ref(), solver.as_ref()).map(String::from),
         };
-        let rows = objective.compressed_rows();
-        let manifest = self.provenance.manifest(run, &data.sha256, start.as_deref(), rows, solver.engine(), &theory);
+        let step_rows = objective.compressed_rows();
+        let facts = Facts {
+            data_sha256: &data.sha256,
+            start_sha256: start.as_deref(),
+            step_rows,
+            probed_rows: probed(&config.probe, &data).rows(),
+            engine: solver.engine(),
+            theory: &theory,
+        };
+        let manifest = self.provenance.manifest(run, &facts);
         files.write("manifest.json", format!("{manifest:#}\n").as_bytes())?;
         files.status(&Status::new(Outcome::Running, at.step, None))?;
         let probe = Probe {
@@ -98,6 +108,7 @@ impl Runner<'_> {
             plan: &config.probe,
             thresholds: &config.verdict,
             data: &data,
+            rows: distinct(&config.probe, &data),
             loss: loss.as_ref(),
         };
         let (total, now) = (config.course.steps(), Instant::now());

@@ -122,7 +122,7 @@ fn of_mlp(config: &Table) -> Theory {
         _ => (Clock::Step, None),
     };
     let bias = get(config, "model.bias").and_then(Value::as_bool) == Some(true);
-    Theory { clock, decay, depth: depth.or_else(widths), linear: linear && !bias }
+    Theory { clock, decay, depth: depth.or_else(widths), linear: linear && !bias, unpredicted: None }
 }
 
 #[cfg(test)]
@@ -135,7 +135,13 @@ mod tests {
     fn the_first_version_s_mlps_keep_their_theory() {
         let theory = |text: &str| of_mlp(&text.parse().unwrap());
         let told = theory("[model]\nkind = \"mlp\"\nwidths = [20, 20]\n[solver]\nkind = \"flow\"");
-        let expected = Theory { clock: Clock::Time, decay: Some(DecayLaw::Continuous), depth: Some(3), linear: true };
+        let expected = Theory {
+            clock: Clock::Time,
+            decay: Some(DecayLaw::Continuous),
+            depth: Some(3),
+            linear: true,
+            unpredicted: None,
+        };
         assert_eq!(told, expected);
         let relu = theory("[model]\nkind = \"mlp\"\ndepth = 2\nactivation = \"relu\"\n[solver]\nkind = \"sgd\"");
         assert_eq!((relu.depth, relu.linear, relu.decay), (Some(2), false, Some(DecayLaw::Discrete)));
