@@ -6,6 +6,7 @@ use nfa_tests::binary;
 
 mod activations;
 mod bench;
+mod biases;
 mod calibration;
 mod captures;
 mod chance;

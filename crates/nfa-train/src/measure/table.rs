@@ -94,7 +94,14 @@ fn legend(measurement: &Measurement) -> String {
             laws.push(sides);
         }
     }
-    format!("{}\n{LEGEND}", laws.join("; "))
+    let interval = if intervals(measurement) { INTERVALS } else { "" };
+    format!("{}\n{LEGEND}{interval}", laws.join("; "))
+}
+
+/// Whether any interval has a width.
+fn intervals(measurement: &Measurement) -> bool {
+    let found = measurement.layers.iter().flat_map(|layer| &layer.laws);
+    found.filter_map(|found| found.finding.misfit_interval).any(|interval| interval.width() > 0.0)
 }
 
 /// How many of the maps without a row are named.
@@ -114,6 +121,9 @@ fn skipped(measurement: &Measurement) -> String {
 
 const LEGEND: &str = "misfit^2 = directions^2 + order^2 + shape^2;\n\
     random: what a random rotation of A would have; theory: = agrees, ! does not; more with --json\n";
+
+const INTERVALS: &str = "[low, high]: 95 %, of these weights over fresh inputs; of rows that the network was trained \
+    on it is too narrow, so give held-out ones\n";
 
 fn headline(measurement: &Measurement) -> String {
     let mut text = measurement.title.clone();

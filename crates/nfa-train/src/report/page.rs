@@ -2,6 +2,7 @@
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
+use crate::keys::get;
 use crate::report::draw::figure::Figure;
 use crate::report::draw::{format, style};
 use crate::report::figures::view::View;
@@ -178,7 +179,7 @@ fn more(study: &Study, view: &View<'_>, others: &[Slot], number: &mut usize) -> 
     let laws: Vec<&str> = study.measured().map(|law| law.name).skip(1).collect();
     html! {
         h2 { "Definitions and more figures" }
-        details { summary { "What the words mean" } (definitions()) }
+        details { summary { "What the words mean" } (definitions(study)) }
         @for slot in others {
             details { summary { (slot.heading) } section { (slot.html(number)) } }
         }
@@ -203,13 +204,36 @@ fn numbered(figure: &Figure, number: &mut usize) -> Markup {
     html! { h2 { "Figure " (number) ". " (figure.heading) } (figure.html()) }
 }
 
+/// Which rows AGOPs and intervals are of.
+fn rows(study: &Study) -> String {
+    let mut sorts: Vec<(bool, Option<u64>)> = Vec::new();
+    for run in &study.runs {
+        let held_out = get(&run.config, "probe.rows").and_then(|rows| rows.as_str()) == Some("test");
+        let sort = (held_out, run.manifest.get("probed_rows").and_then(serde_json::Value::as_u64));
+        if !sorts.contains(&sort) {
+            sorts.push(sort);
+        }
+    }
+    let words = sorts.iter().map(|(held_out, count)| {
+        let count = count.map_or(String::new(), |count| format!("{count} "));
+        format!("{count}{}", if *held_out { "held out" } else { "trained on" })
+    });
+    let words: Vec<String> = words.collect();
+    format!(
+        "what AGOPs, exponents, misfits and their intervals are of: {}. An interval over the inputs says what these weights would show on fresh rows; on rows that were trained on it is too narrow.",
+        if words.is_empty() { "not recorded".to_string() } else { words.join(", or ") }
+    )
+}
+
 /// The words of the page.
-fn definitions() -> Markup {
-    let terms: [(&str, &str); 11] = [
+fn definitions(study: &Study) -> Markup {
+    let rows = rows(study);
+    let terms: [(&str, &str); 12] = [
         (
             "AGOP",
-            "B: the mean over the training samples of JᵀJ, where J is the Jacobian of the network\u{2019}s outputs with respect to the inputs of the layer. Its large eigenvalues are the directions to which the output is sensitive.",
+            "B: the mean over the rows of JᵀJ, where J is the Jacobian of the network\u{2019}s outputs with respect to the inputs of the layer. Its large eigenvalues are the directions to which the output is sensitive.",
         ),
+        ("rows", &rows),
         ("weights", "A = WᵀW of the same layer, without any normalisation."),
         (
             "law",
@@ -232,7 +256,7 @@ fn definitions() -> Markup {
         ),
         (
             "verdict",
-            "fails, where a certificate refutes every exponent, or δ is above 0.2; holds, where δ is at most 0.05 and below the nulls that the reason names; approximate in between; undetermined, where the exponent cannot be told. The thresholds are options, printed in each configuration.",
+            "the first rule that applies: undetermined, where too few rows differ; fails, where a certificate refutes every exponent or δ is above 0.2, or where no positive exponent fits; undetermined, where the exponent cannot be told; holds, where δ is at most 0.05, and approximate, at most 0.2, both only where it is nearer than chance; undetermined otherwise. The thresholds are options, printed in each configuration.",
         ),
         ("check", "an [[expect]] block of the experiment held against one run, at the worst probe that it speaks of."),
     ];

@@ -172,7 +172,11 @@ fn glyph(word: &str) -> &'static str {
 fn why(run: &StudyRun, law: &str, layer: usize) -> String {
     let reason = run.word(law, "reason", layer).unwrap_or_default();
     if run.completed() {
-        return reason.to_string();
+        let unpredicted = run.theory.unpredicted.as_ref();
+        return match unpredicted {
+            Some(why) => format!("{reason}; theory predicts no exponent: {why}"),
+            None => reason.to_string(),
+        };
     }
     let end = run.reason.as_deref().unwrap_or_default();
     format!("stopped at step {}{}{end}", run.step, if end.is_empty() { "" } else { ": " })

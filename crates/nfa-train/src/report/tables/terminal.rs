@@ -55,9 +55,18 @@ pub fn text(study: &Study, width: usize, color: bool) -> String {
         out.push_str(&render(line, &columns, &lines, &kept, color));
         out.push('\n');
     }
+    out.push_str(&unpredicted(study));
     out.push_str(&seeds::text(study, law));
     out.push_str(&total(study, color));
     out
+}
+
+/// Why the column of theory is empty where it would be expected not to be.
+fn unpredicted(study: &Study) -> String {
+    let mut reasons: Vec<&str> = study.runs.iter().filter_map(|run| run.theory.unpredicted.as_deref()).collect();
+    reasons.sort_unstable();
+    reasons.dedup();
+    reasons.iter().map(|why| format!("theory -: no exponent is predicted where {why}\n")).collect()
 }
 
 /// The keys that the terminal shows, or the run's id.
