@@ -72,6 +72,47 @@ fn idx_and_the_bundled_wines_train() {
     assert!(record.contains("loss.test") && !record.contains("accuracy"), "wine is a regression");
 }
 
+/// n images of 2 x 2, and their classes.
+fn idx(n: u8, shift: u32) -> [Vec<u8>; 2] {
+    let mut images = vec![0, 0, 8, 3, 0, 0, 0, n, 0, 0, 0, 2, 0, 0, 0, 2];
+    images.extend((0..4 * u32::from(n)).map(|i| ((i + shift) * 37 % 256) as u8));
+    let mut labels = vec![0, 0, 8, 1, 0, 0, 0, n];
+    labels.extend((0..n).map(|i| i % 4));
+    [images, labels]
+}
+
+#[test]
+fn four_idx_files_train_on_two_and_hold_out_two() {
+    let data = "kind = \"idx\"\nimages = \"i\"\nlabels = \"l\"\ntest_images = \"ti\"\ntest_labels = \"tl\"\nlimit = 30";
+    let spec = experiment(data).replace("test = 0.25\n", "") + "interval = \"inputs\"\n";
+    let folder = Folder::with(&spec);
+    let absent = folder.run(&["run", "spec.toml"]).expect(2);
+    assert!(absent.stderr.contains("images") && absent.stderr.contains("https://"), "{}", absent.stderr);
+    for (names, [images, labels]) in [(["i", "l"], idx(40, 0)), (["ti", "tl"], idx(12, 5))] {
+        folder.write(names[0], images);
+        folder.write(names[1], labels);
+    }
+    folder.run(&["run", "spec.toml"]).expect(0);
+    let run = folder.runs("out/own")[0].clone();
+    assert!(folder.text(&format!("{run}/metrics.csv")).contains("accuracy.test"));
+    // Intervals are of the rows held out, and the record says so.
+    assert!(folder.text(&format!("{run}/config.toml")).contains("rows = \"test\""));
+    assert!(folder.text(&format!("{run}/manifest.json")).contains("\"probed_rows\": 12"));
+    assert!(folder.text("out/own/report.html").contains("12 held out"));
+    let both = folder.run(&["run", "spec.toml", "--set", "data.test=0.2", "--out", "both"]).expect(2);
+    assert!(both.stderr.contains("data.test") && both.stderr.contains("test_images"), "{}", both.stderr);
+    folder.write("tl", idx(11, 5)[1].clone());
+    let uneven = folder.run(&["run", "spec.toml", "--out", "uneven"]).expect(2);
+    assert!(uneven.stderr.contains("data.test_labels") && uneven.stderr.contains("11"), "{}", uneven.stderr);
+}
+
+#[test]
+fn rows_that_are_not_held_out_cannot_be_probed() {
+    let folder = Folder::with(&(experiment("kind = \"red_wine\"").replace("test = 0.25\n", "") + "rows = \"test\"\n"));
+    let ended = folder.run(&["run", "spec.toml"]).expect(2);
+    assert!(ended.stderr.contains("probe.rows") && ended.stderr.contains("data.test"), "{}", ended.stderr);
+}
+
 #[test]
 fn a_wrong_file_is_named_with_its_place() {
     let folder = Folder::with(&experiment("kind = \"csv\"\npath = \"rows.csv\"\ntarget = \"kind\""));

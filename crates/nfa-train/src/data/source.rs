@@ -80,6 +80,11 @@ pub trait Source: Send {
     /// The file, row and column at fault, and why.
     fn load(&self, context: &LoadContext<'_>) -> Result<Raw, SpecError>;
 
+    /// Whether it has rows to hold out whatever `test` says.
+    fn holds_out(&self) -> bool {
+        false
+    }
+
     /// Weights of its rows, where they are part of what it is; `weights` in the file replaces them.
     fn weights(&self) -> Option<Vec<f64>> {
         None
@@ -123,7 +128,7 @@ pub struct Raw {
     pub dim: usize,
     /// One per row.
     pub targets: Targets,
-    /// How many of the last rows are held out, where the source drew them for that.
+    /// How many of the last rows are held out, where the source has them for that.
     pub drawn_test: Option<usize>,
 }
 

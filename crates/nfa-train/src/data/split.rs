@@ -109,23 +109,23 @@ pub fn prepare(
     Ok(Data { train: upload(train, weights), test, classes, sha256 })
 }
 
-/// Which rows train and which are held out: the last for sources that drew test rows there, else
-/// drawn by the seed.
+/// Which rows train and which are held out: the last for sources that have them there, else
+/// drawn by the seed. A limit is of the rows before.
 fn orders(raw: &Raw, preparation: &Preparation, context: &LoadContext<'_>) -> Result<[Vec<usize>; 2], SpecError> {
-    let mut rows = raw.inputs.len() / raw.dim;
-    if let Some(limit) = preparation.limit
-        && raw.drawn_test.is_none()
-    {
-        rows = rows.min(limit);
-    }
-    let held = raw.drawn_test.unwrap_or_else(|| preparation.test.of(rows));
+    let all = raw.inputs.len() / raw.dim;
+    let limit = |rows: usize| preparation.limit.map_or(rows, |limit| rows.min(limit));
+    let (rows, held) = match raw.drawn_test {
+        Some(held) => (all, held),
+        None => (limit(all), preparation.test.of(limit(all))),
+    };
     if held >= rows {
         return Err(SpecError::value("test", format!("holds out {held} of {rows} rows; none is left to train on")));
     }
-    let mut order: Vec<usize> = match raw.drawn_test {
-        None if held > 0 => context.stream.fork("split").permutation(rows),
-        _ => (0..rows).collect(),
-    };
+    if raw.drawn_test.is_some() {
+        return Ok([(0..limit(all - held)).collect(), (all - held..all).collect()]);
+    }
+    let mut order: Vec<usize> =
+        if held > 0 { context.stream.fork("split").permutation(rows) } else { (0..rows).collect() };
     let mut test = order.split_off(rows - held);
     // In the file's order within each split, so that weights given per row keep their meaning.
     order.sort_unstable();

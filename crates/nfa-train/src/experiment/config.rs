@@ -195,7 +195,8 @@ impl Resolved {
         #[cfg(feature = "burn")]
         check_batches(&registries.solvers, &solver, &course)?;
 
-        let held_out = preparation.test.0 > 0.0;
+        let source = registries.data.build(data.clone(), &()).map_err(|error| error.under("data"))?;
+        let held_out = preparation.test.0 > 0.0 || source.holds_out();
         let probe = probe(section("probe", false)?, registries, held_out).map_err(|error| error.under("probe"))?;
         let verdict = read(section("verdict", false)?).map_err(|error| error.under("verdict"))?;
         let checkpoint: CheckpointPlan =
