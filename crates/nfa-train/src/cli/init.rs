@@ -74,7 +74,7 @@ fn text(session: &Session<'_>, args: &InitArgs) -> Result<String> {
          # [grid]                  # every combination runs\n\
          # seed = [0, 1, 2]\n\n\
          # [[plot]]                # a figure of its own: the command `explain plot`\n\n\
-         [[expect]]                # the command `check` holds the records against these\n\
+         [[expect]]                # the command `check` holds the records against these (`explain expect`)\n\
          metric = \"outcome\"\n\
          equals = \"completed\"\n"
     ))

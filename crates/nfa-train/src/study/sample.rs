@@ -1,5 +1,6 @@
 //! A small study for tests: two arms, two depths, records that follow theory exactly.
 
+use crate::claim::expectation::Basis;
 use crate::record::direction::Direction;
 use crate::record::theory::{DecayLaw, Theory};
 use crate::record::{Cell, Record};
@@ -124,6 +125,8 @@ pub(crate) fn checked(run: &str, met: bool) -> Checked {
         measured: serde_json::json!(0.5),
         tolerance: Some("0.005".to_string()),
         met,
+        basis: Basis::Theory,
+        block: 0,
     }
 }
 
