@@ -22,7 +22,7 @@ pub(crate) fn starter(session: &Session<'_>, args: &InitArgs) -> Result<String> 
     let text = text(session, args)?;
     let runs = |text: String| {
         let experiment = Experiment::parse(text, "init", Path::new("."), &[], &Grid::new(), session.registries)?;
-        let runs = plan(&experiment, &[], session.registries)?;
+        let runs = plan(&experiment, &[], session.registries)?.runs;
         let provenance = Provenance::collect();
         session.runner(&experiment, Path::new(""), &provenance, &|_| ()).preflight(&runs.iter().collect::<Vec<_>>())
     };

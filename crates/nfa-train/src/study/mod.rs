@@ -3,6 +3,7 @@
 use nfa_metrics::laws::law::{Law, Laws};
 use toml::Table;
 
+use crate::claim::columns::Columns;
 use crate::claim::expectation::Basis;
 use crate::claim::plot::Plot;
 use crate::claim::variables::Variables;
@@ -36,8 +37,12 @@ pub struct Study {
     pub experiment: String,
     /// The laws that its runs may have measured, the first of them before the others.
     pub laws: Laws,
-    /// Its runs, in the plan's order.
+    /// What the columns of its records may be.
+    pub known: Columns,
+    /// Its runs, in the plan's order, each configuration once.
     pub runs: Vec<StudyRun>,
+    /// Runs of the plan that were left out because another one has the same configuration.
+    pub repeats: usize,
     /// The figures that the experiment asks for.
     pub plots: Vec<Plot>,
     /// Each expectation held against each run that it speaks of.

@@ -108,7 +108,9 @@ pub(crate) fn study() -> Study {
         reference: Some("arXiv:2510.15563".to_string()),
         experiment: "name = \"sample\"".to_string(),
         laws: nfa_metrics::laws(),
+        known: crate::claim::columns::Columns::of(&nfa_metrics::laws(), &nfa_metrics::metrics()),
         runs,
+        repeats: 0,
         plots: Vec::new(),
         expectations,
     }
