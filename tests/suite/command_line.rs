@@ -382,11 +382,49 @@ fn a_missed_expectation_is_exit_code_1() {
     let checked: Value = serde_json::from_slice(&folder.read("out/small/expectations.json")).unwrap();
     let entry = &checked[0];
     let keys: Vec<&String> = entry.as_object().unwrap().keys().collect();
-    assert_eq!(keys, ["metric", "where", "at", "run", "expected", "measured", "tolerance", "met"]);
+    assert_eq!(keys, ["metric", "where", "at", "run", "expected", "measured", "tolerance", "met", "basis"]);
     assert_eq!((entry["met"].as_bool(), entry["at"].as_str()), (Some(false), Some("last")));
     assert!(entry["measured"].is_f64());
     // `run` judges the runs alone.
     folder.run(&["run", "spec.toml"]).expect(0);
+}
+
+#[test]
+fn expectations_say_what_their_numbers_rest_on() {
+    let block = |basis: &str| format!("[[expect]]\nmetric = \"loss\"\nmin = 0\n{basis}\n");
+    let spec = |bases: [&str; 3]| format!("{SMALL}{}", bases.map(block).concat());
+    let folder = Folder::with(&spec(["basis = \"theory\"", "basis = \"looked\"", ""]));
+    let arguments = ["check", "spec.toml", "--grid", "seed=0,1"];
+    let ended = folder.run(&arguments).expect(0);
+    // Two runs and three blocks are six checks, and both numbers are told.
+    let last = "All 6 checks are met, on all 2 runs; 3 expectations (1 of theory, 2 looked).";
+    assert!(ended.stdout.contains(last), "{}", ended.stdout);
+    let rows: Vec<&str> = ended.stdout.lines().filter(|line| line.starts_with("met ")).collect();
+    assert_eq!(rows.len(), 3, "a row per block, though all three say the same: {}", ended.stdout);
+    assert!(rows[0].contains("  theory  worst") && rows[1..].iter().all(|row| row.contains("  looked  worst")));
+    let page = folder.text("out/small/report.html");
+    assert!(page.contains("3 expectations (1 of theory, 2 looked)") && page.contains("6 of 6 met"));
+    let basis = |lines: &[Value]| -> Vec<String> {
+        lines.iter().filter_map(|line| line["basis"].as_str()).map(String::from).collect()
+    };
+    let expected = ["theory", "theory", "looked", "looked", "looked", "looked"];
+    let lines = folder.run(&[&arguments[..], &["--json"]].concat()).expect(0).lines();
+    assert_eq!(basis(&lines), expected);
+    let kept: Vec<Value> = serde_json::from_slice(&folder.read("out/small/expectations.json")).unwrap();
+    assert_eq!(basis(&kept), expected);
+    // What a number rests on changes no run: the records stay, under the same names.
+    let runs = folder.runs("out/small");
+    folder.write("spec.toml", spec(["", "basis = \"theory\"", "basis = \"theory\""]));
+    let again = folder.run(&arguments).expect(0).stdout;
+    assert!(again.contains("3 expectations (2 of theory, 1 looked)"), "{again}");
+    assert_eq!(folder.runs("out/small"), runs);
+    let wrong = spec(["basis = \"teory\"", "", ""]);
+    refused(&wrong, &[], &["spec.toml:26:1", "expect.0.basis", "did you mean `theory`?"]);
+    // The block that `explain` prints is read as it stands.
+    let text = folder.run(&["explain", "expect"]).expect(0).stdout;
+    let block = text.split("[[expect]]").nth(1).unwrap().split("\n\n").next().unwrap();
+    folder.write("spec.toml", format!("{SMALL}\n[[expect]]{block}\n"));
+    folder.run(&["check", "spec.toml", "--dry-run"]).expect(0);
 }
 
 #[test]
@@ -580,7 +618,7 @@ fn the_flagship_leaves_what_was_promised() {
     let checked: Vec<Value> = serde_json::from_slice(&folder.read(&format!("{home}/expectations.json"))).unwrap();
     for entry in &checked {
         let keys: Vec<&String> = entry.as_object().unwrap().keys().collect();
-        assert_eq!(keys, ["metric", "where", "at", "run", "expected", "measured", "tolerance", "met"]);
+        assert_eq!(keys, ["metric", "where", "at", "run", "expected", "measured", "tolerance", "met", "basis"]);
     }
     let missed = checked.iter().any(|entry| entry["met"] == false);
     assert_eq!(ended.code, Some(i32::from(missed)));

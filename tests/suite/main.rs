@@ -20,6 +20,7 @@ mod engines;
 mod faults;
 mod forecast;
 mod golden;
+mod grids;
 mod hostile;
 mod intervals;
 mod layering;

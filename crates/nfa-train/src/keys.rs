@@ -27,6 +27,38 @@ const INSTEAD: [(&str, &[&str]); 5] = [
     ("model.width", &["model.widths"]),
 ];
 
+/// How a dotted key stands to another one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// They set different things.
+    Apart,
+    /// They are one key.
+    Same,
+    /// It is a part of the table that the other one is.
+    Part,
+    /// The other one is a part of it, under this key.
+    Whole(String),
+    /// One gives way where the other is set.
+    Instead,
+}
+
+/// How a key stands to another one.
+pub fn standing(key: &str, other: &str) -> Standing {
+    let within =
+        |inner: &str, outer: &str| inner.strip_prefix(outer).and_then(|rest| rest.strip_prefix('.')).map(String::from);
+    if key == other {
+        Standing::Same
+    } else if within(key, other).is_some() {
+        Standing::Part
+    } else if let Some(rest) = within(other, key) {
+        Standing::Whole(rest)
+    } else if INSTEAD.iter().any(|(one, others)| *one == key && others.contains(&other)) {
+        Standing::Instead
+    } else {
+        Standing::Apart
+    }
+}
+
 /// [`set`], as an override of what a file says: alternatives of the key give way.
 ///
 /// # Errors

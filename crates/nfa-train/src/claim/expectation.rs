@@ -24,6 +24,40 @@ pub struct Expectation {
     pub stands_at: String,
     /// How far off is still met.
     pub within: Tolerance,
+    /// Where the number comes from.
+    pub basis: Basis,
+}
+
+/// Where an expected number comes from: what it is worth that it was met.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Basis {
+    /// From theory, before any run.
+    Theory,
+    /// A bound that was set after looking at runs; so is every one that doesn't say otherwise.
+    #[default]
+    Looked,
+}
+
+impl Basis {
+    /// As it is written.
+    pub fn name(self) -> &'static str {
+        match self {
+            Basis::Theory => "theory",
+            Basis::Looked => "looked",
+        }
+    }
+
+    fn parse(value: Option<&Value>) -> Result<Self, SpecError> {
+        match value {
+            None => Ok(Basis::default()),
+            Some(Value::String(word)) => [Basis::Theory, Basis::Looked]
+                .into_iter()
+                .find(|basis| basis.name() == word)
+                .ok_or_else(|| SpecError::unknown("basis", "basis", word, ["theory", "looked"])),
+            Some(other) => Err(SpecError::value("basis", format!("is \"theory\" or \"looked\", not {other}"))),
+        }
+    }
 }
 
 /// What is expected.
@@ -82,7 +116,8 @@ impl Expectation {
     /// # Errors
     /// The key at fault and why.
     pub fn parse(value: &Value) -> Result<Self, SpecError> {
-        const KEYS: [&str; 10] = ["metric", "where", "at", "equals", "min", "max", "law", "slope", "over", "within"];
+        const KEYS: [&str; 11] =
+            ["metric", "where", "at", "equals", "min", "max", "law", "slope", "over", "within", "basis"];
         let table = value.as_table().ok_or_else(|| SpecError::value("", "must be a table".into()))?;
         if let Some(key) = table.keys().find(|key| !KEYS.contains(&key.as_str())) {
             return Err(SpecError::unknown(key, "key", key, KEYS));
@@ -152,7 +187,8 @@ impl Expectation {
             }
             Some(value) => Tolerance::Absolute(numeric("within", value)?),
         };
-        Ok(Expectation { metric, scope, at, relation, stands_at: key.to_string(), within })
+        let basis = Basis::parse(table.get("basis"))?;
+        Ok(Expectation { metric, scope, at, relation, stands_at: key.to_string(), within, basis })
     }
 
     /// The keys that it names, to be held against the runs of the plan.
@@ -167,5 +203,25 @@ impl Expectation {
             Relation::Is(_) | Relation::Min(_) | Relation::Max(_) => {}
         }
         mentions
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_theory_without_saying_so() {
+        let parse = |basis: &str| {
+            let block = format!("metric = \"loss\"\nmax = 1\n{basis}");
+            Expectation::parse(&Value::Table(block.parse().unwrap()))
+        };
+        assert_eq!(parse("").unwrap().basis, Basis::Looked);
+        assert_eq!(parse("basis = \"looked\"").unwrap().basis, Basis::Looked);
+        assert_eq!(parse("basis = \"theory\"").unwrap().basis, Basis::Theory);
+        let error = parse("basis = \"teory\"").unwrap_err();
+        assert_eq!((error.path.as_str(), error.suggestion.as_deref()), ("basis", Some("theory")));
+        assert!(parse("basis = true").unwrap_err().message.contains("\"theory\" or \"looked\""));
     }
 }

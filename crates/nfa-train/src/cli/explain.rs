@@ -97,8 +97,10 @@ pub(crate) fn explain(kind: &str, registries: &Registries) -> Result<String> {
             ));
         }
     }
-    if kind == "plot" {
-        text.push_str(PLOT);
+    match kind {
+        "plot" => text.push_str(PLOT),
+        "expect" => text.push_str(EXPECT),
+        _ => {}
     }
     if !text.is_empty() {
         return Ok(text);
@@ -108,7 +110,7 @@ pub(crate) fn explain(kind: &str, registries: &Registries) -> Result<String> {
         .map(|page| page.kind.clone())
         .chain(registries.laws.rows().iter().map(|law| law.name.to_string()))
         .chain(registries.metrics.rows().iter().map(|metric| metric.name.to_string()))
-        .chain(["plot".to_string()])
+        .chain(["plot", "expect"].map(String::from))
         .collect();
     let error = SpecError::unknown("", "kind", kind, known.iter().map(String::as_str));
     Err(Error::input(format!("explain: {error}")))
@@ -140,6 +142,19 @@ const COMMON_SOLVER: &str = "# and, as for every solver:\n\
     # steps = (required; or time = lr * steps)\n\
     # batch = \"full\" (or rows per step, reshuffled every epoch; not gd, flow, lbfgs)\n\
     # diverged_above = 1e6\n";
+
+const EXPECT: &str = "expect (experiment file)\n\n  \
+    What `check` holds the records against: one check per block and run that it speaks of, at the worst probe.\n\n\
+    [[expect]]\n\
+    metric = \"nfa.alpha.layer0\"      # a column; layer* stands for each layer, `outcome` for how the run ended\n\
+    where = { \"model.depth\" = [2, 3] }  # arm or key = value or list; without it every run\n\
+    at = \"last\"                      # last | first | every | a step\n\
+    equals = \"1/L\"                   # or law = the same; a word of a text column; min = , max =\n\
+    within = 0.005                   # a distance, or \"1%\" of what is expected; without it equal to the last digit\n\
+    basis = \"theory\"                 # theory: the number is theory's; looked (default): a bound set after looking at runs\n\
+    # or slope = 2, over = \"solver.lr\": of log(metric) on log(key) over runs that differ in that key alone\n\n\
+    The page and `check` count both kinds of basis. No key here changes what is run, or a run's id.\n\n\
+    Formulas are those of [[plot]]: see `explain plot`.\n";
 
 const PLOT: &str = "plot (experiment file)\n\n  \
     A figure of the experiment's own, on its page and in plots/: theory as grey lines, measurement in colour.\n\n\

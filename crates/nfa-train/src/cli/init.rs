@@ -22,7 +22,7 @@ pub(crate) fn starter(session: &Session<'_>, args: &InitArgs) -> Result<String> 
     let text = text(session, args)?;
     let runs = |text: String| {
         let experiment = Experiment::parse(text, "init", Path::new("."), &[], &Grid::new(), session.registries)?;
-        let runs = plan(&experiment, &[], session.registries)?;
+        let runs = plan(&experiment, &[], session.registries)?.runs;
         let provenance = Provenance::collect();
         session.runner(&experiment, Path::new(""), &provenance, &|_| ()).preflight(&runs.iter().collect::<Vec<_>>())
     };
@@ -74,7 +74,7 @@ fn text(session: &Session<'_>, args: &InitArgs) -> Result<String> {
          # [grid]                  # every combination runs\n\
          # seed = [0, 1, 2]\n\n\
          # [[plot]]                # a figure of its own: the command `explain plot`\n\n\
-         [[expect]]                # the command `check` holds the records against these\n\
+         [[expect]]                # the command `check` holds the records against these (`explain expect`)\n\
          metric = \"outcome\"\n\
          equals = \"completed\"\n"
     ))

@@ -17,10 +17,10 @@ use crate::train::engine::Engine;
 /// What `run` and `check` may change about an experiment.
 #[derive(Clone, Debug, Default, Args)]
 pub struct Options {
-    /// Override a key before arms and grids, as in --set solver.lr=0.1
+    /// Override a key before arms and grids, as in --set solver.lr=0.1; of an axis, its list
     #[arg(long, value_name = "A.B=V")]
     pub set: Vec<String>,
-    /// Add an axis to the grid, as in --grid seed=0,1,2
+    /// Vary a key, as in --grid seed=0,1,2; replaces the file's axis of it, and every arm's
     #[arg(long, value_name = "A.B=V1,V2")]
     pub grid: Vec<String>,
     /// Seed of all random streams
@@ -67,7 +67,7 @@ impl Options {
                 .split_once('=')
                 .filter(|(key, _)| !key.is_empty())
                 .ok_or_else(|| Error::input(format!("--set {text}: write key=value, as in --set solver.lr=0.1")))?;
-            set.push((key.to_string(), parse_value(value)));
+            set.push((key.trim().to_string(), parse_value(value)));
         }
         if let Some(seed) = self.seed {
             let seed = i64::try_from(seed).map_err(|_| Error::input(format!("--seed {seed}: at most {}", i64::MAX)))?;
@@ -88,7 +88,7 @@ impl Options {
                 Value::Array(list) => list,
                 _ => values.split(',').map(parse_value).collect(),
             };
-            grid.push((key.to_string(), values));
+            grid.push((key.trim().to_string(), values));
         }
         Ok((set, grid))
     }

@@ -15,7 +15,7 @@ use crate::experiment::Experiment;
 use crate::experiment::built_in::BUILT_IN;
 use crate::experiment::plan::{PlannedRun, plan};
 use crate::keys::plain;
-use crate::machine::progress::Progress;
+use crate::machine::progress::{Progress, message};
 use crate::machine::threads;
 use crate::record::layout::{PlanFile, PlanLine};
 use crate::record::status::{Outcome, Status};
@@ -113,7 +113,11 @@ fn experiment(session: &Session<'_>, spec: &Path, claim: Option<&str>, options: 
     }
     // What --grid set is the command line's too, when a complaint asks where it came from.
     let typed: Vec<(String, Value)> = grid.iter().map(|(key, _)| (key.clone(), Value::Boolean(true))).collect();
-    let runs = plan(&experiment, &[overrides, typed].concat(), session.registries)?;
+    let plan = plan(&experiment, &[overrides, typed].concat(), session.registries)?;
+    if !session.voice.quiet {
+        experiment.notes.iter().cloned().chain(plan.repeated()).for_each(|note| message(&note));
+    }
+    let runs = plan.runs;
     let chosen = chosen(&experiment, &runs, options)?;
     if options.dry_run {
         crate::cli::dry_run::print(session, &experiment, &chosen)?;

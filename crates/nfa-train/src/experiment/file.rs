@@ -10,7 +10,8 @@ use crate::claim::plot::Plot;
 use crate::claim::scope::Scope;
 use crate::error::{Error, Result};
 use crate::experiment::arm::{Arm, Grid, axes};
-use crate::keys::{RUN_KEYS, line_column, override_with, position};
+use crate::experiment::command_line::CommandLine;
+use crate::keys::{RUN_KEYS, line_column, position};
 use crate::registries::Registries;
 
 /// A parsed experiment file with the command line's overrides applied.
@@ -28,6 +29,8 @@ pub struct Experiment {
     pub source: String,
     /// The text that reproduces these runs: the file's, unless the command line changed something.
     pub as_run: String,
+    /// What the command line replaced in it, in sentences.
+    pub notes: Vec<String>,
     /// Where it was read, for messages.
     pub origin: String,
     /// The folder that relative paths start from.
@@ -51,10 +54,14 @@ pub struct Experiment {
 const TOP_KEYS: [&str; 10] = ["name", "id", "claim", "reference", "takes", "grid", "arm", "expect", "plot", "reduced"];
 
 impl Experiment {
-    /// Reads an experiment and applies overrides (`--set`, `--seed`, ...: dotted key, value).
+    /// Reads an experiment and applies overrides (`--set`, `--seed`, ...: dotted key, value) and axes (`--grid`).
+    ///
+    /// An override acts before arms and grids, but on a key that is an axis it takes the place of its list; an
+    /// axis takes the place of the file's and of every arm's own.
     ///
     /// # Errors
-    /// Broken TOML, unknown keys, wrong types: with file, line, key and what could be meant.
+    /// Broken TOML, unknown keys, wrong types: with file, line, key and what could be meant. Overrides and axes
+    /// that contradict an arm or one another.
     pub fn parse(
         source: String,
         origin: &str,
@@ -68,17 +75,11 @@ impl Experiment {
             let (line, column) = place;
             Error::input(format!("{origin}:{line}:{column}: broken TOML: {}", error.message()))
         })?;
-        for (key, value) in overrides {
-            override_with(&mut table, key, value.clone()).map_err(|error| Error::input(format!("--set {error}")))?;
-        }
+        let notes = CommandLine { sets: overrides, grid, source: &source, origin }.apply(&mut table)?;
         let mut experiment = Experiment::from_table(&table, source.clone(), origin, base, registries)
             .map_err(|error| locate(error, &source, origin, overrides))?;
-        experiment.grid.extend(grid.iter().cloned());
+        experiment.notes = notes;
         if !overrides.is_empty() || !grid.is_empty() {
-            let axes = table.entry("grid").or_insert_with(|| Value::Table(Table::new()));
-            if let Value::Table(axes) = axes {
-                axes.extend(grid.iter().map(|(key, values)| (key.clone(), Value::Array(values.clone()))));
-            }
             experiment.as_run = toml::to_string(&table).unwrap_or_default();
         }
         Ok(experiment)
@@ -133,6 +134,7 @@ impl Experiment {
             takes: text("takes")?,
             reduced,
             as_run: source.clone(),
+            notes: Vec::new(),
             source,
             origin: origin.into(),
             base: base.into(),
@@ -164,12 +166,18 @@ fn blocks<T>(
 
 /// Adds file and line to a complaint about a key, or says that the command line set it.
 pub fn locate(error: SpecError, source: &str, origin: &str, overrides: &[(String, Value)]) -> Error {
-    let path = &error.path;
+    let path = in_grid(&error.path);
     if let Some((key, _)) = overrides.iter().find(|(key, _)| path == key || path.starts_with(&format!("{key}."))) {
         return Error::input(format!("command line ({key}): {error}"));
     }
-    match position(source, path) {
+    match position(source, &error.path) {
         Some((line, column)) => Error::input(format!("{origin}:{line}:{column}: {error}")),
         None => Error::input(format!("{origin}: {error}")),
     }
+}
+
+/// The key of an axis, whoever's grid it stands in; other paths as they are.
+fn in_grid(path: &str) -> &str {
+    let of_arm = path.strip_prefix("arm.").and_then(|rest| rest.split_once('.')).map_or(path, |(_, rest)| rest);
+    of_arm.strip_prefix("grid.").unwrap_or(path)
 }

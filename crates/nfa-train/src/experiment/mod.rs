@@ -2,6 +2,7 @@
 
 pub mod arm;
 pub mod built_in;
+mod command_line;
 pub mod config;
 pub mod file;
 pub mod plan;

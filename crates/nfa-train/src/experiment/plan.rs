@@ -1,5 +1,7 @@
 //! The runs of an experiment: a pure function of its file.
 
+use std::collections::HashMap;
+
 use toml::{Table, Value};
 
 use crate::error::{Error, Result};
@@ -28,19 +30,36 @@ impl PlannedRun {
     }
 }
 
+/// The runs that an experiment asks for.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Each configuration once.
+    pub runs: Vec<PlannedRun>,
+    /// The points of arms and grids whose configuration another run has, and the ids of both.
+    pub repeats: Vec<(String, String)>,
+}
+
+impl Plan {
+    /// What was planned once though it was asked for more often, in a sentence; `None` where nothing was.
+    pub fn repeated(&self) -> Option<String> {
+        let (repeat, run) = self.repeats.first()?;
+        let n = self.repeats.len();
+        let runs = if n == 1 { "1 run repeats".to_string() } else { format!("{n} runs repeat") };
+        Some(format!("{runs} the configuration of another and is left out of the plan: {repeat} is {run}"))
+    }
+}
+
 /// A grid larger than this is a mistake in the file.
 const MAX_RUNS: usize = 100_000;
 
-/// Every run, arm by arm, the last axis fastest; repeats are dropped.
+/// Every run, arm by arm, the last axis fastest; of runs with one configuration the first.
 ///
 /// # Errors
 /// The key at fault with its place, or a grid that is too large.
-pub fn plan(
-    experiment: &Experiment,
-    overrides: &[(String, Value)],
-    registries: &Registries,
-) -> Result<Vec<PlannedRun>> {
+pub fn plan(experiment: &Experiment, overrides: &[(String, Value)], registries: &Registries) -> Result<Plan> {
     let mut runs: Vec<PlannedRun> = Vec::new();
+    let mut repeats = Vec::new();
+    let mut known: HashMap<String, usize> = HashMap::new();
     for arm in &experiment.arms {
         let axes: Vec<&(String, Vec<Value>)> = experiment
             .grid
@@ -74,14 +93,18 @@ pub fn plan(
                 })
                 .collect();
             point.reverse();
-            let run = planned(experiment, arm, point, overrides, registries)?;
-            if !runs.iter().any(|other| other.id == run.id) {
-                runs.push(run);
+            let (run, fingerprint) = planned(experiment, arm, point, overrides, registries)?;
+            match known.get(&fingerprint) {
+                Some(&first) => repeats.push((run.id, runs[first].id.clone())),
+                None => {
+                    known.insert(fingerprint, runs.len());
+                    runs.push(run);
+                }
             }
         }
     }
     check_keys(experiment, overrides, &runs)?;
-    Ok(runs)
+    Ok(Plan { runs, repeats })
 }
 
 /// The keys that expectations and plots name are those of the runs that they speak of.
@@ -107,13 +130,14 @@ fn check_keys(experiment: &Experiment, overrides: &[(String, Value)], runs: &[Pl
     Ok(())
 }
 
+/// A run and its configuration's fingerprint.
 fn planned(
     experiment: &Experiment,
     arm: &Arm,
     point: Vec<(String, Value)>,
     overrides: &[(String, Value)],
     registries: &Registries,
-) -> Result<PlannedRun> {
+) -> Result<(PlannedRun, String)> {
     let mut table: Table = experiment.run.clone();
     for (key, value) in arm.overrides.iter().chain(&point) {
         override_with(&mut table, key, value.clone())
@@ -144,8 +168,9 @@ fn planned(
     if parts.is_empty() {
         parts.push("run".into());
     }
-    let id = format!("{}-{}", parts.join("-"), &config.fingerprint()[..8]);
-    Ok(PlannedRun { id, keys, config })
+    let fingerprint = config.fingerprint();
+    let id = format!("{}-{}", parts.join("-"), &fingerprint[..8]);
+    Ok((PlannedRun { id, keys, config }, fingerprint))
 }
 
 /// Letters, digits and `. _ = -`; whatever else becomes `_`, and long values are cut: the

@@ -1,9 +1,10 @@
 //! The answer in one sentence: what was claimed, what was checked, what failed.
 
+use crate::claim::expectation::Basis;
 use crate::report::draw::format::{count, list};
 use crate::report::figures::view::value;
 use crate::report::tables::runs::verdicts;
-use crate::study::{Study, StudyRun, distinct, tally};
+use crate::study::{Checked, Study, StudyRun, distinct, tally};
 use maud::{Markup, html};
 
 /// How the checks came out.
@@ -28,9 +29,7 @@ pub(crate) struct Answer {
 
 /// What may be said of a study, and no more: checks that were met, on the runs that they spoke of.
 pub(crate) fn answer(study: &Study) -> Answer {
-    // What is only planned, in a part of a plan, is neither met nor missed.
-    let planned = |id: &str| study.runs.iter().any(|run| run.id == id && is_planned(run));
-    let checked: Vec<_> = study.expectations.iter().filter(|checked| !planned(&checked.run)).collect();
+    let checked = study.checks();
     let checks = checked.len();
     let ended = ended(study);
     if checks == 0 {
@@ -41,7 +40,7 @@ pub(crate) fn answer(study: &Study) -> Answer {
     let missed: Vec<&str> = checked.iter().filter(|checked| !checked.met).map(|checked| checked.run.as_str()).collect();
     let runs = distinct(checked.iter().map(|checked| checked.run.as_str()));
     let unfinished = study.runs.iter().filter(|run| !run.completed()).count();
-    let broken = study.runs.iter().filter(|run| !run.completed() && !is_planned(run)).count();
+    let broken = study.runs.iter().filter(|run| !run.completed() && !run.planned()).count();
     let tone = if missed.is_empty() && broken == 0 { Tone::Met } else { Tone::Missed };
     let mut evidence = if missed.is_empty() {
         let all = if checks == 1 { "The one check is met".to_string() } else { format!("All {checks} checks are met") };
@@ -62,9 +61,16 @@ pub(crate) fn answer(study: &Study) -> Answer {
     Answer { tone, evidence }
 }
 
-/// Whether a run has not begun.
-fn is_planned(run: &StudyRun) -> bool {
-    run.outcome == "planned"
+/// How many `[[expect]]` blocks some checks are of, and what those rest on:
+/// `12 expectations (5 of theory, 7 looked)`.
+pub(crate) fn expectations(checks: &[&Checked]) -> String {
+    let mut blocks: Vec<(usize, Basis)> = checks.iter().map(|check| (check.block, check.basis)).collect();
+    blocks.sort_unstable_by_key(|(block, _)| *block);
+    blocks.dedup();
+    let of = |basis: Basis| blocks.iter().filter(|(_, known)| *known == basis).count();
+    let parts = [(of(Basis::Theory), "of theory"), (of(Basis::Looked), "looked")];
+    let parts: Vec<String> = parts.iter().filter(|(n, _)| *n > 0).map(|(n, word)| format!("{n} {word}")).collect();
+    format!("{} ({})", count(blocks.len(), "expectation"), parts.join(", "))
 }
 
 /// The arms of some runs, or the runs themselves where there are no arms.
@@ -141,14 +147,18 @@ pub(crate) fn html(study: &Study, law: &str) -> Markup {
 
 /// A few numbers under the answer.
 fn counts(study: &Study, law: &str) -> Markup {
-    let met = study.expectations.iter().filter(|checked| checked.met).count();
+    let checks = study.checks();
+    let met = checks.iter().filter(|checked| checked.met).count();
     let words: Vec<String> = verdicts(study, law, 0).into_iter().map(|(word, n)| format!("{word} {n}")).collect();
     html! {
         dl.counts {
             div { dt { "Runs" } dd { (ended(study)) } }
             div {
                 dt { "Checks" }
-                dd { @if study.expectations.is_empty() { "none" } @else { (met) " of " (study.expectations.len()) " met" } }
+                dd { @if checks.is_empty() { "none" } @else { (met) " of " (checks.len()) " met" } }
+            }
+            @if !checks.is_empty() {
+                div { dt { "Of" } dd { (expectations(&checks)) } }
             }
             @if !words.is_empty() {
                 div { dt { "Verdicts on layer 0" } dd { (words.join(" · ")) } }
@@ -168,6 +178,18 @@ mod tests {
         let answer = answer(&sample::study());
         assert_eq!(answer.tone, Tone::Met);
         assert_eq!(answer.evidence, "All 4 checks are met, on all 4 runs");
+    }
+
+    #[test]
+    fn blocks_are_counted_beside_checks_and_by_their_basis() {
+        let mut study = sample::study();
+        for check in &mut study.expectations[2..] {
+            (check.block, check.basis) = (1, Basis::Looked);
+        }
+        assert_eq!(expectations(&study.checks()), "2 expectations (1 of theory, 1 looked)");
+        assert_eq!(expectations(&study.checks()[..2]), "1 expectation (1 of theory)");
+        let page = html(&study, "nfa").into_string();
+        assert!(page.contains("4 of 4 met") && page.contains("2 expectations (1 of theory, 1 looked)"), "{page}");
     }
 
     #[test]

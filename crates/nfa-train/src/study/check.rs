@@ -8,21 +8,26 @@ use crate::study::{Checked, Study, StudyRun, layer_of};
 
 /// Every expectation against every run it speaks of; one that speaks of no run is not met.
 pub fn check(expectations: &[Expectation], study: &Study) -> Vec<Checked> {
-    expectations
-        .iter()
-        .flat_map(|expectation| {
-            let runs: Vec<&StudyRun> =
-                study.runs.iter().filter(|run| expectation.scope.holds(run.arm(), &run.config)).collect();
-            if runs.is_empty() {
-                let expected = "at least one run that it speaks of".to_string();
-                return vec![checked(expectation, &expectation.metric, "", expected, serde_json::Value::Null, false)];
-            }
-            match &expectation.relation {
-                Relation::Slope { slope, over } => slopes(expectation, *slope, over, &runs),
-                _ => runs.into_iter().map(|run| against(expectation, run)).collect(),
-            }
-        })
-        .collect()
+    let held = expectations.iter().enumerate().flat_map(|(block, expectation)| {
+        let mut checks = held(expectation, study);
+        checks.iter_mut().for_each(|check| check.block = block);
+        checks
+    });
+    held.collect()
+}
+
+/// One expectation against the runs that it speaks of.
+fn held(expectation: &Expectation, study: &Study) -> Vec<Checked> {
+    let runs: Vec<&StudyRun> =
+        study.runs.iter().filter(|run| expectation.scope.holds(run.arm(), &run.config)).collect();
+    if runs.is_empty() {
+        let expected = "at least one run that it speaks of".to_string();
+        return vec![checked(expectation, &expectation.metric, "", expected, serde_json::Value::Null, false)];
+    }
+    match &expectation.relation {
+        Relation::Slope { slope, over } => slopes(expectation, *slope, over, &runs),
+        _ => runs.into_iter().map(|run| against(expectation, run)).collect(),
+    }
 }
 
 /// The columns of a run that an expectation speaks of; one that is named is held even where it is missing.
@@ -51,6 +56,8 @@ fn checked(
         measured,
         tolerance: expectation.within.text(),
         met,
+        basis: expectation.basis,
+        block: 0,
     }
 }
 

@@ -3,6 +3,8 @@
 use nfa_metrics::laws::law::{Law, Laws};
 use toml::Table;
 
+use crate::claim::columns::Columns;
+use crate::claim::expectation::Basis;
 use crate::claim::plot::Plot;
 use crate::claim::variables::Variables;
 use crate::keys::{get, number};
@@ -35,8 +37,12 @@ pub struct Study {
     pub experiment: String,
     /// The laws that its runs may have measured, the first of them before the others.
     pub laws: Laws,
-    /// Its runs, in the plan's order.
+    /// What the columns of its records may be.
+    pub known: Columns,
+    /// Its runs, in the plan's order, each configuration once.
     pub runs: Vec<StudyRun>,
+    /// Runs of the plan that were left out because another one has the same configuration.
+    pub repeats: usize,
     /// The figures that the experiment asks for.
     pub plots: Vec<Plot>,
     /// Each expectation held against each run that it speaks of.
@@ -88,6 +94,12 @@ pub struct Checked {
     pub tolerance: Option<String>,
     /// Whether it was met.
     pub met: bool,
+    /// Where the expected number comes from; a record from before there was a basis claims none.
+    #[serde(default)]
+    pub basis: Basis,
+    /// The place of its `[[expect]]` block among the file's.
+    #[serde(skip)]
+    pub block: usize,
 }
 
 impl StudyRun {
@@ -104,6 +116,11 @@ impl StudyRun {
     /// Whether it reached its end.
     pub fn completed(&self) -> bool {
         self.outcome == "completed"
+    }
+
+    /// Whether it has not begun.
+    pub fn planned(&self) -> bool {
+        self.outcome == "planned"
     }
 
     /// The number in the last row of a column.
@@ -164,6 +181,12 @@ impl Study {
     /// The law that the page is about: the first that was measured.
     pub fn law(&self) -> Option<&Law> {
         self.measured().next()
+    }
+
+    /// The checks on runs that have begun: what is only planned, in a part of a plan, is neither met nor missed.
+    pub fn checks(&self) -> Vec<&Checked> {
+        let planned = |id: &str| self.runs.iter().any(|run| run.id == id && run.planned());
+        self.expectations.iter().filter(|checked| !planned(&checked.run)).collect()
     }
 
     /// Every column of some run but the step, in order.

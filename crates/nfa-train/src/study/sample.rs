@@ -1,5 +1,6 @@
 //! A small study for tests: two arms, two depths, records that follow theory exactly.
 
+use crate::claim::expectation::Basis;
 use crate::record::direction::Direction;
 use crate::record::theory::{DecayLaw, Theory};
 use crate::record::{Cell, Record};
@@ -107,7 +108,9 @@ pub(crate) fn study() -> Study {
         reference: Some("arXiv:2510.15563".to_string()),
         experiment: "name = \"sample\"".to_string(),
         laws: nfa_metrics::laws(),
+        known: crate::claim::columns::Columns::of(&nfa_metrics::laws(), &nfa_metrics::metrics()),
         runs,
+        repeats: 0,
         plots: Vec::new(),
         expectations,
     }
@@ -124,6 +127,8 @@ pub(crate) fn checked(run: &str, met: bool) -> Checked {
         measured: serde_json::json!(0.5),
         tolerance: Some("0.005".to_string()),
         met,
+        basis: Basis::Theory,
+        block: 0,
     }
 }
 

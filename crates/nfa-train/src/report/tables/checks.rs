@@ -1,5 +1,6 @@
 //! Expectations: what was foretold, how often it was met, and the worst case.
 
+use crate::report::answer::expectations;
 use crate::report::draw::format::{UNDEFINED, count, short, sig};
 use crate::report::tables::runs::scroll;
 use crate::study::{Checked, Study};
@@ -20,14 +21,18 @@ pub(crate) fn html(study: &Study) -> Markup {
     if study.expectations.is_empty() {
         return html! { p { "This experiment has no " code { "[[expect]]" } " blocks: nothing was foretold, so nothing was met or missed." } };
     }
-    let groups = groups(&study.expectations);
-    let missed: Vec<&Checked> = study.expectations.iter().filter(|checked| !checked.met).collect();
+    let checks = study.checks();
+    if checks.is_empty() {
+        return html! { p { "No run that an expectation speaks of has begun." } };
+    }
+    let groups = groups(&checks);
+    let missed: Vec<&Checked> = checks.iter().copied().filter(|checked| !checked.met).collect();
     html! {
-        p.finding { (finding(missed.len(), study.expectations.len())) }
+        p.finding { (finding(missed.len(), checks.len())) " " (of(&checks)) }
         (scroll("Expectations", groups.len(), html! {
             table {
                 thead { tr {
-                    th { "metric" } th { "of" } th { "at" } th { "expected" } th { "within" }
+                    th { "metric" } th { "of" } th { "at" } th { "expected" } th { "within" } th { "basis" }
                     th.right { "met" } th { "worst case: expected" } th.right { "measured" } th { "run" }
                 } }
                 tbody { @for group in &groups { (row(group)) } }
@@ -38,8 +43,8 @@ pub(crate) fn html(study: &Study) -> Markup {
             (scroll("Missed checks", missed.len(), every(&missed)))
         }
         details {
-            summary { "Every check (" (study.expectations.len()) ")" }
-            (scroll("Every check", study.expectations.len(), every(&study.expectations.iter().collect::<Vec<_>>())))
+            summary { "Every check (" (checks.len()) ")" }
+            (scroll("Every check", checks.len(), every(&checks)))
         }
     }
 }
@@ -47,8 +52,9 @@ pub(crate) fn html(study: &Study) -> Markup {
 /// The same for a terminal: a line per expectation with its worst case, then each miss.
 pub fn text(study: &Study, color: bool) -> String {
     let paint = |code: &str, word: &str| if color { format!("\x1b[{code}m{word}\x1b[0m") } else { word.to_string() };
-    let groups = groups(&study.expectations);
-    let cells: Vec<[String; 5]> = groups
+    let checks = study.checks();
+    let groups = groups(&checks);
+    let cells: Vec<[String; 6]> = groups
         .iter()
         .map(|group| {
             let met = group.checks.iter().filter(|check| check.met).count();
@@ -60,12 +66,13 @@ pub fn text(study: &Study, color: bool) -> String {
                 group.metric.clone(),
                 worst.map_or(String::new(), |check| check.at.clone()),
                 format!("{}{within}", group.expected),
+                worst.map_or("", |check| check.basis.name()).to_string(),
                 worst.map_or(String::new(), |check| format!("{}  {}", measured(check), check.run)),
             ]
         })
         .collect();
     let widths: Vec<usize> =
-        (0..4).map(|column| cells.iter().map(|row| row[column].chars().count()).max().unwrap_or(0)).collect();
+        (0..5).map(|column| cells.iter().map(|row| row[column].chars().count()).max().unwrap_or(0)).collect();
     let mut text = String::new();
     for (group, row) in groups.iter().zip(&cells) {
         let all = group.checks.iter().all(|check| check.met);
@@ -74,7 +81,8 @@ pub fn text(study: &Study, color: bool) -> String {
             let missing = widths[column] - row[column].chars().count();
             format!("{}{}", row[column], " ".repeat(missing))
         };
-        text.push_str(&format!("{mark} {}  {}  {}  {}  worst {}\n", pad(0), pad(1), pad(2), pad(3), row[4]));
+        let start = (0..5).map(pad).collect::<Vec<_>>().join("  ");
+        text.push_str(&format!("{mark} {start}  worst {}\n", row[5]));
         for check in group.checks.iter().filter(|check| !check.met) {
             text.push_str(&format!(
                 "       {}: {} is {}, expected {}\n",
@@ -97,17 +105,24 @@ fn finding(missed: usize, all: usize) -> String {
     }
 }
 
+/// Of which expectations the checks are, and what those rest on.
+fn of(checks: &[&Checked]) -> String {
+    format!(
+        "{}, each held against every run that it speaks of. Basis: theory, where the number is theory\u{2019}s; \
+         looked, where the bound was set after looking at runs.",
+        expectations(checks)
+    )
+}
+
 /// The checks of each expectation together, in order.
-fn groups(checks: &[Checked]) -> Vec<Group<'_>> {
+fn groups<'a>(checks: &[&'a Checked]) -> Vec<Group<'a>> {
     let mut groups: Vec<Group<'_>> = Vec::new();
-    for check in checks {
+    for &check in checks {
         let (metric, expected) = (any_layer(&check.metric), formula(&check.expected));
         let same = |group: &&mut Group<'_>| {
             any_layer(&group.metric) == metric
                 && group.expected == expected
-                && group.checks.iter().all(|other| {
-                    other.scope == check.scope && other.at == check.at && other.tolerance == check.tolerance
-                })
+                && group.checks.iter().all(|other| other.block == check.block)
         };
         match groups.iter_mut().find(same) {
             Some(group) => {
@@ -192,6 +207,7 @@ fn row(group: &Group<'_>) -> Markup {
                 td { (worst.at) }
                 td { code { (group.expected) } }
                 td { (worst.tolerance.as_deref().unwrap_or(UNDEFINED)) }
+                td { (worst.basis.name()) }
                 td.right { span class={"chip " (if met == all { "holds" } else { "fails" })} { (if met == all { "✓" } else { "✗" }) " " (met) "/" (all) } }
                 td { (value(&worst.expected)) }
                 td.right { (measured(worst)) }
@@ -272,7 +288,7 @@ mod tests {
         let mut checks = vec![sample::checked("a", true), sample::checked("b", true)];
         checks[1].metric = "nfa.alpha.layer1".to_string();
         checks[1].expected = "1/L = 0.25".to_string();
-        let groups = groups(&checks);
+        let groups = groups(&checks.iter().collect::<Vec<_>>());
         assert_eq!(groups.len(), 1);
         assert_eq!(groups[0].metric, "nfa.alpha.layer*");
         assert_eq!(groups[0].expected, "1/L");

@@ -1,6 +1,6 @@
 //! The table of runs on a terminal.
 
-use crate::report::answer::{Tone, answer};
+use crate::report::answer::{Tone, answer, expectations};
 use crate::report::draw::format::{ascii, short};
 use crate::report::figures::view::varying_keys;
 use crate::report::tables::seeds;
@@ -175,7 +175,7 @@ fn pad(text: &str, width: usize, right: bool) -> String {
     if right { format!("{fill}{text}") } else { format!("{text}{fill}") }
 }
 
-/// The last line: how many checks were met.
+/// The last line: how many checks were met, of how many expectations.
 fn total(study: &Study, color: bool) -> String {
     let answer = answer(study);
     let code = match answer.tone {
@@ -183,7 +183,9 @@ fn total(study: &Study, color: bool) -> String {
         Tone::Missed => "31",
         Tone::Unchecked => "2",
     };
-    format!("\n{}\n", paint(&format!("{}.", answer.evidence), code, color))
+    let checks = study.checks();
+    let of = if checks.is_empty() { String::new() } else { format!("; {}", expectations(&checks)) };
+    format!("\n{}\n", paint(&format!("{}{of}.", answer.evidence), code, color))
 }
 
 #[cfg(test)]
@@ -199,7 +201,7 @@ mod tests {
         assert!(lines[2].starts_with("balanced      3  0.3333  0.3333"), "{}", lines[2]);
         assert!(lines[2].ends_with("holds    1/1"), "{}", lines[2]);
         assert_eq!(lines[1].len(), lines[2].len());
-        assert!(text.ends_with("All 4 checks are met, on all 4 runs.\n"));
+        assert!(text.ends_with("All 4 checks are met, on all 4 runs; 1 expectation (1 of theory).\n"));
         assert!(!text.contains('\u{1b}'));
     }
 

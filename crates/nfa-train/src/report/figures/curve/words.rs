@@ -11,7 +11,6 @@ use crate::report::figures::curve::axes::below;
 use crate::report::figures::curve::series::{Point, Series};
 use crate::report::figures::selection::{pretty, span, when};
 use crate::study::distinct;
-use crate::study::seeds::Mean;
 
 /// The panel's numbers in half a sentence.
 pub(super) fn summary(plot: &Plot, curve: &Curve, series: &[&Series<'_>]) -> String {
@@ -109,10 +108,10 @@ pub(super) fn reading(curve: &Curve, series: &[Series<'_>], measured: Option<Str
     text
 }
 
-/// The most seeds of a point and the interval of the mean there, where points have several.
-fn seeds(series: &[Series<'_>]) -> Option<Mean> {
+/// The most seeds of a point, where points have several.
+fn seeds(series: &[Series<'_>]) -> Option<usize> {
     let points = series.iter().flat_map(|series| &series.points);
-    points.filter_map(|point| Mean::of(&point.values)).max_by_key(|mean| mean.n)
+    points.map(|point| point.values.len()).max().filter(|n| *n > 1)
 }
 
 /// What the marks mean.
@@ -133,9 +132,9 @@ pub(super) fn keys(curve: &Curve, series: &[Series<'_>]) -> Vec<Key> {
             keys.push(Key::shape(Shape::nth(series.line), &format!("disc f{}", series.line), name));
         }
     }
-    if let Some(mean) = seeds(series) {
+    if let Some(n) = seeds(series) {
         let mark = Shape::Circle.draw((0.0, 0.0), 2.2, "seed mark soft");
-        keys.push(Key { mark, text: format!("a seed; large: the mean of {}", mean.n) });
+        keys.push(Key { mark, text: format!("a seed; large: the mean of {n}") });
     }
     if series.iter().flat_map(|series| &series.points).any(|point| point.hollow) {
         let what = if curve.y.contains(".null.") { "null" } else { "before training" };
