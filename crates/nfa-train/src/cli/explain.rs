@@ -4,6 +4,7 @@ use nfa_models::spec::Component;
 use nfa_models::{Registry, SpecError};
 use toml::Table;
 
+use crate::cli::sections::SECTIONS;
 use crate::error::{Error, Result};
 use crate::registries::Registries;
 use crate::train::solvers;
@@ -97,11 +98,7 @@ pub(crate) fn explain(kind: &str, registries: &Registries) -> Result<String> {
             ));
         }
     }
-    match kind {
-        "plot" => text.push_str(PLOT),
-        "expect" => text.push_str(EXPECT),
-        _ => {}
-    }
+    text.extend(SECTIONS.iter().filter(|(name, _)| *name == kind).map(|(_, page)| *page));
     if !text.is_empty() {
         return Ok(text);
     }
@@ -110,7 +107,7 @@ pub(crate) fn explain(kind: &str, registries: &Registries) -> Result<String> {
         .map(|page| page.kind.clone())
         .chain(registries.laws.rows().iter().map(|law| law.name.to_string()))
         .chain(registries.metrics.rows().iter().map(|metric| metric.name.to_string()))
-        .chain(["plot", "expect"].map(String::from))
+        .chain(SECTIONS.map(|(name, _)| name.to_string()))
         .collect();
     let error = SpecError::unknown("", "kind", kind, known.iter().map(String::as_str));
     Err(Error::input(format!("explain: {error}")))
@@ -143,36 +140,3 @@ const COMMON_SOLVER: &str = "# and, as for every solver:\n\
     # batch = \"full\" (or rows per step, reshuffled every epoch; not gd, flow, lbfgs)\n\
     # diverged_above = 1e6\n";
 
-const EXPECT: &str = "expect (experiment file)\n\n  \
-    What `check` holds the records against: one check per block and run that it speaks of, at the worst probe.\n\n\
-    [[expect]]\n\
-    metric = \"nfa.alpha.layer0\"      # a column; layer* stands for each layer, `outcome` for how the run ended\n\
-    where = { \"model.depth\" = [2, 3] }  # arm or key = value or list; without it every run\n\
-    at = \"last\"                      # last | first | every | a step\n\
-    equals = \"1/L\"                   # or law = the same; a word of a text column; min = , max =\n\
-    within = 0.005                   # a distance, or \"1%\" of what is expected; without it equal to the last digit\n\
-    basis = \"theory\"                 # theory: the number is theory's; looked (default): a bound set after looking at runs\n\
-    # or slope = 2, over = \"solver.lr\": of log(metric) on log(key) over runs that differ in that key alone\n\n\
-    The page and `check` count both kinds of basis. No key here changes what is run, or a run's id.\n\n\
-    Formulas are those of [[plot]]: see `explain plot`.\n";
-
-const PLOT: &str = "plot (experiment file)\n\n  \
-    A figure of the experiment's own, on its page and in plots/: theory as grey lines, measurement in colour.\n\n\
-    [[plot]]\n\
-    kind = \"curve\"\n\
-    x = \"lambda_t\"                   # or step, time (lr * step), alpha (of a cosine), a numeric key, another column\n\
-    y = \"imbalance_ratio.layer0\"     # a column; layer* draws a line per layer\n\
-    lines = \"model.depth\"            # a key or arm: a colour per value, at most 5\n\
-    theory = \"exp(-2*x)\"             # a formula, also of x and of one fitted factor c: \"c*lr^2\"\n\
-    log = \"y\"                        # x, y or xy\n\
-    # and, as for every plot: at = \"last\" | \"first\" | step (where x isn't time), panels = \"arm\" (at most 6),\n\
-    # where = { arm or key = value or list }, title, caption (one sentence; by default what was measured)\n\n\
-    [[plot]]\n\
-    kind = \"map\"\n\
-    x = \"data.share\"                 # two numeric keys\n\
-    y = \"data.ratio\"\n\
-    value = \"nfa.parts.order.layer0\" # a column, or \"verdict\"\n\
-    boundary = [1, \"sqrt((1-x)/x)\"]  # y as formulas of x; a string: one formula that is 0 there\n\
-    log = \"y\"                        # x, y, v (the colours)\n\n\
-    Formulas, also of [[expect]]: L (depth), l (layer, from 1), lr, lambda, t (step), keys like data.ratio, pi,\n\
-    exp, log, sqrt, abs, min(a, b), max(a, b), + - * / ^.\n";

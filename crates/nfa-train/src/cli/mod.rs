@@ -27,7 +27,8 @@ pub mod options;
 pub(crate) mod report;
 #[cfg(feature = "burn")]
 pub(crate) mod run;
-pub(crate) mod session;
+pub(crate) mod sections;
+mod session;
 pub mod voice;
 
 /// Does a network's first layer follow its gradients, with which exponent, and how do we know?
