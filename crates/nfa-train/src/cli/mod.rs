@@ -28,7 +28,7 @@ pub(crate) mod report;
 #[cfg(feature = "burn")]
 pub(crate) mod run;
 pub(crate) mod sections;
-mod session;
+pub mod session;
 pub mod voice;
 
 /// Does a network's first layer follow its gradients, with which exponent, and how do we know?
