@@ -157,6 +157,9 @@ fn seven_arms_are_counted_though_six_are_drawn() {
     assert!(finding.contains("(largest: arm05, ") && finding.contains("layer 0, δ = 0.61)"), "{finding}");
     assert!(reading.contains("not drawn: arm arm04"), "{reading}");
     assert!(page.contains("Of 28 runs the law holds in 23, fails in 4 and is undetermined in 1."));
+    let (finding, reading) = figure(&page, "strip");
+    assert!(finding.starts_with("arm00 (4 networks): the exponent ends within 0 of 1/L"), "{finding}");
+    assert!(reading.contains("Not in this figure: arm01, arm02, arm03, arm04, arm05 and arm06."), "{reading}");
     assert!(page.contains("6 of 7 groups over time") && !page.contains("Every group over time"));
 }
 

@@ -215,7 +215,7 @@ fn others_of(layers: usize) -> String {
 
 /// Which groups have a strip of their own.
 fn groups_of(view: &View<'_>) -> String {
-    let (drawn, all) = (view.panels.len(), view.all_panels);
+    let (drawn, all) = (view.panels.len(), view.titles.len());
     if drawn < all { format!("{drawn} of {all} groups over time") } else { "Every group over time".to_string() }
 }
 

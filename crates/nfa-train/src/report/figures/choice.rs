@@ -37,19 +37,14 @@ pub(super) fn choice<'a>(
     if !left.groups.is_empty() {
         let titles: Vec<&str> = left.groups.iter().map(|group| group.title.as_str()).collect();
         let runs: Vec<&StudyRun> = left.groups.iter().flat_map(|group| group.runs.iter().copied()).collect();
-        let noun = match (left.panel, titles.len()) {
-            (Some("arm"), 1) => "arm ",
-            (Some("arm"), _) => "arms ",
-            _ => "",
-        };
         named_runs += runs.len();
-        parts.push(format!("{noun}{} ({})", list(&titles, NAMED), what(&runs)));
+        parts.push(format!("{}{} ({})", arms(left.panel, titles.len()), list(&titles, NAMED), what(&runs)));
     }
     if let Some(key) = left.hue.filter(|_| !left.hues.is_empty()) {
         let titles: Vec<String> = left.hues.iter().map(|(value, runs)| named(runs[0], key, value)).collect();
         let runs: Vec<&StudyRun> = left.hues.iter().flat_map(|(_, runs)| runs.iter().copied()).collect();
         named_runs += runs.len();
-        parts.push(format!("{} ({})", list(&titles, NAMED), what(&runs)));
+        parts.push(format!("{}{} ({})", arms(Some(key), titles.len()), list(&titles, NAMED), what(&runs)));
     }
     let alike = total - named_runs.min(total) - drawn.len();
     if alike > 0 {
@@ -80,6 +75,15 @@ pub(super) fn choice<'a>(
         count(total, "run"),
         parts.join("; ")
     )
+}
+
+/// `arm `, `arms ` in front of their names.
+fn arms(key: Option<&str>, n: usize) -> &'static str {
+    match (key, n) {
+        (Some("arm"), 1) => "arm ",
+        (Some("arm"), _) => "arms ",
+        _ => "",
+    }
 }
 
 /// Names in a list of what is not drawn; what is beyond is counted.

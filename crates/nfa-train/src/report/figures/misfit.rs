@@ -97,7 +97,7 @@ fn reading(law: &Law, choice: &str) -> String {
          the nearest κBᵅ), split in proportion to the squares of its three parts. Vertical lines \
          are the thresholds of the verdicts \u{201c}holds\u{201d} and \u{201c}approximate\u{201d}. Hollow \
          marks are what δ would be without the law: for a randomly rotated matrix, and for this \
-         layer before training. A network that starts balanced obeys the law from the first step.{given}{}{choice}",
+         layer before training. A linear network that starts balanced obeys the law before its first step.{given}{}{choice}",
         if choice.is_empty() { "" } else { " " }
     )
 }

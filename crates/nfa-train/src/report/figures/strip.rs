@@ -92,25 +92,30 @@ fn strip(view: &View<'_>, panels: &[&Panel<'_>], clock: Clock, (id, heading): (&
     })
 }
 
-/// How to read the strip, and what it is of.
+/// How to read the strip, and what it is not of.
 fn reading(view: &View<'_>, panels: &[&Panel<'_>], clock: Clock) -> String {
-    let here = match (panels.len() < view.panels.len(), clock) {
-        (false, _) => "",
-        (_, Clock::Decay) => " Here are the groups with weight decay; further down each stands by itself.",
-        (_, Clock::Step) => " Here is one group; further down each stands by itself.",
-    };
-    let choice = if view.choice.is_empty() { String::new() } else { format!(" {}", view.choice) };
+    let drawn: usize = panels.iter().map(|panel| panel.networks.len()).sum();
+    let runs: usize = panels.iter().map(|panel| panel.runs.len()).sum();
+    let mut choice = String::new();
+    if drawn < runs {
+        choice.push_str(&format!(" Drawn: {drawn} of {} here, chosen as for the fan.", count(runs, "run")));
+    }
+    let here = |title: &str| panels.iter().any(|panel| panel.title == title);
+    let others: Vec<&str> = view.titles.iter().map(String::as_str).filter(|title| !here(title)).collect();
+    if !others.is_empty() {
+        choice.push_str(&format!(" Not in this figure: {}.", list(&others, others.len())));
+    }
     let clock = match clock {
         Clock::Decay => {
-            "The clock is λ·η·t (weight decay × learning rate × steps): on it every network that \
-            decays obeys one curve, whatever its depth, data or learning rate."
+            "The clock is λ·η·t (weight decay × learning rate × steps): on it theory has one curve for the imbalance \
+             of every linear network, whatever its depth, data or learning rate, up to second order in η."
         }
         Clock::Step => "The clock is the step, logarithmic; step 0 is left out.",
     };
     format!(
         "How to read it: grey is theory, coloured marks are measurements (thinned to be told apart; \
          thin lines join all probes). {clock} The imbalance is |Wₗ₊₁ᵀWₗ₊₁ \u{2212} WₗWₗᵀ| over its value at \
-         step 0, of the pair of layers furthest from theory.{here}{choice}"
+         step 0, of the pair of layers furthest from theory.{choice}"
     )
 }
 
@@ -174,7 +179,9 @@ fn finding(panels: &[&Panel<'_>], law: &str) -> String {
     let of = |n: usize| if n == runs.len() { String::new() } else { format!(" of {n}") };
     let worst = |values: &[f64]| values.iter().copied().reduce(f64::max);
     let imbalance = worst(&off).map(|worst| {
-        format!("the imbalance{} follows its law to within {} at every probe", of(off.len()), percent(worst))
+        let (of, by) = (of(off.len()), percent(worst));
+        let holds = format!("the imbalance{of} follows its law to within {by} at every probe");
+        if worst <= 0.5 { holds } else { format!("the imbalance{of} strays from its law by up to {by}") }
     });
     let end = worst(&ends).map(|worst| format!("the exponent{} ends within {} of 1/L", of(ends.len()), sig(worst, 1)));
     let parts: Vec<String> = [imbalance, end].into_iter().flatten().collect();

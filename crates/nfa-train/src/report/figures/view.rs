@@ -21,8 +21,8 @@ pub(crate) struct View<'a> {
     pub(crate) groups: Vec<Group<'a>>,
     /// The panels that are drawn.
     pub(crate) panels: Vec<Panel<'a>>,
-    /// How many panels there would be.
-    pub(crate) all_panels: usize,
+    /// The titles of all panels that there could be.
+    pub(crate) titles: Vec<String>,
     /// What is drawn and what is not; empty where everything is.
     pub(crate) choice: String,
     /// The runs that did not complete, which no finding counts: `1 run diverged`; empty where all did.
@@ -121,13 +121,14 @@ impl<'a> View<'a> {
         let drawn: Vec<&StudyRun> = places.iter().map(|place| place.drawn).collect();
         let choice = choice(study, &drawn, &left, &varying, verdict);
         let by_arm = varying.iter().any(|(key, _)| key == "arm" && panel.is_none());
-        let (all_panels, stopped) = (groups.len(), study.endings(|run| !run.completed()));
+        let titles = groups.iter().map(|(_, group)| group.title.clone()).collect();
+        let stopped = study.endings(|run| !run.completed());
         let groups = if by_arm {
             split(&all, Some("arm")).into_iter().map(|(title, runs)| Group { title, runs }).collect()
         } else {
             groups.into_iter().map(|(_, group)| group).collect()
         };
-        View { law, groups, panels, all_panels, choice, stopped, varying }
+        View { law, groups, panels, titles, choice, stopped, varying }
     }
 
     /// Every network drawn.

@@ -82,7 +82,7 @@ impl Fan<'_> {
         format!(
             "Theory predicts no exponent here; {whose} distance from the nearest ray (misfit) is {}; of {of} the law {}",
             range(&misfits),
-            format::verdicts(&verdicts(&all))
+            law(&all)
         )
     }
 
@@ -116,8 +116,9 @@ impl Fan<'_> {
         let others: Vec<&Found> = found().filter(|found| found.predicted.is_some() && !found.on_ray()).collect();
         if !others.is_empty() {
             text.push_str(&match (on_ray, predicted, &others[..]) {
-                (_, 1, [one]) => format!("; there the law {}{}", format::verb(verdict(one)), misfits(&others)),
+                (_, 1, _) => format!("; there the law {}", told(&others)),
                 (0, ..) => format!("; of them the law {}", told(&others)),
+                (_, _, [_]) => format!("; in the other one the law {}", told(&others)),
                 _ => format!("; of the other {} the law {}", others.len(), told(&others)),
             });
             if outcomes.len() > 1 {
@@ -207,7 +208,15 @@ fn misfits(found: &[&Found]) -> String {
     if misfits.is_empty() { String::new() } else { format!(" (misfit {})", range(&misfits)) }
 }
 
-/// Both.
+/// What the law says of them; a verdict that all share without its count.
+fn law(found: &[&Found]) -> String {
+    match verdicts(found)[..] {
+        [(word, _)] => format::verb(word),
+        ref several => format::verdicts(several),
+    }
+}
+
+/// The same with the misfits.
 fn told(found: &[&Found]) -> String {
-    format!("{}{}", format::verdicts(&verdicts(found)), misfits(found))
+    format!("{}{}", law(found), misfits(found))
 }
