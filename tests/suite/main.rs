@@ -21,6 +21,7 @@ mod faults;
 mod forecast;
 mod golden;
 mod grids;
+mod headings;
 mod hostile;
 mod intervals;
 mod layering;

@@ -19,20 +19,23 @@ pub fn svg(measurement: &Measurement, laws: &Laws) -> Option<String> {
         n if n > HUES => format!("Drawn: {HUES} of {n} layers, evenly spread, the first and the last among them."),
         _ => String::new(),
     };
+    let found = |finding: &Finding| Found {
+        alpha: finding.alpha,
+        predicted: finding.predicted,
+        misfit: finding.misfit,
+        verdict: finding.verdict.name().into(),
+        within: measurement.thresholds.exponent,
+    };
+    let all: Vec<Found> = layers.iter().map(|(_, finding)| found(finding)).collect();
     let drawn = spread(layers, HUES).into_iter().enumerate().map(|(hue, (layer, finding))| Drawn {
         // PyTorch's nn.Sequential names its layers by number.
         label: layer.name.parse::<usize>().map_or_else(|_| layer.name.clone(), |n| format!("layer {n}")),
         hue,
         directions: finding.directions.clone(),
-        found: Found {
-            alpha: finding.alpha,
-            predicted: finding.predicted,
-            misfit: finding.misfit,
-            verdict: finding.verdict.name().into(),
-            within: measurement.thresholds.exponent,
-        },
+        found: found(finding),
     });
-    let panel = Panel { title: measurement.title.clone(), drawn: drawn.collect() };
-    let fan = Fan { law, layer: None, panels: vec![panel], choice: &choice };
+    let panel = Panel { title: measurement.title.clone(), drawn: drawn.collect(), found: all.clone() };
+    let groups = vec![(measurement.title.clone(), all)];
+    let fan = Fan { law, layer: None, panels: vec![panel], groups, stopped: "", choice: &choice };
     fan.figure().map(|figure| figure.standalone())
 }

@@ -4,7 +4,7 @@ use crate::claim::expectation::Basis;
 use crate::report::draw::format::{count, list};
 use crate::report::figures::view::value;
 use crate::report::tables::runs::verdicts;
-use crate::study::{Checked, Study, StudyRun, distinct, tally};
+use crate::study::{Checked, Study, distinct};
 use maud::{Markup, html};
 
 /// How the checks came out.
@@ -84,7 +84,7 @@ fn groups<'a>(study: &'a Study, runs: &[&'a str]) -> Vec<&'a str> {
 
 /// The runs that didn't complete: `1 run diverged`, `2 runs failed, 1 diverged`; empty where all did.
 pub(crate) fn stopped(study: &Study) -> String {
-    endings(study, |run| !run.completed())
+    study.endings(|run| !run.completed())
 }
 
 /// `all 4 runs`, `the one run`, `3 of 4 runs`.
@@ -98,23 +98,8 @@ fn of_runs(n: usize, total: usize) -> String {
 
 /// How the runs ended: `40 runs completed`, `38 runs completed, 2 diverged`.
 pub(crate) fn ended(study: &Study) -> String {
-    let text = endings(study, |_| true);
+    let text = study.endings(|_| true);
     if text.is_empty() { "no run yet".to_string() } else { text }
-}
-
-/// How many of some runs ended how.
-fn endings(study: &Study, of: impl Fn(&StudyRun) -> bool) -> String {
-    let outcomes = tally(study.runs.iter().filter(|run| of(run)).map(|run| run.outcome.as_str()));
-    let parts: Vec<String> = outcomes
-        .into_iter()
-        .enumerate()
-        .map(
-            |(i, (outcome, n))| {
-                if i == 0 { format!("{} {outcome}", count(n, "run")) } else { format!("{n} {outcome}") }
-            },
-        )
-        .collect();
-    parts.join(", ")
 }
 
 /// The head of the page: name, answer, claim, a few counts.
@@ -152,7 +137,13 @@ fn counts(study: &Study, law: &str) -> Markup {
     let words: Vec<String> = verdicts(study, law, 0).into_iter().map(|(word, n)| format!("{word} {n}")).collect();
     html! {
         dl.counts {
-            div { dt { "Runs" } dd { (ended(study)) } }
+            div {
+                dt { "Runs" }
+                dd {
+                    (ended(study))
+                    @if study.repeats > 0 { "; " (count(study.repeats, "repeat")) " of a configuration left out" }
+                }
+            }
             div {
                 dt { "Checks" }
                 dd { @if checks.is_empty() { "none" } @else { (met) " of " (checks.len()) " met" } }

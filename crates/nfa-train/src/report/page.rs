@@ -111,9 +111,16 @@ fn all(study: &Study, view: &View<'_>) -> Vec<Figure> {
 
 /// The fans of up to three layers after the first.
 fn deeper(view: &View<'_>) -> Vec<Figure> {
-    let layers = |law: &str| view.networks().map(|network| network.run.layers(law).len()).max();
-    let most = view.law.and_then(|law| layers(law.name)).unwrap_or(0);
-    (1..most.min(4)).filter_map(|layer| fan::of_layer(view, layer)).collect()
+    (1..layers(view).min(DEEPEST)).filter_map(|layer| fan::of_layer(view, layer)).collect()
+}
+
+/// Layers with a fan of their own, the first included.
+const DEEPEST: usize = 4;
+
+/// The most layers that a run has.
+fn layers(view: &View<'_>) -> usize {
+    let layers = |law: &str| view.completed().map(|run| run.layers(law).len()).max();
+    view.law.and_then(|law| layers(law.name)).unwrap_or(0)
 }
 
 /// Links to the parts of the page.
@@ -157,19 +164,19 @@ fn runs(study: &Study, law: &str) -> Markup {
 
 /// The table's finding: how many runs have which verdict.
 fn verdicts(study: &Study, law: &str) -> String {
-    let verb = |word: &str| match word {
-        "holds" | "fails" => word.to_string(),
-        word => format!("is {word}"),
-    };
-    let counts: Vec<String> =
-        table::verdicts(study, law, 0).into_iter().map(|(word, n)| format!("{} in {n}", verb(word))).collect();
+    let mut counts = table::verdicts(study, law, 0);
     if counts.is_empty() {
         return format!("{}.", answer::ended(study));
     }
     let runs = format::count(study.runs.len(), "run");
     let stopped = answer::stopped(study);
     let stopped = if stopped.is_empty() { stopped } else { format!("; {stopped}") };
-    format!("Of {runs} the law {}{stopped}.", format::list(&counts, 9))
+    let completed = study.runs.iter().filter(|run| run.completed()).count();
+    let without = completed - counts.iter().map(|(_, n)| n).sum::<usize>();
+    if without > 0 {
+        counts.push(("has no verdict", without));
+    }
+    format!("Of {runs} the law {}{stopped}.", format::verdicts(&counts))
 }
 
 /// Definitions, the figures that aren't open, and the other laws' tables.
@@ -184,10 +191,10 @@ fn more(study: &Study, view: &View<'_>, others: &[Slot], number: &mut usize) -> 
             details { summary { (slot.heading) } section { (slot.html(number)) } }
         }
         @if !fans.is_empty() {
-            details { summary { "The fan of the other layers" } @for figure in &fans { section { (numbered(figure, number)) } } }
+            details { summary { (others_of(layers(view))) } @for figure in &fans { section { (numbered(figure, number)) } } }
         }
         @if !strips.is_empty() {
-            details { summary { "Every group over time" } @for figure in &strips { section { (numbered(figure, number)) } } }
+            details { summary { (groups_of(view)) } @for figure in &strips { section { (numbered(figure, number)) } } }
         }
         @for law in &laws {
             details {
@@ -196,6 +203,21 @@ fn more(study: &Study, view: &View<'_>, others: &[Slot], number: &mut usize) -> 
             }
         }
     }
+}
+
+/// What the folded fans are of.
+fn others_of(layers: usize) -> String {
+    if layers > DEEPEST {
+        format!("The fan of layers 1 to {}, of {layers} from 0 on", DEEPEST - 1)
+    } else {
+        "The fan of the other layers".to_string()
+    }
+}
+
+/// Which groups have a strip of their own.
+fn groups_of(view: &View<'_>) -> String {
+    let (drawn, all) = (view.panels.len(), view.titles.len());
+    if drawn < all { format!("{drawn} of {all} groups over time") } else { "Every group over time".to_string() }
 }
 
 /// A figure under its numbered heading.

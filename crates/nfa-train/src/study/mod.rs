@@ -189,6 +189,17 @@ impl Study {
         self.expectations.iter().filter(|checked| !planned(&checked.run)).collect()
     }
 
+    /// How some of its runs ended: `38 runs completed, 2 diverged`; empty where there are none.
+    pub fn endings(&self, of: impl Fn(&StudyRun) -> bool) -> String {
+        let outcomes = tally(self.runs.iter().filter(|run| of(run)).map(|run| run.outcome.as_str()));
+        let parts = outcomes.into_iter().enumerate().map(|(i, (outcome, n))| match (i, n) {
+            (0, 1) => format!("1 run {outcome}"),
+            (0, n) => format!("{n} runs {outcome}"),
+            (_, n) => format!("{n} {outcome}"),
+        });
+        parts.collect::<Vec<_>>().join(", ")
+    }
+
     /// Every column of some run but the step, in order.
     pub fn columns(&self) -> Vec<&str> {
         let all = self.runs.iter().flat_map(|run| run.record.columns());

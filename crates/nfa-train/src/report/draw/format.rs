@@ -89,6 +89,18 @@ pub(crate) fn list<S: Borrow<str>>(items: &[S], most: usize) -> String {
     }
 }
 
+/// A verdict as what a law does: `holds`, `is undetermined`.
+pub(crate) fn verb(verdict: &str) -> String {
+    let is = !["holds", "fails", "has "].iter().any(|start| verdict.starts_with(start));
+    if is { format!("is {verdict}") } else { verdict.to_string() }
+}
+
+/// Verdicts with their counts: `holds in 3, is undetermined in 2 and fails in 1`.
+pub(crate) fn verdicts(words: &[(&str, usize)]) -> String {
+    let each: Vec<String> = words.iter().map(|(word, n)| format!("{} in {n}", verb(word))).collect();
+    list(&each, 9)
+}
+
 /// Misfits as `0.0012`, or as `0.0012 to 0.4` where smallest and largest differ.
 pub(crate) fn range(values: &[f64]) -> String {
     let lo = values.iter().copied().fold(f64::INFINITY, f64::min);

@@ -7,6 +7,7 @@ use crate::report::draw::figure::{Drawing, Figure, Key, MODULE};
 use crate::report::draw::format::{self, clip, count, list, sig};
 use crate::report::draw::svg::{Scale, Shape, label, line, px};
 use crate::report::figures::view::{Network, Panel, View};
+use crate::study::StudyRun;
 use maud::{Markup, html};
 use nfa_metrics::laws::law::Law;
 
@@ -40,21 +41,20 @@ pub(crate) struct Bar {
     pub(crate) init: Option<f64>,
 }
 
-/// The bars of a network, one for each layer with a misfit.
-pub(crate) fn bars(network: &Network<'_>, law: &Law) -> Vec<Bar> {
-    shown(network, law).into_iter().take(LAYERS).filter_map(|layer| bar(network, law, layer)).collect()
+/// The bars of a network, one for each layer with a misfit, as far as there is room.
+pub(crate) fn bars(run: &StudyRun, law: &Law) -> Vec<Bar> {
+    all_bars(run, law).into_iter().take(LAYERS).collect()
 }
 
-/// The layers with a bar: all but those where the law holds by definition.
-fn shown(network: &Network<'_>, law: &Law) -> Vec<usize> {
-    let mut layers = network.run.layers(law.name);
-    layers.retain(|layer| !network.run.is_given(law, *layer));
-    layers
+/// The bars of all layers but those where the law holds by definition.
+fn all_bars(run: &StudyRun, law: &Law) -> Vec<Bar> {
+    let layers = run.layers(law.name).into_iter().filter(|layer| !run.is_given(law, *layer));
+    layers.filter_map(|layer| bar(run, law, layer)).collect()
 }
 
 /// The bar of one layer.
-fn bar(network: &Network<'_>, law: &Law, layer: usize) -> Option<Bar> {
-    let number = |quantity: &str| network.run.measured(law.name, quantity, layer);
+fn bar(run: &StudyRun, law: &Law, layer: usize) -> Option<Bar> {
+    let number = |quantity: &str| run.measured(law.name, quantity, layer);
     let misfit = number("misfit").filter(|misfit| *misfit >= 0.0)?;
     let squares = PARTS.map(|(part, _)| number(&format!("parts.{part}")).unwrap_or(0.0).powi(2));
     let total: f64 = squares.iter().sum();
@@ -65,7 +65,7 @@ fn bar(network: &Network<'_>, law: &Law, layer: usize) -> Option<Bar> {
 /// The bars of every network drawn; `None` where no misfit was recorded.
 pub(crate) fn figure(view: &View<'_>) -> Option<Figure> {
     let law = view.law?;
-    let all: Vec<Bar> = view.networks().flat_map(|network| bars(network, law)).collect();
+    let all: Vec<Bar> = view.networks().flat_map(|network| bars(network.run, law)).collect();
     if all.is_empty() {
         return None;
     }
@@ -73,21 +73,21 @@ pub(crate) fn figure(view: &View<'_>) -> Option<Figure> {
     let drawings = view
         .panels
         .iter()
-        .filter(|panel| panel.networks.iter().any(|network| !bars(network, law).is_empty()))
+        .filter(|panel| panel.networks.iter().any(|network| !bars(network.run, law).is_empty()))
         .map(|panel| drawing(panel, law, most.min(1.5)))
         .collect();
     Some(Figure {
         id: "misfit".to_string(),
         heading: "How far from the law, and why".to_string(),
         finding: finding(view, law),
-        reading: reading(law),
+        reading: reading(law, &view.choice),
         keys: keys(),
         drawings,
     })
 }
 
-/// How to read the bars.
-fn reading(law: &Law) -> String {
+/// How to read the bars, and which there are.
+fn reading(law: &Law, choice: &str) -> String {
     let given = match law.last {
         Some(_) => " The last layer of a network is left out: there both matrices are equal by definition.",
         None => "",
@@ -97,7 +97,8 @@ fn reading(law: &Law) -> String {
          the nearest κBᵅ), split in proportion to the squares of its three parts. Vertical lines \
          are the thresholds of the verdicts \u{201c}holds\u{201d} and \u{201c}approximate\u{201d}. Hollow \
          marks are what δ would be without the law: for a randomly rotated matrix, and for this \
-         layer before training. A network that starts balanced obeys the law from the first step.{given}"
+         layer before training. A linear network that starts balanced obeys the law before its first step.{given}{}{choice}",
+        if choice.is_empty() { "" } else { " " }
     )
 }
 
@@ -110,42 +111,51 @@ fn keys() -> Vec<Key> {
     keys
 }
 
-/// Counts layers by how they compare with the thresholds, and names the part that dominates.
+/// Counts the layers of every run, drawn or not, by how they compare with the threshold, and names the part that
+/// dominates.
 fn finding(view: &View<'_>, law: &Law) -> String {
-    let mut within = 0;
-    let mut total = 0;
+    let (mut within, mut total) = (0, 0);
     let mut sums = [0.0; 3];
     let mut worst: Option<(f64, String)> = None;
-    let mut threshold = 0.05;
-    for panel in &view.panels {
-        for network in &panel.networks {
-            threshold = network.run.threshold("holds", 0.05);
-            for bar in bars(network, law) {
-                total += 1;
-                if bar.misfit <= threshold {
-                    within += 1;
-                    continue;
-                }
-                for (sum, segment) in sums.iter_mut().zip(bar.segments) {
-                    *sum += segment * bar.misfit;
-                }
-                if worst.as_ref().is_none_or(|(misfit, _)| bar.misfit > *misfit) {
-                    let name = format!("{}, {}, layer {}", panel.title, network.label, bar.layer);
-                    worst = Some((bar.misfit, name));
-                }
+    let mut thresholds: Vec<f64> = Vec::new();
+    for run in view.completed() {
+        let threshold = run.threshold("holds", 0.05);
+        for bar in all_bars(run, law) {
+            total += 1;
+            if !thresholds.contains(&threshold) {
+                thresholds.push(threshold);
+            }
+            if bar.misfit <= threshold {
+                within += 1;
+                continue;
+            }
+            for (sum, segment) in sums.iter_mut().zip(bar.segments) {
+                *sum += segment * bar.misfit;
+            }
+            if worst.as_ref().is_none_or(|(misfit, _)| bar.misfit > *misfit) {
+                worst = Some((bar.misfit, format!("{}, layer {}", view.name(run), bar.layer)));
             }
         }
     }
-    let mut text = format!("{within} of {} have a misfit of at most {}", count(total, "layer"), sig(threshold, 1));
+    let at_most = match thresholds[..] {
+        [one] => sig(one, 1),
+        _ => "their threshold".to_string(),
+    };
+    let have = if total == 1 { "has" } else { "have" };
+    let mut text = format!("{within} of {} {have} a misfit of at most {at_most}", count(total, "layer"));
     if let Some((misfit, name)) = worst {
         let sum: f64 = sums.iter().sum();
         let largest = (0..3).max_by(|a, b| sums[*a].total_cmp(&sums[*b])).unwrap_or(0);
-        text.push_str(&format!(
-            "; in the others {:.0} % of δ² comes from {} (largest: {name}, δ = {})",
-            100.0 * sums[largest] / sum,
-            PARTS[largest].0,
-            sig(misfit, 2)
-        ));
+        let others = if within == 0 { "there" } else { "in the others" };
+        let share = if sum > 0.0 {
+            format!("{others} {:.0} % of δ² comes from {} ", 100.0 * sums[largest] / sum, PARTS[largest].0)
+        } else {
+            String::new()
+        };
+        text.push_str(&format!("; {share}(largest: {name}, δ = {})", sig(misfit, 2)));
+    }
+    if !view.stopped.is_empty() {
+        text.push_str(&format!("; not counted: {}", view.stopped));
     }
     text.push('.');
     text
@@ -157,7 +167,8 @@ fn drawing(panel: &Panel<'_>, law: &Law, most: f64) -> Drawing {
     let mut y = EDGE.1 + 6.0;
     let mut rows = Vec::new();
     for network in &panel.networks {
-        let bars = bars(network, law);
+        let all = all_bars(network.run, law);
+        let bars = &all[..all.len().min(LAYERS)];
         if bars.is_empty() {
             continue;
         }
@@ -168,11 +179,11 @@ fn drawing(panel: &Panel<'_>, law: &Law, most: f64) -> Drawing {
         } else {
             rows.push(group_label(network, y));
         }
-        for bar in &bars {
+        for bar in bars {
             rows.push(row(bar, &x, y));
             y += STEP;
         }
-        let hidden = shown(network, law).len().saturating_sub(LAYERS);
+        let hidden = all.len() - bars.len();
         if hidden > 0 {
             rows.push(label((EDGE.0, y + 9.0), "num", &format!("and {}", count(hidden, "layer"))));
             y += STEP;
@@ -251,7 +262,7 @@ fn desc(panel: &Panel<'_>, law: &Law) -> String {
         .networks
         .iter()
         .map(|network| {
-            let values: Vec<String> = bars(network, law).iter().map(|bar| format::misfit(bar.misfit)).collect();
+            let values: Vec<String> = bars(network.run, law).iter().map(|bar| format::misfit(bar.misfit)).collect();
             format!("{}: {}", network.label, list(&values, LAYERS))
         })
         .collect();
@@ -269,7 +280,7 @@ mod tests {
         let study = sample::study();
         let view = View::of(&study);
         let network = view.networks().next().unwrap();
-        let bars = bars(network, view.law.unwrap());
+        let bars = bars(network.run, view.law.unwrap());
         assert_eq!(bars.len(), 1, "the last layer is left out");
         let bar = &bars[0];
         assert!((bar.segments.iter().sum::<f64>() - bar.misfit).abs() < 1e-12);
@@ -285,7 +296,7 @@ mod tests {
         study.runs.truncate(1);
         study.runs[0].theory.depth = None;
         let view = View::of(&study);
-        assert_eq!(bars(view.networks().next().unwrap(), view.law.unwrap()).len(), 2);
+        assert_eq!(bars(view.networks().next().unwrap().run, view.law.unwrap()).len(), 2);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Figures: what a study shows, drawn.
 
+mod choice;
 pub(crate) mod curve;
 pub(crate) mod fan;
 pub(crate) mod map;

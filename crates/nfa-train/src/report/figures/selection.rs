@@ -2,13 +2,15 @@
 
 use std::fmt;
 
+use nfa_metrics::laws::law::Law;
+
 use crate::claim::at::At;
 use crate::claim::formula::Formula;
 use crate::claim::plot::Plot;
 use crate::keys::{get, plain};
 use crate::record::Record;
 use crate::report::draw::format::{count, list, short, sig, superscript};
-use crate::report::figures::view::{PANELS, named};
+use crate::report::figures::view::{PANELS, cover, named, verdict};
 use crate::study::{Study, StudyRun, distinct};
 
 /// Why there is nothing to draw.
@@ -44,10 +46,14 @@ impl fmt::Display for Nothing {
     }
 }
 
-/// The runs that a plot draws.
+/// The runs that a plot speaks of, and which of its panels are drawn.
 pub(crate) struct Selection<'a> {
     /// In the plan's order: title and runs of each panel; one panel without a title where the plot has none.
     pub(crate) panels: Vec<(String, Vec<&'a StudyRun>)>,
+    /// The places of the panels that are drawn, ascending.
+    pub(crate) drawn: Vec<usize>,
+    /// The law that the page is about.
+    law: Option<&'a Law>,
     /// What was left out, and by which rule: sentences.
     pub(crate) notes: Vec<String>,
 }
@@ -58,32 +64,58 @@ impl<'a> Selection<'a> {
         if spoken.is_empty() {
             return Err(if study.runs.is_empty() { Nothing::NoRun } else { Nothing::NoneFits });
         }
-        let runs: Vec<&StudyRun> = spoken.iter().copied().filter(|run| run.completed()).collect();
+        let (runs, others): (Vec<&StudyRun>, Vec<&StudyRun>) = spoken.iter().copied().partition(|run| run.completed());
         if runs.is_empty() {
             return Err(Nothing::NoneCompleted(spoken.len()));
         }
         let mut notes = Vec::new();
-        if runs.len() < spoken.len() {
-            notes.push(format!("Left out: {} that did not complete.", count(spoken.len() - runs.len(), "run")));
+        if !others.is_empty() {
+            notes.push(format!("Left out: {} that did not complete ({}).", count(others.len(), "run"), ids(&others)));
         }
+        let law = study.law();
         let Some(key) = &plot.panels else {
-            return Ok(Selection { panels: vec![(String::new(), runs)], notes });
+            return Ok(Selection { panels: vec![(String::new(), runs)], drawn: vec![0], law, notes });
         };
-        let values = values(&runs, key);
-        if values.len() > PANELS {
-            notes.push(format!("Drawn: the first {PANELS} of {} values of {}.", values.len(), short(key)));
-        }
         let panel = |value: &String| {
             let inside: Vec<&StudyRun> = runs.iter().copied().filter(|run| setting(run, key) == *value).collect();
             (or_none(named(inside[0], key, value)), inside)
         };
-        Ok(Selection { panels: values.iter().take(PANELS).map(panel).collect(), notes })
+        let panels: Vec<(String, Vec<&StudyRun>)> = values(&runs, key).iter().map(panel).collect();
+        let mut selection = Selection { panels, drawn: Vec::new(), law, notes };
+        let parts: Vec<Vec<&StudyRun>> = selection.panels.iter().map(|(_, runs)| runs.clone()).collect();
+        selection.drawn = selection.cover(&parts, (0..parts.len()).collect(), PANELS);
+        if selection.drawn.len() < parts.len() {
+            let left: Vec<&str> = (0..parts.len())
+                .filter(|i| !selection.drawn.contains(i))
+                .map(|i| selection.panels[i].0.as_str())
+                .collect();
+            let note = not_drawn(&format!("{PANELS} of {} values of {}", parts.len(), short(key)), &left);
+            selection.notes.push(note);
+        }
+        Ok(selection)
     }
 
-    /// Every run drawn.
+    /// Every run that it speaks of.
     pub(crate) fn runs(&self) -> Vec<&'a StudyRun> {
         self.panels.iter().flat_map(|(_, runs)| runs.iter().copied()).collect()
     }
+
+    /// At most `most` of some sets of runs, so that every verdict is among them: else the preferred ones.
+    pub(crate) fn cover(&self, sets: &[Vec<&'a StudyRun>], preferred: Vec<usize>, most: usize) -> Vec<usize> {
+        let word = |run: &&'a StudyRun| self.law.and_then(|law| verdict(run, law));
+        let words: Vec<Vec<&str>> = sets.iter().map(|runs| runs.iter().filter_map(word).collect()).collect();
+        cover(&words, preferred, most)
+    }
+}
+
+/// What is drawn of what, the names of what is not, and that it is counted all the same.
+pub(crate) fn not_drawn(drawn: &str, left: &[&str]) -> String {
+    format!("Drawn: {drawn}; not drawn, but counted in what was measured: {}.", list(left, 30))
+}
+
+/// The ids of some runs.
+pub(crate) fn ids(runs: &[&StudyRun]) -> String {
+    list(&runs.iter().map(|run| run.id.as_str()).collect::<Vec<_>>(), 6)
 }
 
 /// A label that is not empty.

@@ -9,6 +9,7 @@ use crate::report::draw::format::{count, list, sig};
 use crate::report::draw::svg::{Frame, Points, Scale, Shape, label, line, polyline};
 use crate::report::figures::thinning::{thinned, turns};
 use crate::report::figures::view::{Network, Panel, View};
+use crate::study::StudyRun;
 use crate::study::decay::Decay;
 use maud::{Markup, html};
 
@@ -84,26 +85,37 @@ fn strip(view: &View<'_>, panels: &[&Panel<'_>], clock: Clock, (id, heading): (&
     Some(Figure {
         id: id.to_string(),
         heading: heading.to_string(),
-        finding: finding(&tracks, panels, law),
-        reading: reading(clock),
+        finding: finding(panels, law),
+        reading: reading(view, panels, clock),
         keys: keys(panels, law),
         drawings,
     })
 }
 
-/// How to read the strip.
-fn reading(clock: Clock) -> String {
+/// How to read the strip, and what it is not of.
+fn reading(view: &View<'_>, panels: &[&Panel<'_>], clock: Clock) -> String {
+    let drawn: usize = panels.iter().map(|panel| panel.networks.len()).sum();
+    let runs: usize = panels.iter().map(|panel| panel.runs.len()).sum();
+    let mut choice = String::new();
+    if drawn < runs {
+        choice.push_str(&format!(" Drawn: {drawn} of {} here, chosen as for the fan.", count(runs, "run")));
+    }
+    let here = |title: &str| panels.iter().any(|panel| panel.title == title);
+    let others: Vec<&str> = view.titles.iter().map(String::as_str).filter(|title| !here(title)).collect();
+    if !others.is_empty() {
+        choice.push_str(&format!(" Not in this figure: {}.", list(&others, others.len())));
+    }
     let clock = match clock {
         Clock::Decay => {
-            "The clock is λ·η·t (weight decay × learning rate × steps): on it every network that \
-            decays obeys one curve, whatever its depth, data or learning rate."
+            "The clock is λ·η·t (weight decay × learning rate × steps): on it theory has one curve for the imbalance \
+             of every linear network, whatever its depth, data or learning rate, up to second order in η."
         }
         Clock::Step => "The clock is the step, logarithmic; step 0 is left out.",
     };
     format!(
         "How to read it: grey is theory, coloured marks are measurements (thinned to be told apart; \
          thin lines join all probes). {clock} The imbalance is |Wₗ₊₁ᵀWₗ₊₁ \u{2212} WₗWₗᵀ| over its value at \
-         step 0, of the pair of layers furthest from theory."
+         step 0, of the pair of layers furthest from theory.{choice}"
     )
 }
 
@@ -134,15 +146,15 @@ fn keys(panels: &[&Panel<'_>], law: &str) -> Vec<Key> {
     keys
 }
 
-/// The largest relative deviation of every imbalance ratio from its law, over all probes.
-fn deviation(tracks: &[Track<'_>]) -> Option<f64> {
-    let off = |track: &Track<'_>, column: String| -> Vec<f64> {
-        let law = |step| track.decay.as_ref()?.factor(step).filter(|law| *law > 0.0);
-        let series = track.network.run.record.series(&column).into_iter();
+/// The largest relative deviation of a run's imbalance ratios from their law, over all probes.
+fn deviation(run: &StudyRun) -> Option<f64> {
+    let decay = Decay::of(run)?;
+    let law = |step| decay.factor(step).filter(|law| *law > 0.0);
+    let off = |column: String| -> Vec<f64> {
+        let series = run.record.series(&column).into_iter();
         series.filter_map(|(step, ratio)| Some((ratio / law(step)? - 1.0).abs())).collect()
     };
-    let of_track = |track| ratios(track).into_iter().flat_map(move |column| off(track, column));
-    tracks.iter().flat_map(of_track).reduce(f64::max)
+    run.columns("imbalance_ratio.layer*").into_iter().flat_map(off).reduce(f64::max)
 }
 
 /// The columns of a network's imbalance ratios.
@@ -150,25 +162,38 @@ fn ratios(track: &Track<'_>) -> Vec<String> {
     track.network.run.columns("imbalance_ratio.layer*")
 }
 
-/// What the strip shows, with numbers.
-fn finding(tracks: &[Track<'_>], panels: &[&Panel<'_>], law: &str) -> String {
+/// What every run of the strip's groups did, drawn or not, with numbers.
+fn finding(panels: &[&Panel<'_>], law: &str) -> String {
     let names: Vec<&str> = panels.iter().map(|panel| panel.title.as_str()).collect();
-    let off =
-        deviation(tracks).map(|off| format!("the imbalance follows its law to within {} at every probe", percent(off)));
-    let ends: Vec<f64> = tracks
+    let (runs, stopped): (Vec<&StudyRun>, Vec<&StudyRun>) =
+        panels.iter().flat_map(|panel| panel.runs.iter().copied()).partition(|run| run.completed());
+    let off: Vec<f64> = runs.iter().copied().filter_map(deviation).collect();
+    let ends: Vec<f64> = runs
         .iter()
-        .filter_map(|track| {
-            let number = |quantity| track.network.run.measured(law, quantity, 0);
+        .filter_map(|run| {
+            let number = |quantity| run.measured(law, quantity, 0);
             Some((number("alpha")? - number("predicted")?).abs())
         })
         .collect();
-    let end =
-        ends.iter().copied().reduce(f64::max).map(|worst| format!("the exponent ends within {} of 1/L", sig(worst, 1)));
-    let parts: Vec<String> = [off, end].into_iter().flatten().collect();
+    // Where only some have one, how many.
+    let of = |n: usize| if n == runs.len() { String::new() } else { format!(" of {n}") };
+    let worst = |values: &[f64]| values.iter().copied().reduce(f64::max);
+    let imbalance = worst(&off).map(|worst| {
+        let (of, by) = (of(off.len()), percent(worst));
+        let holds = format!("the imbalance{of} follows its law to within {by} at every probe");
+        if worst <= 0.5 { holds } else { format!("the imbalance{of} strays from its law by up to {by}") }
+    });
+    let end = worst(&ends).map(|worst| format!("the exponent{} ends within {} of 1/L", of(ends.len()), sig(worst, 1)));
+    let parts: Vec<String> = [imbalance, end].into_iter().flatten().collect();
+    let stopped = match stopped.len() {
+        0 => String::new(),
+        n => format!("; not counted: {} that did not complete", count(n, "run")),
+    };
     if parts.is_empty() {
-        return format!("{}: exponent and task over time.", list(&names, 6));
+        return format!("{}: exponent and task over time{stopped}.", list(&names, names.len()));
     }
-    format!("{} ({}): {}.", list(&names, 6), count(tracks.len(), "network"), parts.join(", and "))
+    let networks = count(runs.len(), "network");
+    format!("{} ({networks}): {}{stopped}.", list(&names, names.len()), parts.join(", and "))
 }
 
 /// A share in per cent.

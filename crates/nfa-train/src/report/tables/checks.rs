@@ -285,7 +285,7 @@ mod tests {
 
     #[test]
     fn checks_of_one_expectation_are_one_row() {
-        let mut checks = vec![sample::checked("a", true), sample::checked("b", true)];
+        let mut checks = [sample::checked("a", true), sample::checked("b", true)];
         checks[1].metric = "nfa.alpha.layer1".to_string();
         checks[1].expected = "1/L = 0.25".to_string();
         let groups = groups(&checks.iter().collect::<Vec<_>>());

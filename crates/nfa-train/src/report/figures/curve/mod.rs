@@ -10,12 +10,14 @@ mod words;
 use crate::claim::plot::Plot;
 use crate::claim::plot::curve::Curve;
 use crate::report::draw::figure::{Drawing, Figure, MODULE};
+use crate::report::draw::format::count;
 use crate::report::figures::curve::axes::{x_axis, y_scale};
 use crate::report::figures::curve::drawing::drawing;
 use crate::report::figures::curve::lines::Lines;
 use crate::report::figures::curve::series::{keep_drawable, measured};
 use crate::report::figures::curve::words::{finding, keys, reading};
-use crate::report::figures::selection::{Nothing, Selection};
+use crate::report::figures::selection::{Nothing, Selection, ids};
+use crate::study::StudyRun;
 
 /// Left, top, right, bottom edge of a plot; the left one moves where labels are long.
 const EDGE: (f64, f64, f64, f64) = (46.0, 66.0, MODULE - 6.0, 266.0);
@@ -27,15 +29,22 @@ pub(crate) fn figure(plot: &Plot, curve: &Curve, selection: Selection<'_>) -> Re
     if all.iter().all(|run| run.columns(&curve.y).is_empty()) {
         return Err(Nothing::Unrecorded(curve.y.clone()));
     }
-    let lines = Lines::of(curve, &all, &mut notes);
+    let lines = Lines::of(curve, &selection, &mut notes);
     let mut series = measured(plot, curve, &selection, &lines, &mut notes);
     keep_drawable(&mut series, curve, plot.log, &mut notes);
-    if series.is_empty() {
+    if series.iter().all(|series| !series.drawn) {
         return Err(Nothing::OffAxes(curve.y.clone(), curve.x.name().to_string()));
+    }
+    let shown = |run: &&StudyRun| series.iter().flat_map(|series| &series.runs).any(|known| known.id == run.id);
+    let without: Vec<&StudyRun> = all.iter().copied().filter(|run| !shown(run)).collect();
+    if !without.is_empty() {
+        notes.push(format!("Without a point: {} ({}).", count(without.len(), "run"), ids(&without)));
     }
     if let Some(theory) = &curve.theory {
         series.iter_mut().for_each(|series| series.fit(curve, theory, plot));
     }
+    let found = finding(plot, curve, &series);
+    series.retain(|series| series.drawn);
     let (x, ticks) = x_axis(curve, &series, plot.log.x);
     let y = y_scale(plot, curve, &series, &x);
     let several = selection.panels.len() > 1;
@@ -50,7 +59,6 @@ pub(crate) fn figure(plot: &Plot, curve: &Curve, selection: Selection<'_>) -> Re
             drawing(plot, curve, title, &inside, (x, y), &ticks)
         })
         .collect();
-    let found = finding(plot, curve, &series);
     let measured = plot.caption.as_ref().map(|_| found.clone());
     Ok(Figure {
         id: plot.id.clone(),

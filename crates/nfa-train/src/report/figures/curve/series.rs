@@ -16,6 +16,8 @@ pub(super) struct Series<'a> {
     pub(super) panel: usize,
     /// Its colour and shape.
     pub(super) line: usize,
+    /// Whether it is drawn: what was measured is told of all.
+    pub(super) drawn: bool,
     /// What the colour stands for.
     pub(super) label: String,
     /// Its runs, which differ in x and seed; theory's names stand for the first one's settings.
@@ -70,13 +72,15 @@ pub(super) fn measured<'a>(
                     }
                 }
             }
-            if groups.len() > 1 && pooled.is_none() {
+            let hue = lines.hue(line).filter(|_| selection.drawn.contains(&panel));
+            if groups.len() > 1 && pooled.is_none() && hue.is_some() {
                 let settings: Vec<_> = groups.iter().map(|group| group.settings.clone()).collect();
                 pooled = Some(format!("Curves of one colour differ in {}.", differing(&settings)));
             }
             all.extend(groups.into_iter().map(|Group { layer, runs, .. }| Series {
                 panel,
-                line,
+                line: hue.unwrap_or_default(),
+                drawn: hue.is_some(),
                 label: lines.label(line, runs[0]),
                 layer: layer.map(|layer| layer as f64 + 1.0),
                 points: points(plot, curve, &runs, layer),

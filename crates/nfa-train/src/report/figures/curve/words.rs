@@ -108,10 +108,11 @@ pub(super) fn reading(curve: &Curve, series: &[Series<'_>], measured: Option<Str
     text
 }
 
-/// The most seeds of a point, where points have several.
-fn seeds(series: &[Series<'_>]) -> Option<usize> {
+/// The fewest and the most seeds of a point, of those that have several.
+fn seeds(series: &[Series<'_>]) -> Option<(usize, usize)> {
     let points = series.iter().flat_map(|series| &series.points);
-    points.map(|point| point.values.len()).max().filter(|n| *n > 1)
+    let several = || points.clone().map(|point| point.values.len()).filter(|n| *n > 1);
+    several().min().zip(several().max())
 }
 
 /// What the marks mean.
@@ -132,7 +133,8 @@ pub(super) fn keys(curve: &Curve, series: &[Series<'_>]) -> Vec<Key> {
             keys.push(Key::shape(Shape::nth(series.line), &format!("disc f{}", series.line), name));
         }
     }
-    if let Some(n) = seeds(series) {
+    if let Some((least, most)) = seeds(series) {
+        let n = if least == most { most.to_string() } else { format!("{least} to {most}") };
         let mark = Shape::Circle.draw((0.0, 0.0), 2.2, "seed mark soft");
         keys.push(Key { mark, text: format!("a seed; large: the mean of {n}") });
     }

@@ -13,11 +13,32 @@ use crate::study::StudyRun;
 /// The fan, a panel a group of networks; `None` where no directions were recorded.
 pub(crate) fn of_layer(view: &View<'_>, layer: usize) -> Option<Figure> {
     let law = view.law?;
+    let found = |runs: &[&StudyRun]| -> Vec<Found> {
+        let completed = runs.iter().filter(|run| run.completed());
+        let here = completed.filter(|run| run.layers(law.name).contains(&layer));
+        here.filter(|run| layer == 0 || !run.is_given(law, layer)).map(|run| found(run, law, layer)).collect()
+    };
     let panels = view.panels.iter().map(|panel| Panel {
         title: panel.title.clone(),
         drawn: panel.networks.iter().filter_map(|network| drawn(network, law, layer)).collect(),
+        found: found(&panel.runs),
     });
-    Fan { law, layer: Some(layer), panels: panels.collect(), choice: &view.choice }.figure()
+    let groups = view.groups.iter().map(|group| (group.title.clone(), found(&group.runs)));
+    let (panels, groups) = (panels.collect(), groups.collect());
+    Fan { law, layer: Some(layer), panels, groups, stopped: &view.stopped, choice: &view.choice }.figure()
+}
+
+/// What was found at a layer of a run.
+fn found(run: &StudyRun, law: &Law, layer: usize) -> Found {
+    let number = |quantity: &str| run.measured(law.name, quantity, layer);
+    let verdict = run.word(law.name, "verdict", layer).unwrap_or(UNDEFINED);
+    Found {
+        alpha: number("alpha"),
+        predicted: number("predicted"),
+        misfit: number("misfit"),
+        verdict: if run.completed() { verdict } else { &run.outcome }.to_string(),
+        within: run.threshold("exponent", 0.01),
+    }
 }
 
 /// A network in a layer's fan: always in the first; in the others where it has directions and the
@@ -28,16 +49,7 @@ fn drawn(network: &Network<'_>, law: &Law, layer: usize) -> Option<Drawn> {
     if layer > 0 && (run.is_given(law, layer) || discs(&directions).is_empty()) {
         return None;
     }
-    let number = |quantity: &str| run.measured(law.name, quantity, layer);
-    let verdict = run.word(law.name, "verdict", layer).unwrap_or(UNDEFINED);
-    let found = Found {
-        alpha: number("alpha"),
-        predicted: number("predicted"),
-        misfit: number("misfit"),
-        verdict: if run.completed() { verdict } else { &run.outcome }.to_string(),
-        within: run.threshold("exponent", 0.01),
-    };
-    Some(Drawn { label: network.label.clone(), hue: network.hue, directions, found })
+    Some(Drawn { label: network.label.clone(), hue: network.hue, directions, found: found(run, law, layer) })
 }
 
 /// The directions of a layer at the last probe that holds some.

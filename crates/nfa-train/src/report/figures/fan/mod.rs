@@ -31,6 +31,7 @@ pub(crate) struct Drawn {
 }
 
 /// What a fan tells of a finding.
+#[derive(Clone)]
 pub(crate) struct Found {
     /// The measured exponent.
     pub(crate) alpha: Option<f64>,
@@ -38,7 +39,7 @@ pub(crate) struct Found {
     pub(crate) predicted: Option<f64>,
     /// The misfit.
     pub(crate) misfit: Option<f64>,
-    /// The verdict, or how a run ended that did not complete.
+    /// The verdict; of a network drawn that did not complete, how it ended.
     pub(crate) verdict: String,
     /// How far the two exponents may be apart.
     pub(crate) within: f64,
@@ -62,6 +63,8 @@ pub(crate) struct Panel {
     pub(crate) title: String,
     /// At most one of each hue.
     pub(crate) drawn: Vec<Drawn>,
+    /// Everything that was found in its group, drawn or not.
+    pub(crate) found: Vec<Found>,
 }
 
 /// What a fan is drawn from.
@@ -72,6 +75,10 @@ pub(crate) struct Fan<'a> {
     pub(crate) layer: Option<usize>,
     /// Its panels.
     pub(crate) panels: Vec<Panel>,
+    /// Everything that was found, drawn or not, with the names of groups.
+    pub(crate) groups: Vec<(String, Vec<Found>)>,
+    /// What is not counted there, because it did not complete; empty where everything did.
+    pub(crate) stopped: &'a str,
     /// What was chosen and what was left out; empty where everything is drawn.
     pub(crate) choice: &'a str,
 }
@@ -94,7 +101,7 @@ impl Fan<'_> {
         Some(Figure {
             id,
             heading,
-            finding: self.finding(&panels),
+            finding: self.finding(),
             reading: self.reading(zero),
             keys: self.keys(&panels),
             drawings: panels.iter().map(|panel| self.drawing(panel, domain)).collect(),

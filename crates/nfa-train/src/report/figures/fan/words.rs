@@ -4,9 +4,10 @@ use maud::html;
 use nfa_metrics::laws::needs::Needs;
 
 use crate::report::draw::figure::Key;
-use crate::report::draw::format::{count, list, range, sig};
+use crate::report::draw::format::{self, UNDEFINED, count, list, range, sig};
 use crate::report::draw::svg::Shape;
 use crate::report::figures::fan::{Fan, Found, Panel};
+use crate::study::tally;
 
 impl Fan<'_> {
     /// What the marks mean.
@@ -52,54 +53,98 @@ impl Fan<'_> {
         text
     }
 
-    /// The figure's finding: which groups lie on their rays, and how far off the others are.
-    pub(super) fn finding(&self, panels: &[&Panel]) -> String {
-        let outcomes: Vec<(&str, Outcome)> =
-            panels.iter().map(|panel| (panel.title.as_str(), Outcome::of(panel))).collect();
-        let predicted: usize = outcomes.iter().map(|(_, o)| o.predicted).sum();
-        let misfits = |of: &[&(&str, Outcome)]| of.iter().flat_map(|(_, o)| o.misfits.clone()).collect::<Vec<_>>();
-        if predicted == 0 {
-            let misfits = misfits(&outcomes.iter().collect::<Vec<_>>());
-            if misfits.is_empty() {
-                return format!("Directions of {} against {}.", self.law.left, self.law.right);
-            }
-            let whose = self.layer.map_or("the layers\u{2019}".to_string(), |layer| format!("layer {layer}\u{2019}s"));
-            return format!(
-                "Theory predicts no exponent here; {whose} distance from the nearest ray (misfit) is {}.",
-                range(&misfits)
-            );
+    /// The figure's finding, of everything that was found, drawn or not: what lies on its ray, and what the law says
+    /// of the others.
+    pub(super) fn finding(&self) -> String {
+        let all = || self.groups.iter().flat_map(|(_, found)| found);
+        let predicted = all().filter(|found| found.predicted.is_some()).count();
+        let mut text = if predicted == 0 { self.nearest() } else { self.on_rays(predicted) };
+        let rest: Vec<&Found> = all().filter(|found| predicted > 0 && found.predicted.is_none()).collect();
+        if !rest.is_empty() {
+            text.push_str(&format!("; of {} theory predicts no exponent: there the law {}", rest.len(), told(&rest)));
         }
-        let (on, off): (Vec<_>, Vec<_>) =
-            outcomes.iter().partition(|(_, o)| o.on_ray == o.predicted && o.predicted > 0);
-        let on_ray: usize = outcomes.iter().map(|(_, o)| o.on_ray).sum();
-        let noun = if self.layer.is_some() { "network" } else { "layer" };
-        let mut text = match (on_ray, predicted) {
-            (1, 1) => format!("The {noun} lies on its own ray"),
-            (0, 1) => format!("The {noun} doesn\u{2019}t lie on its own ray"),
-            (n, _) if n == predicted => format!("All {n} {noun}s lie on their own ray"),
-            _ => format!("{on_ray} of {} lie on their own ray", count(predicted, noun)),
-        };
-        if !on.is_empty() && !off.is_empty() {
-            text.push_str(&format!(", all of {}", names(&on)));
-        }
-        let worst = on.iter().flat_map(|(_, o)| o.off.clone()).fold(0.0, f64::max);
-        if !on.is_empty() {
-            text.push_str(&format!(" (measured exponent within {} of theory\u{2019}s)", sig(worst, 1)));
-        }
-        let values = misfits(&off);
-        if !off.is_empty() && !on.is_empty() {
-            text.push_str(&format!("; {} stray", names(&off)));
-        }
-        if !values.is_empty() {
-            text.push_str(&format!(" (misfit {})", range(&values)));
+        if !self.stopped.is_empty() {
+            text.push_str(&format!("; not counted: {}", self.stopped));
         }
         text.push('.');
         text
     }
 
-    /// A panel's numbers in half a sentence.
+    /// Where theory predicts nothing: distances and verdicts.
+    fn nearest(&self) -> String {
+        let all: Vec<&Found> = self.groups.iter().flat_map(|(_, found)| found).collect();
+        let misfits: Vec<f64> = all.iter().filter_map(|found| found.misfit).collect();
+        if misfits.is_empty() {
+            return format!("Directions of {} against {}", self.law.left, self.law.right);
+        }
+        let whose = self.layer.map_or("the layers\u{2019}".to_string(), |layer| format!("layer {layer}\u{2019}s"));
+        let of = count(all.len(), self.noun());
+        format!(
+            "Theory predicts no exponent here; {whose} distance from the nearest ray (misfit) is {}; of {of} the law {}",
+            range(&misfits),
+            law(&all)
+        )
+    }
+
+    /// How many lie on their own ray, which groups do as a whole, and what the others are.
+    fn on_rays(&self, predicted: usize) -> String {
+        let total = self.groups.iter().map(|(_, found)| found.len()).sum::<usize>();
+        let outcomes: Vec<(&str, Outcome)> = self.outcomes().filter(|(_, outcome)| outcome.predicted > 0).collect();
+        let on_ray: usize = outcomes.iter().map(|(_, outcome)| outcome.on_ray).sum();
+        let noun = self.noun();
+        let with = if predicted < total { " with a predicted exponent" } else { "" };
+        let mut text = match (on_ray, predicted) {
+            (n, 1) => {
+                let one = if total > 1 { format!("The one {noun}{with}") } else { format!("The {noun}") };
+                format!("{one} {} on its own ray", if n == 1 { "lies" } else { "doesn\u{2019}t lie" })
+            }
+            (n, _) if n == predicted => format!("All {n} {noun}s{with} lie on their own ray"),
+            _ => format!("{on_ray} of {}{with} lie on their own ray", count(predicted, noun)),
+        };
+        let (on, off): (Vec<_>, Vec<_>) = outcomes.iter().partition(|(_, outcome)| outcome.on_ray == outcome.predicted);
+        if !on.is_empty() && !off.is_empty() {
+            let whole: usize = on.iter().map(|(_, outcome)| outcome.on_ray).sum();
+            let among = if whole == on_ray { "" } else { "among them " };
+            let names: Vec<&str> = on.iter().map(|(title, _)| *title).collect();
+            text.push_str(&format!(", {among}all of {}", list(&names, NAMED)));
+        }
+        let found = || self.groups.iter().flat_map(|(_, found)| found);
+        let worst = found().filter(|found| found.on_ray()).filter_map(Found::off).reduce(f64::max);
+        if let Some(worst) = worst {
+            text.push_str(&format!(" (measured exponent within {} of theory\u{2019}s)", sig(worst, 1)));
+        }
+        let others: Vec<&Found> = found().filter(|found| found.predicted.is_some() && !found.on_ray()).collect();
+        if !others.is_empty() {
+            text.push_str(&match (on_ray, predicted, &others[..]) {
+                (_, 1, _) => format!("; there the law {}", told(&others)),
+                (0, ..) => format!("; of them the law {}", told(&others)),
+                (_, _, [_]) => format!("; in the other one the law {}", told(&others)),
+                _ => format!("; of the other {} the law {}", others.len(), told(&others)),
+            });
+            if outcomes.len() > 1 {
+                let each = off.iter().map(|(title, outcome)| match outcome.predicted - outcome.on_ray {
+                    n if n == outcome.predicted => (*title).to_string(),
+                    n => format!("{title} ({n} of {})", outcome.predicted),
+                });
+                text.push_str(&format!(": {}", list(&each.collect::<Vec<_>>(), NAMED)));
+            }
+        }
+        text
+    }
+
+    /// What the finding counts.
+    fn noun(&self) -> &'static str {
+        if self.layer.is_some() { "network" } else { "layer" }
+    }
+
+    /// What each group shows as a whole.
+    fn outcomes(&self) -> impl Iterator<Item = (&str, Outcome)> {
+        self.groups.iter().map(|(title, found)| (title.as_str(), Outcome::of(found)))
+    }
+
+    /// The numbers of a panel's group in half a sentence.
     pub(super) fn summary(&self, panel: &Panel) -> String {
-        let outcome = Outcome::of(panel);
+        let outcome = Outcome::of(&panel.found);
         let misfit = if outcome.misfits.is_empty() {
             "misfit undefined".to_string()
         } else {
@@ -117,7 +162,7 @@ impl Fan<'_> {
     }
 }
 
-/// What one panel shows.
+/// What one group shows, drawn or not.
 struct Outcome {
     /// |α - predicted| of each network that has both.
     off: Vec<f64>,
@@ -130,18 +175,48 @@ struct Outcome {
 }
 
 impl Outcome {
-    fn of(panel: &Panel) -> Self {
-        let found = || panel.drawn.iter().map(|drawn| &drawn.found);
+    fn of(found: &[Found]) -> Self {
         Outcome {
-            off: found().filter_map(Found::off).collect(),
-            misfits: found().filter_map(|found| found.misfit).collect(),
-            on_ray: found().filter(|found| found.on_ray()).count(),
-            predicted: found().filter(|found| found.predicted.is_some()).count(),
+            off: found.iter().filter_map(Found::off).collect(),
+            misfits: found.iter().filter_map(|found| found.misfit).collect(),
+            on_ray: found.iter().filter(|found| found.on_ray()).count(),
+            predicted: found.iter().filter(|found| found.predicted.is_some()).count(),
         }
     }
 }
 
-/// The names of groups, as a list.
-fn names(groups: &[&(&str, Outcome)]) -> String {
-    list(&groups.iter().map(|(name, _)| *name).collect::<Vec<_>>(), 6)
+/// Names in a list; what is beyond is counted.
+const NAMED: usize = 30;
+
+/// What the law says of a network that is not on its ray, or has none.
+fn verdict(found: &Found) -> &str {
+    match found.verdict.as_str() {
+        "holds" if found.predicted.is_some() => "holds with another exponent",
+        UNDEFINED => "has no verdict",
+        word => word,
+    }
+}
+
+/// How often the law says what of some networks.
+fn verdicts<'a>(found: &[&'a Found]) -> Vec<(&'a str, usize)> {
+    tally(found.iter().map(|found| verdict(found)))
+}
+
+/// Their misfits in brackets; empty where there are none.
+fn misfits(found: &[&Found]) -> String {
+    let misfits: Vec<f64> = found.iter().filter_map(|found| found.misfit).collect();
+    if misfits.is_empty() { String::new() } else { format!(" (misfit {})", range(&misfits)) }
+}
+
+/// What the law says of them; a verdict that all share without its count.
+fn law(found: &[&Found]) -> String {
+    match verdicts(found)[..] {
+        [(word, _)] => format::verb(word),
+        ref several => format::verdicts(several),
+    }
+}
+
+/// The same with the misfits.
+fn told(found: &[&Found]) -> String {
+    format!("{}{}", law(found), misfits(found))
 }

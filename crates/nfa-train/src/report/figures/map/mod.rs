@@ -38,6 +38,7 @@ pub(crate) fn figure(plot: &Plot, map: &Map, selection: Selection<'_>, law: Opti
         .panels
         .iter()
         .enumerate()
+        .filter(|(panel, _)| selection.drawn.contains(panel))
         .map(|(panel, (title, _))| (title, cells.iter().filter(|cell| cell.panel == panel).collect::<Vec<_>>()))
         .filter(|(_, inside)| !inside.is_empty())
         .map(|(title, inside)| scene.drawing(if several || !title.is_empty() { title } else { &plot.title }, &inside))

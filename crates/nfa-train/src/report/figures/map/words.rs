@@ -29,8 +29,13 @@ pub(super) fn finding(plot: &Plot, map: &Map, column: &str, cells: &[Cell<'_>]) 
         },
         None => None,
     };
+    let split = cells.iter().filter(|cell| matches!(cell.value, Value::Word(_, false))).count();
+    let split = match split {
+        0 => String::new(),
+        n => format!("; seeds disagree in {n} of {}", count(cells.len(), "cell")),
+    };
     let Some([inside, outside]) = names else {
-        return format!("{what}: {}.", tell(&all));
+        return format!("{what}: {}{split}.", tell(&all));
     };
     let of = |wanted: Option<bool>| -> Vec<&Cell<'_>> {
         cells.iter().filter(|cell| side(plot, map, cell) == wanted).collect()
@@ -41,7 +46,7 @@ pub(super) fn finding(plot: &Plot, map: &Map, column: &str, cells: &[Cell<'_>]) 
     if !on.is_empty() {
         parts.push(format!("{} on the border itself", tell(&on)));
     }
-    format!("{what}: {}.", parts.join("; "))
+    format!("{what}: {}{split}.", parts.join("; "))
 }
 
 /// Numbers or verdicts of some cells: `0.1 to 0.3 in 12 cells`, `fails in 9, holds in 3 of 12 cells`.
