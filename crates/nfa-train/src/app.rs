@@ -1,6 +1,7 @@
 //! The application: registries in, exit code out.
 
 use std::process::ExitCode;
+#[cfg(feature = "burn")]
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::Parser;
@@ -20,6 +21,7 @@ use crate::train::loss::Loss;
 use crate::train::solver::Solver;
 
 /// Set by Ctrl-C: runs save their state and stop.
+#[cfg(feature = "burn")]
 static INTERRUPT: AtomicBool = AtomicBool::new(false);
 
 /// The command line over some registries.
@@ -105,7 +107,8 @@ impl App {
     pub fn main(self) -> ExitCode {
         crate::machine::allocator::keep_pages();
         let cli = Cli::parse();
-        // A second Ctrl-C does not wait for the step to end.
+        // A second Ctrl-C does not wait for the step to end. Without training nothing takes long.
+        #[cfg(feature = "burn")]
         let _ = ctrlc::set_handler(|| {
             if INTERRUPT.swap(true, Ordering::SeqCst) {
                 std::process::exit(130);

@@ -78,7 +78,7 @@ impl BenchCall<'_> {
             devices::check(name, common.dtype.first().copied().unwrap_or(Dtype::F32))?;
         }
         if env!("NFA_PROFILE") != "release" && !self.quiet && !matches!(self.what, BenchArgs::Fidelity(_)) {
-            crate::machine::progress::message(
+            crate::machine::message::message(
                 "note: this is a dev build; time one of `cargo build --release -p nfa-train`",
             );
         }
@@ -156,7 +156,7 @@ impl BenchCall<'_> {
         if let Some(old) = old {
             let found = compare::compare(&old, &rows, &here());
             if let Some(warning) = found.warning() {
-                crate::machine::progress::message(&format!("warning: {warning}"));
+                crate::machine::message::message(&format!("warning: {warning}"));
             }
             match self.json {
                 true => found.json().iter().for_each(|line| (self.out)(&line.to_string())),

@@ -139,4 +139,3 @@ const COMMON_SOLVER: &str = "# and, as for every solver:\n\
     # steps = (required; or time = lr * steps)\n\
     # batch = \"full\" (or rows per step, reshuffled every epoch; not gd, flow, lbfgs)\n\
     # diverged_above = 1e6\n";
-

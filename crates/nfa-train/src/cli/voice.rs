@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::error::Error;
-use crate::machine::progress::message;
+use crate::machine::message::message;
 
 /// How results and messages are presented.
 #[derive(Clone, Copy, Debug, Default, Args)]

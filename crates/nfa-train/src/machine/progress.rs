@@ -1,10 +1,12 @@
 //! One line that moves on a terminal; plain lines now and then elsewhere.
 
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::machine::message::message;
 
 /// Progress over all runs of an experiment, on stderr.
 pub struct Progress {
@@ -63,9 +65,4 @@ impl Progress {
     pub fn finish(&self) {
         self.bar.finish_and_clear();
     }
-}
-
-/// A line on stderr. Where no one reads it any more, the work goes on (`eprintln!` would panic).
-pub fn message(line: &str) {
-    let _ = writeln!(std::io::stderr(), "{line}");
 }

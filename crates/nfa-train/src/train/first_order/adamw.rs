@@ -40,7 +40,7 @@ impl Rule<2> for AdamW {
 
 impl Spec<dyn Solver> for AdamW {
     const KIND: &'static str = "adamw";
-    const DOC: &'static str = "Adam with decoupled decay (torch.optim.AdamW): no stationary point of a penalised loss, so it does not restore the ansatz.";
+    const DOC: &'static str = "Adam with decoupled decay (torch.optim.AdamW): no stationary point of a penalised loss, so it does not restore the ansatz while its entrywise rescaling is at work (eps below the gradients).";
     const REFERENCE: &'static str = "arXiv:1711.05101; torch.optim.AdamW";
     const DEFAULTS: &'static str = "weight_decay = 0.01";
     const EXAMPLE: &'static str = "betas = [0.9, 0.99]\n";
