@@ -58,7 +58,11 @@ fn every_claim_says_what_it_needs_to() {
         assert!(text("claim").len() > 20 && !text("reference").is_empty());
         assert_eq!(format!("{}.toml", text("name")), name, "named as its folder");
         assert!(page.contains(&format!("({name})")) && page.contains(&text("id")), "{name} is on the page");
-        assert!(table.contains_key("expect"), "{name}");
+        let expectations = table["expect"].as_array().unwrap();
+        for (at, expectation) in expectations.iter().enumerate() {
+            let basis = expectation.get("basis").and_then(Value::as_str);
+            assert!(matches!(basis, Some("theory" | "looked")), "{name}: expect.{at} says what its number rests on");
+        }
         if text("id") != "NFA-0" {
             assert!(table.contains_key("reduced"), "{name}: [reduced]");
             text("takes");
