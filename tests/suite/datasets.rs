@@ -107,6 +107,26 @@ fn four_idx_files_train_on_two_and_hold_out_two() {
 }
 
 #[test]
+fn a_subset_of_the_rows_may_be_probed() {
+    let spec = experiment("kind = \"red_wine\"") + "rows = \"test\"\n";
+    let folder = Folder::with(&spec);
+    let alpha = |out: &str, samples: &str| {
+        folder.run(&["run", "spec.toml", "--out", out, "--set", samples]).expect(0);
+        let run = folder.runs(&format!("{out}/own"))[0].clone();
+        let record = folder.text(&format!("{run}/metrics.csv"));
+        let record = nfa_train::record::Record::from_csv(&record).unwrap();
+        let cell = |column: &str| record.number(-1, column).unwrap();
+        (cell("nfa.alpha.layer0"), cell("loss"), folder.text(&format!("{run}/manifest.json")))
+    };
+    let (some, many) = (alpha("some", "probe.samples=100"), alpha("many", "probe.samples=100000"));
+    assert!(some.2.contains("\"probed_rows\": 100,") && many.2.contains("\"probed_rows\": 400,"), "{}", many.2);
+    // Another AGOP of the same training.
+    assert!(some.0 != many.0 && some.1 == many.1);
+    let none = folder.run(&["run", "spec.toml", "--set", "probe.samples=0"]).expect(2);
+    assert!(none.stderr.contains("probe.samples"), "{}", none.stderr);
+}
+
+#[test]
 fn rows_that_are_not_held_out_cannot_be_probed() {
     let folder = Folder::with(&(experiment("kind = \"red_wine\"").replace("test = 0.25\n", "") + "rows = \"test\"\n"));
     let ended = folder.run(&["run", "spec.toml"]).expect(2);

@@ -62,7 +62,8 @@ fn probe(bencher: Bencher<'_, '_>) {
         plan: &plan,
         thresholds: &thresholds,
         data: &data,
-        rows: distinct(&plan, &data),
+        probed: &data.train,
+        rows: distinct(&plan, &data.train),
         loss: &Mse {},
     };
     bencher.bench_local(|| probe.measure(network.as_ref(), solver.as_ref(), 0, None, None));

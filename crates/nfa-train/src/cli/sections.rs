@@ -14,6 +14,7 @@ const PROBE: &str = "probe (experiment file)\n\n  \
     interval = \"none\"                # or \"inputs\": of these weights over fresh inputs\n\
     rows = \"train\"                   # or \"test\", the held-out ones; with interval = \"inputs\" \"test\" where there are any:\n\
     #                                on rows that were trained on, intervals are too narrow\n\
+    samples = 2000                   # on so many of them, drawn by the seed; without it on all\n\
     matrices = false                 # whether NFM and AGOP are written too\n\n\
     AGOPs, exponents, misfits and intervals are all of the same rows.\n";
 

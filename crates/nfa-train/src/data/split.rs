@@ -1,6 +1,6 @@
 //! Rows on a device, split into what is trained on and what is held out.
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Device, Int, Tensor, TensorData};
 use nfa_models::SpecError;
 use sha2::{Digest, Sha256};
 
@@ -23,6 +23,21 @@ impl Split {
     /// n.
     pub fn rows(&self) -> usize {
         self.inputs.dims()[0]
+    }
+
+    /// Some of its rows, their weights scaled to mean 1 again.
+    #[must_use]
+    pub fn only(&self, rows: &[usize]) -> Self {
+        let indices: Vec<i64> = rows.iter().map(|&row| row as i64).collect();
+        let indices = TensorData::new(indices, [rows.len()]);
+        let indices = Tensor::<1, Int>::from_data(indices, &self.inputs.device());
+        let weights = self.weights.as_ref().map(|weights| {
+            let total: f64 = rows.iter().map(|&row| weights[row]).sum();
+            let scale = if total > 0.0 { rows.len() as f64 / total } else { 1.0 };
+            rows.iter().map(|&row| weights[row] * scale).collect()
+        });
+        let select = |of: &Tensor<2>| of.clone().select(0, indices.clone());
+        Split { inputs: select(&self.inputs), targets: select(&self.targets), weights }
     }
 
     /// The weights as a column beside the rows.

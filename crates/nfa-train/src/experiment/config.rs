@@ -125,6 +125,9 @@ fn data(given: Table, datasets: &Registry<dyn Source>, base: &Path) -> Result<(T
 fn probe(given: Table, registries: &Registries, held_out: bool) -> Result<ProbePlan, SpecError> {
     let mut probe: ProbePlan = read(given)?;
     probe.at.check()?;
+    if probe.samples == Some(0) {
+        return Err(SpecError::value("samples", "must be at least 1".into()));
+    }
     let fresh = held_out && probe.interval == ProbeInterval::Inputs;
     let rows = *probe.rows.get_or_insert(if fresh { ProbeRows::Test } else { ProbeRows::Train });
     if rows == ProbeRows::Test && !held_out {

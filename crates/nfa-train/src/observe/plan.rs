@@ -24,6 +24,9 @@ pub struct ProbePlan {
     /// on rows that were trained on these are too narrow.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rows: Option<ProbeRows>,
+    /// How many of these rows AGOPs are taken on, drawn by the seed; unsaid, all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub samples: Option<usize>,
     /// Whether NFM and AGOP are written too.
     pub matrices: bool,
 }
@@ -37,6 +40,7 @@ impl Default for ProbePlan {
             alpha: Vec::new(),
             interval: ProbeInterval::None,
             rows: None,
+            samples: None,
             matrices: false,
         }
     }

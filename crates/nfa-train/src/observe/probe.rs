@@ -6,8 +6,8 @@ use nfa_metrics::{
     AgopOptions, Asked, Finding, Inputs, Law, Laws, Metric, Metrics, Needs, Observation, OnBurn, Place, Rows, Scores,
     Snapshot, Thresholds, Update, observe_network, places, to_host,
 };
-use nfa_models::AnyNetwork;
 use nfa_models::parameters::Parameter;
+use nfa_models::{AnyNetwork, Stream};
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 
 use crate::data::split::{Data, Split};
@@ -31,7 +31,9 @@ pub struct Probe<'a> {
     pub thresholds: &'a Thresholds,
     /// The rows.
     pub data: &'a Data,
-    /// How many of those that are probed differ.
+    /// Those that AGOPs are taken on ([`probed`]).
+    pub probed: &'a Split,
+    /// How many of them differ ([`distinct`]).
     pub rows: Rows,
     /// What is minimised.
     pub loss: &'a dyn Loss,
@@ -71,7 +73,7 @@ impl Probe<'_> {
         update: Option<&Update>,
         baseline: Option<&Baseline>,
     ) -> Measured {
-        let (split, probed) = (&self.data.train, probed(self.plan, self.data));
+        let (split, probed) = (&self.data.train, self.probed);
         let options = AgopOptions { layers: self.observed(), ..AgopOptions::default() };
         let observation = observe_network(network, &probed.inputs, probed.weights.as_deref(), &options);
         let penalty = penalty(&network.parameters(), solver.decay());
@@ -176,18 +178,26 @@ impl Probe<'_> {
     }
 }
 
-/// The rows that are probed.
-pub fn probed<'a>(plan: &ProbePlan, data: &'a Data) -> &'a Split {
-    match (plan.rows, &data.test) {
+/// The rows that AGOPs are taken on: of those that the plan names all, or as many as it says.
+pub fn probed(plan: &ProbePlan, data: &Data, stream: &Stream) -> Split {
+    let all = match (plan.rows, &data.test) {
         (Some(ProbeRows::Test), Some(test)) => test,
         _ => &data.train,
+    };
+    match plan.samples {
+        Some(count) if count < all.rows() => {
+            let mut rows = stream.fork("probe.samples").permutation(all.rows());
+            rows.truncate(count);
+            rows.sort_unstable();
+            all.only(&rows)
+        }
+        _ => all.clone(),
     }
 }
 
 /// How many of the rows that are probed differ; those without weight are none.
-pub fn distinct(plan: &ProbePlan, data: &Data) -> Rows {
+pub fn distinct(plan: &ProbePlan, split: &Split) -> Rows {
     const CHUNK: usize = 256;
-    let split = probed(plan, data);
     let [n, d] = split.inputs.dims();
     let chunk = |start: usize| {
         let end = (start + CHUNK).min(n);

@@ -91,11 +91,12 @@ impl Runner<'_> {
             unpredicted: unpredicted(network.as_ref(), solver.as_ref()).map(String::from),
         };
         let step_rows = objective.compressed_rows();
+        let probed = probed(&config.probe, &data, &stream);
         let facts = Facts {
             data_sha256: &data.sha256,
             start_sha256: start.as_deref(),
             step_rows,
-            probed_rows: probed(&config.probe, &data).rows(),
+            probed_rows: probed.rows(),
             engine: solver.engine(),
             theory: &theory,
         };
@@ -108,7 +109,8 @@ impl Runner<'_> {
             plan: &config.probe,
             thresholds: &config.verdict,
             data: &data,
-            rows: distinct(&config.probe, &data),
+            probed: &probed,
+            rows: distinct(&config.probe, &probed),
             loss: loss.as_ref(),
         };
         let (total, now) = (config.course.steps(), Instant::now());

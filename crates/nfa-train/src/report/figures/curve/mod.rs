@@ -74,6 +74,7 @@ pub(crate) fn figure(plot: &Plot, curve: &Curve, selection: Selection<'_>) -> Re
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use crate::record::Record;
     use crate::report::figures::plots;
     use crate::study::{Study, sample};
 
@@ -152,6 +153,22 @@ mod tests {
         assert!(figure.keys.iter().any(|key| key.text == "a seed; large: the mean of 2"));
         // The same by the variable that stands for the key.
         assert!(draw(&study, &text.replace("1/x", "1/L")).unwrap().finding.contains("within 0 %"));
+    }
+
+    #[test]
+    fn what_is_said_of_theory_is_true_of_every_seed_and_not_of_their_mean() {
+        let mut study = sample::study();
+        study.runs.clear();
+        for (seed, alpha) in [(0, 0.3), (1, 0.7)] {
+            let mut run = sample::run("a", 2);
+            run.keys.push(("seed".into(), seed.to_string()));
+            run.id = format!("2-{seed}");
+            run.record = Record::from_csv(&format!("step,nfa.alpha.layer0\n100,{alpha}\n")).unwrap();
+            study.runs.push(run);
+        }
+        let text = "kind = \"curve\"\nx = \"model.depth\"\ny = \"nfa.alpha.layer0\"\ntheory = \"1/L\"";
+        let figure = draw(&study, text).unwrap();
+        assert!(figure.finding.contains("within 40 % of theory"), "{}", figure.finding);
     }
 
     #[test]

@@ -63,12 +63,13 @@ impl Series<'_> {
         self.c = Some(c).filter(|c| c.is_finite());
     }
 
-    /// |measured / theory - 1| at every point where theory has a value other than 0.
+    /// |measured / theory - 1| at every point where theory has a value other than 0, of its seeds the largest.
     pub(super) fn deviations(&self, curve: &Curve, plot: &Plot) -> Vec<f64> {
         let Some(formula) = &curve.theory else { return Vec::new() };
         let off = |point: &Point| {
             let theory = self.theory(curve, formula, plot, point.x, Some(point.step), self.c.unwrap_or(1.0))?;
-            Some((point.y / theory - 1.0).abs()).filter(|off| off.is_finite())
+            let off = point.values.iter().map(|y| (y / theory - 1.0).abs());
+            off.reduce(f64::max).filter(|off| off.is_finite())
         };
         self.points.iter().filter_map(off).collect()
     }

@@ -55,8 +55,9 @@ pub(super) fn finding(plot: &Plot, curve: &Curve, series: &[Series<'_>]) -> Stri
         }
         _ if curve.x == Axis::Alpha => format!("{y} is {}", peaks(curve, series)),
         _ => {
-            let means: Vec<f64> = series.iter().flat_map(|series| &series.points).map(|point| point.y).collect();
-            format!("{y} against {}: {} in {runs}", below(&curve.x, series[0].runs[0]), span(&means))
+            let points = series.iter().flat_map(|series| &series.points);
+            let values: Vec<f64> = points.flat_map(|point| point.values.iter().copied()).collect();
+            format!("{y} against {}: {} in {runs}", below(&curve.x, series[0].runs[0]), span(&values))
         }
     };
     let constants: Vec<String> = series
