@@ -44,8 +44,8 @@ fn the_step_at_which_the_ansatz_is_reached() {
         assert!((foretold / step - 1.0).abs() < 0.3, "{run}: {foretold} foretold, {step} came");
     }
     let outlook = |set: &str| folder.run(&["run", "spec.toml", "--dry-run", "--set", set]).expect(0).stdout;
-    assert!(outlook("solver.weight_decay=0").contains("nothing changes that"));
-    assert!(outlook("model.init={kind=\"balanced\",spectrum=[0.9,0.5]}").contains("balanced from the start"));
+    assert!(outlook("solver.weight_decay=0").contains("the imbalance stays"));
+    assert!(outlook("model.init={kind=\"balanced\",spectrum=[0.9,0.5]}").contains("imbalance small"));
     assert!(outlook("solver.steps=500").contains("after the end"));
     // Nothing is foretold where theory says nothing.
     for set in ["model.activation=\"relu\"", "solver.kind=\"adam\"", "model.bias=true"] {

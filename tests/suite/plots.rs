@@ -69,7 +69,7 @@ fn curves_carry_theory_as_a_line() {
     assert!(page.contains("The defect is of second order in the step."));
     let second = page.split("Measured: nfa.one_minus_cosine.layer0 ").nth(1).unwrap();
     assert!(
-        second.starts_with("lies within") && second.contains("at all 4 points of 8 runs; c = "),
+        second.starts_with("lies within") && second.contains("at all 4 points of 8 runs in the mean over seeds"),
         "{}",
         &second[..120]
     );

@@ -152,7 +152,11 @@ impl Evidence<'_> {
         }
         (misfit.low > thresholds.approximate).then(|| {
             let cause = largest_part(fit).map_or(String::new(), |cause| format!(", mostly {cause}"));
-            format!("{} > {}{cause}", size(fit, misfit.low), thresholds.approximate)
+            let searched = match fit.at_end {
+                Some(End::Upper) => format!(" for exponents up to {}, where the search ends", ALPHA_RANGE[1]),
+                _ => String::new(),
+            };
+            format!("{} > {}{cause}{searched}", size(fit, misfit.low), thresholds.approximate)
         })
     }
 

@@ -12,8 +12,8 @@ pub const LAW: Law = Law {
     left: "W_{l+1}^T W_{l+1}",
     right: "W_l W_l^T",
     family: Family::Equal,
-    doc: "Balanced layers: what layer l+1 reads equals what layer l writes. Weight decay restores it, gradient flow \
-          conserves the difference.",
+    doc: "Balanced layers: what layer l+1 reads equals what layer l writes. Between linear layers without biases \
+          gradient flow without decay conserves the difference, and coupled decay shrinks it; AdamW and Muon need not.",
     reference: "arXiv:2510.15563",
     over: Over::Neighbours,
     brings: &["imbalance", "recurrence_residual"],

@@ -47,10 +47,10 @@ pub(crate) fn print(session: &Session<'_>, experiment: &Experiment, runs: &[&Pla
 fn outlook(forecast: Option<Forecast>, steps: u64) -> String {
     match forecast {
         None => String::new(),
-        Some(Forecast::Always) => "; balanced from the start".into(),
-        Some(Forecast::Never) => "; unbalanced, and nothing changes that".into(),
+        Some(Forecast::Always) => "; imbalance small against what is to be learned".into(),
+        Some(Forecast::Never) => "; no decay: the imbalance stays (what is learned may outgrow it)".into(),
         Some(Forecast::Step(step)) => format!(
-            "; cosine beyond {} at about step {step:.0}{}",
+            "; if the weights live, cosine beyond {} at about step {step:.0}{}",
             1.0 - REACHED,
             if step > steps as f64 { ", after the end" } else { "" }
         ),

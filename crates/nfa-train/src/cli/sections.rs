@@ -42,7 +42,7 @@ const GRID: &str = "grid (experiment file)\n\n  \
     --grid KEY=a,b replaces KEY's list wherever the file has one, --set KEY=v by the one value.\n";
 
 const EXPECT: &str = "expect (experiment file)\n\n  \
-    What `check` holds the records against: one check per block and run that it speaks of, at the worst probe.\n\n\
+    What `check` holds the records against: one check per block and run that it speaks of (of a slope: per group of runs), at the\n  worst probe.\n\n\
     [[expect]]\n\
     metric = \"nfa.alpha.layer0\"      # a column; layer* stands for each layer, `outcome` for how the run ended\n\
     where = { \"model.depth\" = [2, 3] }  # arm or key = value or list; without it every run\n\

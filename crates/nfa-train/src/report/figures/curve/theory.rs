@@ -63,13 +63,15 @@ impl Series<'_> {
         self.c = Some(c).filter(|c| c.is_finite());
     }
 
-    /// |measured / theory - 1| at every point where theory has a value other than 0, of its seeds the largest.
-    pub(super) fn deviations(&self, curve: &Curve, plot: &Plot) -> Vec<f64> {
+    /// |measured / theory - 1| at every point where theory has a value other than 0: of the mean over seeds, and the
+    /// largest of a seed.
+    pub(super) fn deviations(&self, curve: &Curve, plot: &Plot) -> Vec<(f64, f64)> {
         let Some(formula) = &curve.theory else { return Vec::new() };
         let off = |point: &Point| {
             let theory = self.theory(curve, formula, plot, point.x, Some(point.step), self.c.unwrap_or(1.0))?;
-            let off = point.values.iter().map(|y| (y / theory - 1.0).abs());
-            off.reduce(f64::max).filter(|off| off.is_finite())
+            let off = |y: f64| (y / theory - 1.0).abs();
+            let worst = point.values.iter().map(|y| off(*y)).fold(0.0, f64::max);
+            Some((off(point.y), worst)).filter(|(mean, worst)| mean.is_finite() && worst.is_finite())
         };
         self.points.iter().filter_map(off).collect()
     }

@@ -15,11 +15,23 @@ use crate::study::distinct;
 /// The panel's numbers in half a sentence.
 pub(super) fn summary(plot: &Plot, curve: &Curve, series: &[&Series<'_>]) -> String {
     let n = drawn(series.iter().copied());
-    let worst = series.iter().flat_map(|series| series.deviations(curve, plot)).reduce(f64::max);
+    let off = series.iter().flat_map(|series| series.deviations(curve, plot));
+    let worst = off.reduce(|a, b| (a.0.max(b.0), a.1.max(b.1)));
+    let seeds = single_seeds(worst);
     match worst {
-        Some(worst) if worst <= 0.5 => format!("{}; within {} of theory", count(n, "run"), percent(worst)),
-        Some(worst) => format!("{}; up to {} off theory", count(n, "run"), percent(worst)),
+        Some((worst, _)) if worst <= 0.5 => format!("{}; within {} of theory{seeds}", count(n, "run"), percent(worst)),
+        Some((worst, _)) => format!("{}; up to {} off theory{seeds}", count(n, "run"), percent(worst)),
         None => format!("{}{}", count(n, "run"), when(plot.at)),
+    }
+}
+
+/// Where means are nearer to theory than the seeds that they are of.
+fn single_seeds(worst: Option<(f64, f64)>) -> String {
+    match worst {
+        Some((mean, seed)) if seed > 1.01 * mean && seed > 1e-12 => {
+            format!(" in the mean over seeds, single ones up to {} off", percent(seed))
+        }
+        _ => String::new(),
     }
 }
 
@@ -35,7 +47,9 @@ fn percent(share: f64) -> String {
 
 /// What it shows, with numbers.
 pub(super) fn finding(plot: &Plot, curve: &Curve, series: &[Series<'_>]) -> String {
-    let mut off: Vec<f64> = series.iter().flat_map(|series| series.deviations(curve, plot)).collect();
+    let all = || series.iter().flat_map(|series| series.deviations(curve, plot));
+    let seeds = single_seeds(all().reduce(|a, b| (a.0.max(b.0), a.1.max(b.1))));
+    let mut off: Vec<f64> = all().map(|(mean, _)| mean).collect();
     off.sort_by(f64::total_cmp);
     let runs = count(drawn(series.iter()), "run");
     let y = format!("{}{}", curve.y, when(plot.at));
@@ -44,11 +58,11 @@ pub(super) fn finding(plot: &Plot, curve: &Curve, series: &[Series<'_>]) -> Stri
             let theory = pretty(theory);
             let points = count(off.len(), "point");
             if worst <= 0.5 {
-                format!("{y} lies within {} of theory, {theory}, at all {points} of {runs}", percent(worst))
+                format!("{y} lies within {} of theory, {theory}, at all {points} of {runs}{seeds}", percent(worst))
             } else {
                 let median = percent(off[off.len() / 2]);
                 format!(
-                    "{y} strays from theory, {theory}, by up to {} (median {median}; {points} of {runs})",
+                    "{y} strays from theory, {theory}, by up to {} (median {median}; {points} of {runs}){seeds}",
                     percent(worst)
                 )
             }
