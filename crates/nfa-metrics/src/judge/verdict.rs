@@ -57,18 +57,29 @@ impl Default for Thresholds {
     }
 }
 
-/// Below this size the traceless cosine's z cannot exceed 3 by enough to ask for it.
-const SMALLEST_FOR_Z: usize = 6;
+/// What guards an answer against chance.
+struct Guard {
+    /// `holds` takes a misfit below this share of a random rotation's.
+    holds: f64,
+    /// `approximate` takes one below this share.
+    approximate: f64,
+    /// Whether the traceless cosine's z is asked too.
+    z: bool,
+}
 
-/// Which share of the random rotation's misfit a law's must stay below where z does not guard against chance.
-///
-/// A random pair falls below the mean itself every other time, but below these shares less than once in a hundred
-/// (in the plane the traceless parts enclose one uniform angle, and asin(1/32)/π = 1 %).
-fn small_share(d: usize) -> Option<f64> {
-    match d {
-        0..=2 => Some(1.0 / 32.0),
-        3..SMALLEST_FOR_Z => Some(0.25),
-        _ => None,
+impl Guard {
+    /// Below 6 inputs z cannot exceed 3 by enough to ask for it, and a random pair falls below the mean itself every
+    /// other time, but below these shares less than once in a hundred (in the plane the traceless parts enclose one
+    /// uniform angle, and asin(1/32)/π = 1 %; from 4 inputs on three in ten thousand are below 0.4, which nineteen in
+    /// twenty laws with noise of a third of that misfit pass, as they do not 0.25).
+    fn new(d: usize, thresholds: &Thresholds) -> Self {
+        let (holds, approximate, z) = match d {
+            0..=2 => (1.0 / 32.0, 1.0 / 32.0, false),
+            3 => (0.25, 0.25, false),
+            4..=5 => (0.25, 0.4, false),
+            _ => (1.0, thresholds.chance, true),
+        };
+        Guard { holds, approximate, z }
     }
 }
 
@@ -204,35 +215,25 @@ impl Evidence<'_> {
             return (Verdict::Undetermined, reason);
         }
         let within = |threshold: f64| format!("{size} <= {threshold}");
+        let guard = Guard::new(self.seen.dim(), thresholds);
         let beside = || {
-            let z = self.z.filter(|_| small_share(self.seen.dim()).is_none());
-            let z = z.map_or(String::new(), |z| format!(", traceless z {z:.1}"));
+            let z = self.z.filter(|_| guard.z).map_or(String::new(), |z| format!(", traceless z {z:.1}"));
             format!("a random rotation gives {haar:.2}{z}")
         };
+        let beyond = !guard.z || self.z.is_some_and(|z| z > thresholds.z);
+        let nearer = |share: f64| equal || (beyond && misfit.high < share * haar);
         // Equality isn't flattered by a common trace.
-        if misfit.high <= thresholds.holds && (equal || self.beyond_chance(1.0, thresholds)) {
+        if misfit.high <= thresholds.holds && nearer(guard.holds) {
             let beside = if equal { String::new() } else { format!("; {}", beside()) };
             return (Verdict::Holds, within(thresholds.holds) + &beside);
         }
-        if equal || self.beyond_chance(thresholds.chance, thresholds) {
+        if nearer(guard.approximate) {
             return (Verdict::Approximate, within(thresholds.approximate));
         }
-        let share = small_share(self.seen.dim()).unwrap_or(thresholds.chance);
-        let z = if self.z.is_some_and(|z| z <= thresholds.z) && small_share(self.seen.dim()).is_none() {
-            format!(" and z > {}", thresholds.z)
-        } else {
-            String::new()
-        };
-        let reason = format!("no closer than chance: {size}, {}; asked is a share of {share:.2}{z}", beside());
+        let z = if beyond { String::new() } else { format!(" and z > {}", thresholds.z) };
+        let reason =
+            format!("no closer than chance: {size}, {}; asked is a share of {:.2}{z}", beside(), guard.approximate);
         (Verdict::Undetermined, reason)
-    }
-
-    /// Below a share of the random rotation's misfit (in small sizes a share of its own), and z above its threshold.
-    fn beyond_chance(&self, share: f64, thresholds: &Thresholds) -> bool {
-        match small_share(self.seen.dim()) {
-            Some(share) => self.misfit.high < share * self.haar,
-            None => self.misfit.high < share * self.haar && self.z.is_some_and(|z| z > thresholds.z),
-        }
     }
 }
 
