@@ -170,3 +170,36 @@ fn two_matrices_compare_and_the_fan() {
     assert_eq!(lines.len(), 3);
     assert_eq!(lines[2]["layers"][0]["change"], 0.0);
 }
+
+#[test]
+fn few_rows_that_differ_say_nothing_but_of_linear_networks() {
+    let folder = Folder::new();
+    let weight = |rows: usize, cols: usize, shift: f64| -> Vec<f64> {
+        (0..rows * cols).map(|k| (k as f64 * 1.7 + shift).sin()).collect()
+    };
+    let entries = [("0.weight", [6, 4], weight(6, 4, 0.3)), ("2.weight", [3, 6], weight(3, 6, 1.1))];
+    let bytes: Vec<(String, Vec<usize>, Vec<u8>)> = entries
+        .iter()
+        .map(|(name, shape, values)| {
+            (name.to_string(), shape.to_vec(), values.iter().flat_map(|v| v.to_le_bytes()).collect())
+        })
+        .collect();
+    let views = bytes.iter().map(|(name, shape, data)| {
+        (name, safetensors::tensor::TensorView::new(safetensors::Dtype::F64, shape.clone(), data).unwrap())
+    });
+    folder.write("w.safetensors", safetensors::serialize(views, None).unwrap());
+    // Seven rows, each ten times.
+    let row = |i: usize| (0..4).map(|j| ((i * 4 + j) as f64 * 2.3).cos().to_string()).collect::<Vec<_>>().join(",");
+    let repeated: Vec<String> = (0..70).map(|i| row(i % 7)).collect();
+    folder.write("x.csv", repeated.join("\n"));
+    let reasons = |activation: &str| {
+        let call = ["measure", "--weights", "w.safetensors", "--inputs", "x.csv", "--activation", activation, "--json"];
+        let lines = folder.run(&call).expect(0).lines();
+        let of = |layer: usize| lines[0]["layers"][layer]["laws"]["nfa"]["reason"].as_str().unwrap().to_string();
+        [of(0), of(1)]
+    };
+    let [first, last] = reasons("relu");
+    assert!(first.starts_with("7 distinct rows"), "{first}");
+    assert!(!last.contains("distinct rows"), "behind the last layer rows don't matter: {last}");
+    assert!(!reasons("linear")[0].contains("distinct rows"));
+}

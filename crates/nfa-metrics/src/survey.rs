@@ -66,8 +66,11 @@ pub fn places<'a>(laws: impl IntoIterator<Item = &'a Law>, observation: &Observa
         let known = Known {
             init: (asked.init)(law, layer),
             spread: law.varies.then(|| (asked.spread)(law, layer, &pair)).flatten(),
-            // A linear network's AGOP is the same whatever the rows are.
-            rows: asked.rows.filter(|_| law.varies && !observation.linear),
+            // A linear network's AGOP is the same whatever the rows are, and so is that of a last layer.
+            rows: asked.rows.filter(|_| {
+                let last = observation.layers[layer].depth_from_here == Some(1);
+                law.varies && !observation.linear && !last
+            }),
         };
         let alphas = alphas(own, asked.alphas);
         Some(Place { law: *law, layer, own, alphas, known, thresholds: *asked.thresholds, pair })
