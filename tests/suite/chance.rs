@@ -216,7 +216,7 @@ fn a_law_with_noise_is_seen_where_it_can_be_told_from_chance() {
     check_noise(1);
 }
 
-/// Some minutes: `cargo test --release -p nfa-tests -- --ignored --nocapture chance`.
+/// Some minutes: `cargo test --workspace -- --ignored --nocapture both_at_length`.
 #[test]
 #[ignore = "15 times the pairs and networks: to be run where the verdict's constants change"]
 fn both_at_length() {

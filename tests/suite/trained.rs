@@ -118,7 +118,7 @@ fn intervals_on_fresh_rows_hold_the_truth() {
     assert!(fresh.shares().iter().all(|share| (90.0..=99.9).contains(share)), "{table}");
 }
 
-/// Half an hour unoptimised; `cargo test --release -p nfa-tests -- --ignored trained`.
+/// Ten minutes: `cargo test --workspace -- --ignored --nocapture 300_networks`.
 #[test]
 #[ignore = "1,800 networks: to be run where something about intervals changed"]
 #[allow(clippy::print_stdout)] // the table, for --nocapture
