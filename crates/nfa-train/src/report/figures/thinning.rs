@@ -16,7 +16,7 @@ pub(crate) fn turns(points: &[(f64, f64)], (i, n): (usize, usize)) -> Vec<usize>
 }
 
 /// The indices of the points nearest to places [`SPACING`] apart, each series with its own offset, so
-/// that dots of curves that coincide stand beside each other.
+/// that dots of curves that coincide stand beside each other; and an end that none of them marks.
 pub(crate) fn thinned(points: &[(f64, f64)], (from, to): (f64, f64), i: usize, n: usize) -> Vec<usize> {
     #[allow(clippy::cast_precision_loss)]
     let mut place = from + SPACING * i as f64 / n.max(1) as f64;
@@ -30,6 +30,11 @@ pub(crate) fn thinned(points: &[(f64, f64)], (from, to): (f64, f64), i: usize, n
             kept.push(index);
         }
         place += SPACING;
+    }
+    if let (Some(&last), Some(end)) = (kept.last(), points.len().checked_sub(1))
+        && (points[end].0 - points[last].0).hypot(points[end].1 - points[last].1) >= SPACING
+    {
+        kept.push(end);
     }
     kept
 }
@@ -59,5 +64,8 @@ mod tests {
         let points: Vec<(f64, f64)> = (0..=100).map(|i| (f64::from(i), 1.0)).collect();
         assert_eq!(thinned(&points, (0.0, 100.0), 0, 2), [0, 24, 48, 72, 96]);
         assert_eq!(thinned(&points, (0.0, 100.0), 1, 2)[0], 12);
+        // A fall at the end is marked.
+        let falling = [(0.0, 1.0), (20.0, 1.0), (40.0, 90.0)];
+        assert_eq!(thinned(&falling, (0.0, 50.0), 1, 2).last(), Some(&2));
     }
 }

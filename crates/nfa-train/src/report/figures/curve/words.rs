@@ -17,18 +17,31 @@ pub(super) fn summary(plot: &Plot, curve: &Curve, series: &[&Series<'_>]) -> Str
     let n = drawn(series.iter().copied());
     let off = series.iter().flat_map(|series| series.deviations(curve, plot));
     let worst = off.reduce(|a, b| (a.0.max(b.0), a.1.max(b.1)));
-    let seeds = single_seeds(worst);
+    let runs = count(n, "run");
     match worst {
-        Some((worst, _)) if worst <= 0.5 => format!("{}; within {} of theory{seeds}", count(n, "run"), percent(worst)),
-        Some((worst, _)) => format!("{}; up to {} off theory{seeds}", count(n, "run"), percent(worst)),
-        None => format!("{}{}", count(n, "run"), when(plot.at)),
+        // Short: it stands above one panel.
+        Some((mean, seed)) if seeds_stray(mean, seed) => {
+            if mean <= 0.5 {
+                format!("{runs}; means within {} of theory, seeds {}", percent(mean), percent(seed))
+            } else {
+                format!("{runs}; means up to {} off theory, seeds {}", percent(mean), percent(seed))
+            }
+        }
+        Some((worst, _)) if worst <= 0.5 => format!("{runs}; within {} of theory", percent(worst)),
+        Some((worst, _)) => format!("{runs}; up to {} off theory", percent(worst)),
+        None => format!("{runs}{}", when(plot.at)),
     }
+}
+
+/// Whether means are nearer to theory than the seeds that they are of.
+fn seeds_stray(mean: f64, seed: f64) -> bool {
+    seed > 1.01 * mean && seed > 1e-12
 }
 
 /// Where means are nearer to theory than the seeds that they are of.
 fn single_seeds(worst: Option<(f64, f64)>) -> String {
     match worst {
-        Some((mean, seed)) if seed > 1.01 * mean && seed > 1e-12 => {
+        Some((mean, seed)) if seeds_stray(mean, seed) => {
             format!(" in the mean over seeds, single ones up to {} off", percent(seed))
         }
         _ => String::new(),
