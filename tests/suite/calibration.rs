@@ -55,7 +55,7 @@ fn uniform(stream: &Stream) -> f64 {
     stream.draws().uniform()
 }
 
-fn pick<T: Copy>(stream: &Stream, from: &[T]) -> T {
+pub(crate) fn pick<T: Copy>(stream: &Stream, from: &[T]) -> T {
     from[stream.draws().below(from.len() as u64) as usize]
 }
 
@@ -64,17 +64,17 @@ fn normal(stream: &Stream, rows: usize, cols: usize) -> Mat {
     Mat::from_fn(rows, cols, |i, j| values[i * cols + j])
 }
 
-fn rotation(stream: &Stream, d: usize) -> Mat {
+pub(crate) fn rotation(stream: &Stream, d: usize) -> Mat {
     let q = orthonormal_columns(d, d, stream);
     Mat::from_fn(d, d, |i, j| q.data[i * d + j])
 }
 
-fn unit(a: &Mat) -> Mat {
+pub(crate) fn unit(a: &Mat) -> Mat {
     a * (1.0 / a.norm_l2())
 }
 
 /// V diag(values) Vᵀ.
-fn with_spectrum(vectors: &Mat, values: &[f64]) -> Mat {
+pub(crate) fn with_spectrum(vectors: &Mat, values: &[f64]) -> Mat {
     let scaled = Mat::from_fn(vectors.nrows(), values.len(), |i, k| vectors[(i, k)] * values[k]);
     &scaled * vectors.transpose()
 }

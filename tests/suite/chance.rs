@@ -12,8 +12,10 @@ use std::fmt::Write as _;
 use nfa_metrics::{
     AgopOptions, Family, Finding, HostChain, Known, Mat, Pair, Psd, Rows, Thresholds, Verdict, assess_with,
 };
-use nfa_models::init::{geometric, orthonormal_columns};
+use nfa_models::init::geometric;
 use nfa_models::{Activation, Stream};
+
+use crate::calibration::{pick, rotation, unit, with_spectrum};
 
 const SIZES: [usize; 9] = [4, 5, 6, 8, 12, 20, 50, 100, 200];
 
@@ -24,27 +26,9 @@ fn uniform(stream: &Stream, low: f64, high: f64) -> f64 {
     low + (high - low) * stream.draws().uniform()
 }
 
-fn pick<T: Copy>(stream: &Stream, from: &[T]) -> T {
-    from[stream.draws().below(from.len() as u64) as usize]
-}
-
 fn normal(stream: &Stream, rows: usize, cols: usize, size: f64) -> Mat {
     let values = stream.normals(rows * cols);
     Mat::from_fn(rows, cols, |i, j| size * values[i * cols + j])
-}
-
-fn rotation(stream: &Stream, d: usize) -> Mat {
-    let q = orthonormal_columns(d, d, stream);
-    Mat::from_fn(d, d, |i, j| q.data[i * d + j])
-}
-
-fn with_spectrum(frame: &Mat, values: &[f64]) -> Mat {
-    let scaled = Mat::from_fn(frame.nrows(), values.len(), |i, k| frame[(i, k)] * values[k]);
-    &scaled * frame.transpose()
-}
-
-fn unit(a: &Mat) -> Mat {
-    a * (1.0 / a.norm_l2())
 }
 
 /// Eigenvalues over .2 to 3 decades, evenly on a logarithmic axis or drawn there.

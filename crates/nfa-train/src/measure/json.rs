@@ -30,9 +30,12 @@ pub fn measurement(measurement: &Measurement) -> Value {
             json!({ "layer": i.layer, "frobenius": i.frobenius, "relative": i.relative })
         }).collect::<Vec<_>>(),
         "thresholds": measurement.thresholds,
-        "intervals": "of these weights over fresh inputs; too narrow where these rows were trained on",
+        "intervals": measurement.has_intervals().then_some(INTERVALS),
     })
 }
+
+/// What intervals are of.
+const INTERVALS: &str = "of these weights over fresh inputs; too narrow where these rows were trained on";
 
 /// A number of samples: whole, unless weights made it otherwise.
 fn count(samples: f64) -> Value {

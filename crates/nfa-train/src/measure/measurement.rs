@@ -32,6 +32,12 @@ pub struct Measurement {
 }
 
 impl Measurement {
+    /// Whether any interval has a width.
+    pub fn has_intervals(&self) -> bool {
+        let found = self.layers.iter().flat_map(|layer| &layer.laws);
+        found.filter_map(|found| found.finding.misfit_interval).any(|interval| interval.width() > 0.0)
+    }
+
     /// Sets what the misfits were at initialisation, from a measurement of the same sites.
     ///
     /// # Errors

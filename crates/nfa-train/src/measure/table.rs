@@ -94,14 +94,8 @@ fn legend(measurement: &Measurement) -> String {
             laws.push(sides);
         }
     }
-    let interval = if intervals(measurement) { INTERVALS } else { "" };
+    let interval = if measurement.has_intervals() { INTERVALS } else { "" };
     format!("{}\n{LEGEND}{interval}", laws.join("; "))
-}
-
-/// Whether any interval has a width.
-fn intervals(measurement: &Measurement) -> bool {
-    let found = measurement.layers.iter().flat_map(|layer| &layer.laws);
-    found.filter_map(|found| found.finding.misfit_interval).any(|interval| interval.width() > 0.0)
 }
 
 /// How many of the maps without a row are named.

@@ -38,7 +38,7 @@ pub fn read(store: &dyn Store, folder: &Path, registries: &Registries) -> Result
     let (mut runs, mut repeats, mut configurations) = (Vec::new(), 0, HashSet::new());
     for planned in plan.runs {
         let run = run(store, &folder.join("runs").join(&planned.id), planned)?;
-        // Plans of before 0.2 may hold a configuration twice; a repeat is no seed and no second row.
+        // Plans of before 0.3 may hold a configuration twice; a repeat is no seed and no second row.
         if configurations.insert(settings(&run.config)) || run.config.is_empty() {
             runs.push(run);
         } else {
