@@ -22,7 +22,7 @@ pub fn observed(case: &Value, place: &Place, path: Path) -> Observation {
     let network = place.mlp(&weights, biases.as_deref(), activation);
     let samples = case["sample_weights"].as_array().map(|weights| weights.iter().map(number).collect::<Vec<_>>());
     let options = AgopOptions { path, batch: Some(7), ..AgopOptions::default() };
-    observe_network(&network, &place.tensor(&matrix(&case["inputs"])), samples.as_deref(), &options)
+    observe_network(&network, &place.tensor(&matrix(&case["inputs"])), samples.as_deref(), &options).unwrap()
 }
 
 pub fn numpy(place: &Place) {
@@ -60,7 +60,7 @@ pub fn flex(place: &Place) {
                 let options = AgopOptions { path, centered, sketch, batch: Some(16), ..AgopOptions::default() };
                 let at = |place: &Place| {
                     let network = place.mlp(&weights, Some(&biases), activation);
-                    observe_network(&network, &place.tensor(&x), Some(&samples), &options)
+                    observe_network(&network, &place.tensor(&x), Some(&samples), &options).unwrap()
                 };
                 for (l, (got, expected)) in at(place).layers.iter().zip(&at(&reference).layers).enumerate() {
                     let (got, expected) = (got.agop.as_ref().unwrap().matrix(), expected.agop.as_ref().unwrap());
@@ -72,22 +72,22 @@ pub fn flex(place: &Place) {
             }
         }
     }
-    // A model of one's own, through taps, with a softmax and positions.
+    // A model of one's own, with a softmax, positions and a map that is read by two.
     let at = |place: &Place| {
         let (w, v) = (place.tensor(&weights[0]), place.tensor(&normal("v", 4, 6)));
-        let tapped = observe(&place.tensor(&normal("tokens", 9, 10)), |x, tap| {
+        let sites = observe(&place.tensor(&normal("tokens", 9, 10)), |x, at| {
             let n = x.dims()[0];
-            let h: Tensor<3> = tap.at("tokens", x.reshape([n, 2, 5]));
-            let h = h.matmul(w.clone().transpose().unsqueeze());
+            let h: Tensor<3> = at.value("tokens", x.reshape([n, 2, 5]));
+            let h = at.dense("keys", h, w.clone(), None);
             let mixed = activation::softmax(h, 1).sum_dim(2).reshape([n, 2]);
-            let h: Tensor<2> =
-                tap.at("mixed", Tensor::cat(vec![mixed.clone(), mixed.clone().powi_scalar(3), mixed.exp()], 1));
+            let h = Tensor::cat(vec![mixed.clone(), mixed.clone().powi_scalar(3), mixed.exp()], 1);
+            let h: Tensor<2> = at.value("mixed", h);
             h.matmul(v.clone().transpose())
         });
-        tapped.unwrap()
+        sites.unwrap()
     };
     for ((name, got), (_, expected)) in at(place).iter().zip(at(&reference)) {
-        worst.see(relative(got.matrix(), expected.matrix()), tolerance(place), || format!("tap {name}"));
+        worst.see(relative(got.matrix(), expected.matrix()), tolerance(place), || format!("site {name}"));
     }
     worst.tell();
 }

@@ -35,7 +35,7 @@ impl Objective for Rows {
         };
         let (inputs, targets) = (rows(&self.inputs), rows(&self.targets));
         let count = inputs.dims()[0];
-        network.gradient(&|net| HalfMse {}.value(net.forward(inputs.clone()), &targets, None, count))
+        network.gradient(&|net| HalfMse {}.value(net.outputs(inputs.clone()), &targets, None, count))
     }
 }
 

@@ -113,8 +113,8 @@ fn an_agop_over_200_000_streamed_rows_holds_no_more_than_over_4_000() {
     let network = Mlp::new(weights, vec![None, None], vec![Activation::Tanh]).unwrap();
     let options = AgopOptions { batch: Some(BATCH), layers: Some(vec![0]), ..AgopOptions::default() };
     let few = x.clone().slice([0..ROWS / 5]);
-    let (_, of_few) = peak_of(|| observe_network(&network, &few, None, &options));
-    let (observation, peak) = peak_of(|| observe_network(&network, &x, None, &options));
+    let (_, of_few) = peak_of(|| observe_network(&network, &few, None, &options).expect("has sites"));
+    let (observation, peak) = peak_of(|| observe_network(&network, &x, None, &options).expect("has sites"));
     println!("a network's engine: {peak} bytes beside its inputs, {of_few} beside a fifth of them");
     assert!(peak <= ENGINE_CAP, "{peak} bytes, more than {ENGINE_CAP}");
     assert!(peak <= of_few + of_few / 2, "{peak} bytes over all rows, {of_few} over a fifth");

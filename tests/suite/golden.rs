@@ -182,13 +182,13 @@ fn networks_agops_laws_and_details() {
         let x = tensor(&matrix(&case["inputs"]));
         compare.matrix(
             &format!("{name} outputs"),
-            &to_host(AnyNetwork::forward(&network, x.clone())),
+            &to_host(network.outputs(x.clone())),
             &case["outputs"],
         );
         let layers = list(&case["layers"]);
         for path in [Path::Factored, Path::Autodiff] {
             let options = AgopOptions { path, ..AgopOptions::default() };
-            let observation = observe_network(&network, &x, sample_weights(case).as_deref(), &options);
+            let observation = observe_network(&network, &x, sample_weights(case).as_deref(), &options).expect("has sites");
             assert_eq!(observation.layers.len(), layers.len());
             for (l, expected) in layers.iter().enumerate() {
                 let what = format!("{name} {path:?} layer {l}");
@@ -255,7 +255,7 @@ fn counterexamples_fail_with_their_certificate() {
             let weights = sample_weights(&case["network"]);
             for path in [Path::Factored, Path::Autodiff] {
                 let options = AgopOptions { path, ..AgopOptions::default() };
-                let observation = observe_network(&built, &x, weights.as_deref(), &options);
+                let observation = observe_network(&built, &x, weights.as_deref(), &options).expect("has sites");
                 pairs.push((format!("{path:?}"), (nfa.pair)(&observation, 0).expect("observed")));
             }
         }

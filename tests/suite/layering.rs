@@ -89,6 +89,8 @@ const ROOMS: [(&str, &[&str]); 3] = [
             "context",
             "activate",
             "network",
+            "sites",
+            "tape",
             "spec",
             "init",
             "drawn",

@@ -9,7 +9,7 @@ use nfa_metrics::{
     observe_network,
 };
 use nfa_models::init::{geometric, orthonormal_columns};
-use nfa_models::{Activation, AnyNetwork, Context, Init, Mlp, Site, Stream, models};
+use nfa_models::{Activation, AnyNetwork, Context, Init, Mlp, Stream, models};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 
@@ -88,8 +88,24 @@ impl Setting {
     }
 
     fn observe_network(&self, parts: &Parts) -> Observation {
-        observe_network(&self.network(parts), &tensor(&parts.x), None, &self.options())
+        observed(&self.network(parts), &tensor(&parts.x), None, &self.options())
     }
+}
+
+fn observed(network: &dyn AnyNetwork, x: &Tensor<2>, weights: Option<&[f64]>, options: &AgopOptions) -> Observation {
+    observe_network(network, x, weights, options).expect("has sites")
+}
+
+/// The layers of a network from one on, up to another.
+fn layers(network: &Mlp, from: usize, to: usize, x: Tensor<2>) -> Tensor<2> {
+    let chain = AnyNetwork::chain(network).expect("an Mlp is one");
+    (from..to).fold(x, |h, l| {
+        let mut z = h.matmul(chain.weights[l].clone().transpose());
+        if let Some(bias) = &chain.biases[l] {
+            z = z + bias.clone().unsqueeze();
+        }
+        chain.activations.get(l).map_or(z.clone(), |activation| activation.forward(z))
+    })
 }
 
 /// Independent normals of standard deviation 1/sqrt(cols).
@@ -243,8 +259,8 @@ proptest! {
         let many = Mat::from_fn(repeated.len(), d, |i, j| parts.x[(repeated[order[i]], j)]);
         let mean = repeated.len() as f64 / s.samples as f64;
         let weights: Vec<f64> = counts.iter().map(|&count| count as f64 / mean).collect();
-        let repeated = observe_network(&network, &tensor(&many), None, &s.options());
-        let weighted = observe_network(&network, &tensor(&parts.x), Some(&weights), &s.options());
+        let repeated = observed(&network, &tensor(&many), None, &s.options());
+        let weighted = observed(&network, &tensor(&parts.x), Some(&weights), &s.options());
         for l in 0..s.depth() {
             prop_assert!(relative(agop(&repeated, l).matrix(), agop(&weighted, l).matrix()) <= ROUNDING);
         }
@@ -259,10 +275,10 @@ proptest! {
             let mean = raw.iter().sum::<f64>() / s.samples as f64;
             raw.iter().map(|w| w / mean).collect()
         };
-        let whole = observe_network(&network, &x, Some(&weights), &s.options());
+        let whole = observed(&network, &x, Some(&weights), &s.options());
         let factor_work = if factor { 2e9 } else { 0.0 };
         let options = AgopOptions { batch: Some(batch), factor_work, ..s.options() };
-        let split = observe_network(&network, &x, Some(&weights), &options);
+        let split = observed(&network, &x, Some(&weights), &options);
         for l in 0..s.depth() {
             prop_assert!(relative(agop(&split, l).matrix(), agop(&whole, l).matrix()) <= ROUNDING);
         }
@@ -274,8 +290,8 @@ proptest! {
         let network = s.network(&parts);
         let observation = s.observe_network(&parts);
         for l in 0..s.depth() {
-            let h = network.encode(Site(l), tensor(&parts.x));
-            let rows = jacobian(|h| network.decode(Site(l), h), &h);
+            let h = layers(&network, 0, l, tensor(&parts.x)).unsqueeze_dim(1);
+            let rows = jacobian(|h| layers(&network, l, s.depth(), h.squeeze_dim(1)), &h);
             let mean = rows.into_iter().map(|row| to_host(row).squared_norm_l2()).sum::<f64>() / s.samples as f64;
             prop_assert!((agop(&observation, l).trace() - mean).abs() <= ROUNDING * mean);
             let matrix = agop(&observation, l).matrix();
@@ -327,7 +343,7 @@ fn a_balanced_start_obeys_the_law_at_every_layer() {
         let x = tensor(&normal(&Stream::root(99), 9, widths[0]));
         for path in [Path::Factored, Path::Autodiff] {
             let options = AgopOptions { path, ..AgopOptions::default() };
-            let observation = observe_network(&mlp(&weights, None, Activation::Linear), &x, None, &options);
+            let observation = observed(&mlp(&weights, None, Activation::Linear), &x, None, &options);
             for (l, weight) in weights.iter().enumerate() {
                 let exponent = 1.0 / (depth - l) as f64;
                 let power = agop(&observation, l).spectrum().expect("finite").power(exponent);
@@ -350,8 +366,8 @@ fn a_balanced_start_obeys_the_law_at_every_layer() {
     let context = Context { inputs: 8, outputs: 6, device: &device, dtype: DType::F64, stream, stored: None };
     let network = models().build(table, &context).expect("builds");
     let x = tensor(&normal(&Stream::root(98), 5, 8));
-    let observation = observe_network(&*network, &x, None, &AgopOptions::default());
-    for l in 0..weights_of(&*network).len() {
+    let observation = observed(&*network, &x, None, &AgopOptions::default());
+    for l in 0..weights_of(&*network, &x).expect("has sites").len() {
         assert!(close(finding(&observation, l).alpha, Some(1.0 / (4 - l) as f64), 1e-11));
     }
 }
@@ -569,7 +585,7 @@ fn equal_singular_values_are_equal_in_every_dtype() {
             for factor_work in [0.0, 2e9] {
                 for path in [Path::Factored, Path::Autodiff] {
                     let options = AgopOptions { path, factor_work, ..AgopOptions::default() };
-                    let finding = finding(&observe_network(&*network, &x, None, &options), 0);
+                    let finding = finding(&observed(&*network, &x, None, &options), 0);
                     let what =
                         format!("d {d} {dtype:?} {path:?} {factor_work}: {:?} {}", finding.alpha, finding.reason);
                     assert_eq!((finding.alpha, finding.verdict), (None, Verdict::Undetermined), "{what}");

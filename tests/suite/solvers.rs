@@ -24,7 +24,7 @@ struct Rows {
 impl Objective for Rows {
     fn evaluate(&self, network: &dyn AnyNetwork, _step: u64) -> (Tensor<1>, Parameters) {
         let rows = self.inputs.dims()[0];
-        network.gradient(&|net| HalfMse {}.value(net.forward(self.inputs.clone()), &self.targets, None, rows))
+        network.gradient(&|net| HalfMse {}.value(net.outputs(self.inputs.clone()), &self.targets, None, rows))
     }
 }
 
@@ -117,7 +117,7 @@ struct Logarithm;
 impl Objective for Logarithm {
     fn evaluate(&self, network: &dyn AnyNetwork, _step: u64) -> (Tensor<1>, Parameters) {
         let one = Tensor::<2>::from_data([[1.0]], (&Device::flex(), DType::F64));
-        network.gradient(&|net| net.forward(one.clone()).log().sum())
+        network.gradient(&|net| net.outputs(one.clone()).log().sum())
     }
 }
 
@@ -127,7 +127,7 @@ struct Stiff(f64);
 impl Objective for Stiff {
     fn evaluate(&self, network: &dyn AnyNetwork, _step: u64) -> (Tensor<1>, Parameters) {
         let one = Tensor::<2>::from_data([[1.0]], (&Device::flex(), DType::F64));
-        network.gradient(&|net| net.forward(one.clone()).powi_scalar(2).mul_scalar(0.5 * self.0).sum())
+        network.gradient(&|net| net.outputs(one.clone()).powi_scalar(2).mul_scalar(0.5 * self.0).sum())
     }
 }
 

@@ -80,10 +80,14 @@ pub use observe::inputs::{Inputs, OnHost, Sampled};
 pub use survey::{Asked, Judged, Place, places, survey};
 
 #[cfg(feature = "burn")]
-pub use observe::agop::network::{agop, contributions, observe_network, weights_of};
+pub use observe::agop::network::{agop, contributions, observe_forward, observe_network, weights_of};
 #[cfg(feature = "burn")]
 pub use observe::inputs::OnBurn;
 #[cfg(feature = "burn")]
 pub use observe::jacobian::{epsilon, to_host};
 #[cfg(feature = "burn")]
-pub use observe::tap::{Tap, TapError, observe};
+pub use observe::layout::{Forward, Layout, Placed};
+#[cfg(feature = "burn")]
+pub use observe::named::observe;
+#[cfg(feature = "burn")]
+pub use nfa_models::{Sites, SitesError};

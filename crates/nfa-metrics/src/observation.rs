@@ -11,8 +11,6 @@ pub struct Observation {
     pub layers: Vec<Layer>,
     /// Whether the network is linear in its input: then theory predicts every layer's exponent.
     pub linear: bool,
-    /// Whether each layer reads what the one before it writes; a capture's sites are any of a network's.
-    pub neighbours: bool,
     /// The machine epsilon of what the network computes in.
     pub eps: f64,
 }
@@ -28,6 +26,58 @@ pub struct Layer {
     pub agop: Option<Psd>,
     /// The number of weight matrices from here to the outputs, where that is known.
     pub depth_from_here: Option<usize>,
+    /// Whether its outputs are the network's, so that its AGOP is its NFM by definition.
+    pub last: bool,
+    /// The places of the layers that read what this one writes, through functions of single numbers at the most, where
+    /// these are all that do; as the network declares it.
+    pub readers: Vec<usize>,
+}
+
+impl Layer {
+    /// Weights, and nothing known about where they stand.
+    pub fn new(name: impl Into<String>, weight: Mat) -> Self {
+        Layer { name: name.into(), weight, agop: None, depth_from_here: None, last: false, readers: Vec::new() }
+    }
+}
+
+impl Observation {
+    /// Layers in a row: each reads what the one before it writes, and the last one's outputs are the network's.
+    #[must_use]
+    pub fn in_a_row(mut self) -> Self {
+        let depth = self.layers.len();
+        for (l, layer) in self.layers.iter_mut().enumerate() {
+            layer.depth_from_here = Some(depth - l);
+            layer.last = l + 1 == depth;
+            layer.readers = (l + 1..depth).take(1).collect();
+        }
+        self
+    }
+
+    /// The layers that are read by declared ones.
+    pub fn writers(&self) -> impl Iterator<Item = usize> {
+        (0..self.layers.len()).filter(|&l| !self.layers[l].readers.is_empty())
+    }
+
+    /// The weights that read what a layer writes, one below the other; `None` where none is declared.
+    ///
+    /// # Shapes
+    /// `[_, h]` of a layer `[h, _]`
+    pub fn readers(&self, layer: usize) -> Option<Mat> {
+        let weights: Vec<Mat> = self.layers.iter().map(|layer| layer.weight.clone()).collect();
+        self.layers.get(layer)?.readers_of(&weights)
+    }
+}
+
+impl Layer {
+    /// Of one matrix for each layer of the network those of this one's readers, one below the other.
+    pub fn readers_of(&self, matrices: &[Mat]) -> Option<Mat> {
+        let found: Vec<&Mat> = self.readers.iter().filter_map(|&reader| matrices.get(reader)).collect();
+        let first = found.first()?;
+        let starts: Vec<(usize, usize)> =
+            found.iter().enumerate().flat_map(|(m, matrix)| (0..matrix.nrows()).map(move |i| (m, i))).collect();
+        let fits = found.iter().all(|matrix| matrix.ncols() == first.ncols());
+        fits.then(|| Mat::from_fn(starts.len(), first.ncols(), |i, j| found[starts[i].0][(starts[i].1, j)]))
+    }
 }
 
 /// D_l = W_{l+1}ᵀW_{l+1} - W_lW_lᵀ of two neighbouring layers.

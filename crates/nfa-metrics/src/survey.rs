@@ -68,8 +68,7 @@ pub fn places<'a>(laws: impl IntoIterator<Item = &'a Law>, observation: &Observa
             spread: law.varies.then(|| (asked.spread)(law, layer, &pair)).flatten(),
             // A linear network's AGOP is the same whatever the rows are, and so is that of a last layer.
             rows: asked.rows.filter(|_| {
-                let last = observation.layers[layer].depth_from_here == Some(1);
-                law.varies && !observation.linear && !last
+                law.varies && !observation.linear && !observation.layers[layer].last
             }),
         };
         let alphas = alphas(own, asked.alphas);

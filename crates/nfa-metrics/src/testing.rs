@@ -129,14 +129,9 @@ pub fn observation(widths: [usize; 4]) -> Observation {
         let (rows, cols) = (widths[l + 1], widths[l]);
         let weight = Mat::from_fn(rows, cols, |i, j| ((3 * l + 5 * i * i + 7 * j + 1) as f64).sin());
         let rows = Mat::from_fn(2 * cols, cols, |i, j| ((2 * l + i * i + 11 * j + 3) as f64).cos());
-        Layer {
-            name: format!("layers.{l}"),
-            weight,
-            agop: Some(Psd::gram(rows.transpose() * &rows)),
-            depth_from_here: Some(3 - l),
-        }
+        Layer { agop: Some(Psd::gram(rows.transpose() * &rows)), ..Layer::new(format!("layers.{l}"), weight) }
     };
-    Observation { layers: (0..3).map(layer).collect(), linear: true, neighbours: true, eps: f64::EPSILON }
+    Observation { layers: (0..3).map(layer).collect(), linear: true, eps: f64::EPSILON }.in_a_row()
 }
 
 #[cfg(test)]

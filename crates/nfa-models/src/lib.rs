@@ -1,6 +1,6 @@
 //! Networks whose features are measured, with initialisations and randomness of their own.
 //!
-//! A model author implements [`Network`] (two required methods); everything else in the workspace
+//! A model author implements [`Network`] (one required method); everything else in the workspace
 //! holds a `Box<dyn` [`AnyNetwork`]`>`, made for every `Network` by a blanket implementation.
 //!
 //! ```
@@ -9,7 +9,7 @@
 //! # #[cfg(feature = "burn")]
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! use burn::tensor::{DType, Device, Tensor};
-//! use nfa_models::{Context, Site, Stream, models};
+//! use nfa_models::{Context, Sites, Stream, models};
 //!
 //! let table = toml::from_str(r#"kind = "mlp"
 //!     depth = 3
@@ -19,8 +19,9 @@
 //! let context = Context { inputs: 16, outputs: 6, device: &device, dtype: DType::F64, stream: Stream::root(0).fork("init"), stored: None };
 //! let network = models().build(table, &context)?;
 //! let x = Tensor::<2>::ones([5, 16], (&device, DType::F64));
-//! assert_eq!(network.forward(x).dims(), [5, 6]);
-//! assert_eq!(network.weight(Site::INPUT).expect("a dense layer").dims(), [20, 16]);
+//! let mut at = Sites::recording(1);
+//! assert_eq!(network.forward(x, &mut at).dims(), [5, 6]);
+//! assert_eq!(at.finish()?.sites[2].name, "layers.2");
 //! # Ok(())
 //! # }
 //! ```
@@ -29,7 +30,8 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`network`], [`parameters`] | [`Network`], [`AnyNetwork`], [`Site`]; its parameters by name |
+//! | [`network`], [`parameters`] | [`Network`], [`AnyNetwork`]; its parameters by name |
+//! | [`sites`] | what a forward pass hands its linear maps to: every layer of any network by name |
 //! | [`mlp`], [`mlp_spec`] | dense networks of any depth and widths, and their table in a file |
 //! | [`activation`] | the functions between layers; on tensors, and in [`host`] on slices of a CPU, without Burn |
 //! | [`init`], [`matrix`] | balanced, Gaussian, orthogonal and other starts, from a file too |
@@ -67,10 +69,14 @@ pub mod parameters;
 pub mod place;
 pub mod registry;
 pub mod rng;
+#[cfg(feature = "burn")]
+pub mod sites;
 pub mod spec;
 pub mod spec_error;
 #[cfg(all(feature = "burn", any(test, feature = "testing")))]
 pub mod testing;
+#[cfg(feature = "burn")]
+mod tape;
 #[cfg(feature = "burn")]
 mod visit;
 
@@ -99,6 +105,8 @@ pub use context::Context;
 #[cfg(feature = "burn")]
 pub use mlp::Mlp;
 #[cfg(feature = "burn")]
-pub use network::{Chain, Network, Site};
+pub use network::{Chain, Network};
 #[cfg(feature = "burn")]
 pub use parameters::{ParameterError, Parameters};
+#[cfg(feature = "burn")]
+pub use sites::{Site, Sites, SitesError};

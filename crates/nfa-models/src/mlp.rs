@@ -5,7 +5,8 @@ use burn::tensor::Tensor;
 
 use crate::activation::Activation;
 use crate::host::dense::check_chain;
-use crate::network::{Chain, Network, Site};
+use crate::network::{Chain, Network};
+use crate::sites::Sites;
 use crate::spec_error::SpecError;
 
 /// f(x) = W_L φ(… φ(W_1 x + b_1) …) + b_L; no activation after the last layer.
@@ -23,16 +24,6 @@ pub struct Mlp {
 struct Dense {
     weight: Param<Tensor<2>>,
     bias: Option<Param<Tensor<1>>>,
-}
-
-impl Dense {
-    fn forward(&self, h: Tensor<2>) -> Tensor<2> {
-        let z = h.matmul(self.weight.val().transpose());
-        match &self.bias {
-            Some(bias) => z + bias.val().unsqueeze(),
-            None => z,
-        }
-    }
 }
 
 impl Mlp {
@@ -62,37 +53,24 @@ impl Mlp {
     pub fn depth(&self) -> usize {
         self.layers.len()
     }
-
-    fn run(&self, from: usize, to: usize, mut h: Tensor<2>) -> Tensor<2> {
-        for (l, layer) in self.layers.iter().enumerate().take(to).skip(from) {
-            h = layer.forward(h);
-            if let Some(activation) = self.activations.get(l) {
-                h = activation.forward(h);
-            }
-        }
-        h
-    }
 }
 
 impl Network for Mlp {
-    fn forward(&self, x: Tensor<2>) -> Tensor<2> {
-        self.run(0, self.depth(), x)
-    }
-
-    fn weight(&self, site: Site) -> Option<Tensor<2>> {
-        self.layers.get(site.0).map(|layer| layer.weight.val())
-    }
-
-    fn sites(&self) -> usize {
-        self.depth()
-    }
-
-    fn encode(&self, site: Site, x: Tensor<2>) -> Tensor<3> {
-        self.run(0, site.0, x).unsqueeze_dim(1)
-    }
-
-    fn decode(&self, site: Site, h: Tensor<3>) -> Tensor<2> {
-        self.run(site.0, self.depth(), h.squeeze_dim(1))
+    fn forward(&self, x: Tensor<2>, at: &mut Sites) -> Tensor<2> {
+        let mut h = x;
+        for (l, layer) in self.layers.iter().enumerate() {
+            h = at.dense(
+                format_args!("layers.{l}"),
+                h,
+                layer.weight.val(),
+                layer.bias.as_ref().map(|bias| bias.val()),
+            );
+            if let Some(activation) = self.activations.get(l) {
+                h = activation.forward(h);
+                at.follows(format_args!("layers.{l}"), format_args!("layers.{}", l + 1));
+            }
+        }
+        h
     }
 
     fn chain(&self) -> Option<Chain> {

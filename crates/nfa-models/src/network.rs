@@ -5,16 +5,8 @@ use burn::tensor::{DType, Device, Tensor};
 
 use crate::activation::Activation;
 use crate::parameters::{ParameterError, Parameters};
+use crate::sites::Sites;
 use crate::visit::{Collect, CollectGradients, Replace, Track};
-
-/// A place where features are measured: the input of a layer with weights, counted from 0.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Site(pub usize);
-
-impl Site {
-    /// The network's own input.
-    pub const INPUT: Site = Site(0);
-}
 
 /// A differentiable map applied row by row: output row i depends on input row i alone.
 ///
@@ -22,18 +14,18 @@ impl Site {
 /// batch; layers that couple rows (batch normalisation while training) break it, and
 /// `testing::conformance` finds out.
 ///
-/// Two methods are required. A model with more than one measured layer also says how many sites
-/// it has and splits itself there with `encode` and `decode`. ([`AnyNetwork`] has methods of the same
-/// names: where both are imported, call `Network::encode(self, ...)`.)
+/// One method is required, in which the network's linear maps go through [`Sites`]: that is how they are found and
+/// measured. ([`AnyNetwork`] has a method of the same name: where both are imported, call
+/// `Network::forward(self, ...)`.)
 ///
 /// # Example
 ///
 /// ```
 /// use burn::module::{Module, Param};
 /// use burn::tensor::{Tensor, activation};
-/// use nfa_models::{Network, Site};
+/// use nfa_models::{Network, Sites};
 ///
-/// /// f(x) = V (tanh(Wx) * sigmoid(Ux)), measured at W.
+/// /// f(x) = V (tanh(Wx) * sigmoid(Ux)): three maps, two of which read the same.
 /// #[derive(Module, Debug)]
 /// struct Gated {
 ///     w: Param<Tensor<2>>, // [h, d]
@@ -42,51 +34,22 @@ impl Site {
 /// }
 ///
 /// impl Network for Gated {
-///     fn forward(&self, x: Tensor<2>) -> Tensor<2> {
-///         let z = x.clone().matmul(self.w.val().transpose());
-///         let gate = activation::sigmoid(x.matmul(self.u.val().transpose()));
-///         (activation::tanh(z) * gate).matmul(self.v.val().transpose())
-///     }
-///     fn weight(&self, site: Site) -> Option<Tensor<2>> {
-///         (site == Site::INPUT).then(|| self.w.val())
+///     fn forward(&self, x: Tensor<2>, at: &mut Sites) -> Tensor<2> {
+///         let z = at.dense("value", x.clone(), self.w.val(), None);
+///         let gate = activation::sigmoid(at.dense("gate", x, self.u.val(), None));
+///         at.dense("head", activation::tanh(z) * gate, self.v.val(), None)
 ///     }
 /// }
 /// ```
-pub trait Network: Module + 'static {
-    /// The outputs.
+pub trait Network: Module + Sync + 'static {
+    /// The outputs. Which maps pass, and in what order, does not depend on the rows.
     ///
     /// # Shapes
-    /// x: `[n, d]` → `[n, c]`
-    fn forward(&self, x: Tensor<2>) -> Tensor<2>;
+    /// x: `[n, d]` → `[n, c]`; read n from x, as the rows may come several times over
+    fn forward(&self, x: Tensor<2>, at: &mut Sites) -> Tensor<2>;
 
-    /// The weights that read a site, in paper layout `[d_out, d_in]` (burn's `Linear` stores the
-    /// transpose); `None` beyond the last site.
-    fn weight(&self, site: Site) -> Option<Tensor<2>>;
-
-    /// How many sites there are; each in `0..sites()` has weights.
-    fn sites(&self) -> usize {
-        1
-    }
-
-    /// The value at a site: `forward(x) == decode(site, encode(site, x))`.
-    ///
-    /// # Shapes
-    /// x: `[n, d]` → `[n, p, d_site]`, p positions per sample (1 for dense layers)
-    fn encode(&self, site: Site, x: Tensor<2>) -> Tensor<3> {
-        assert_eq!(site, Site::INPUT, "a network with more than one site implements encode and decode");
-        x.unsqueeze_dim(1)
-    }
-
-    /// The outputs from the value at a site.
-    ///
-    /// # Shapes
-    /// h: `[n, p, d_site]` → `[n, c]`
-    fn decode(&self, site: Site, h: Tensor<3>) -> Tensor<2> {
-        assert_eq!(site, Site::INPUT, "a network with more than one site implements encode and decode");
-        self.forward(h.squeeze_dim(1))
-    }
-
-    /// The network as a chain of dense layers, if that is all it is: opens the fast exact AGOP.
+    /// The network as a chain of dense layers, if that is all it is: opens the fast exact AGOP. Its layers are the
+    /// sites of [`Network::forward`], in order.
     fn chain(&self) -> Option<Chain> {
         None
     }
@@ -124,17 +87,14 @@ pub type Loss<'a> = dyn Fn(&dyn AnyNetwork) -> Tensor<1> + 'a;
 ///
 /// Its parameters are plain tensors: tracking exists only inside [`AnyNetwork::gradient`], so that
 /// measuring never drags a training graph along.
-pub trait AnyNetwork: Send {
+pub trait AnyNetwork: Send + Sync {
     /// See [`Network::forward`].
-    fn forward(&self, x: Tensor<2>) -> Tensor<2>;
-    /// See [`Network::weight`].
-    fn weight(&self, site: Site) -> Option<Tensor<2>>;
-    /// See [`Network::sites`].
-    fn sites(&self) -> usize;
-    /// See [`Network::encode`].
-    fn encode(&self, site: Site, x: Tensor<2>) -> Tensor<3>;
-    /// See [`Network::decode`].
-    fn decode(&self, site: Site, h: Tensor<3>) -> Tensor<2>;
+    fn forward(&self, x: Tensor<2>, at: &mut Sites) -> Tensor<2>;
+    /// The outputs, and nothing remembered of what leads there.
+    ///
+    /// # Shapes
+    /// x: `[n, d]` → `[n, c]`
+    fn outputs(&self, x: Tensor<2>) -> Tensor<2>;
     /// See [`Network::chain`].
     fn chain(&self) -> Option<Chain>;
     /// See [`Network::depth`].
@@ -153,24 +113,12 @@ pub trait AnyNetwork: Send {
 }
 
 impl<N: Network> AnyNetwork for N {
-    fn forward(&self, x: Tensor<2>) -> Tensor<2> {
-        Network::forward(self, x)
+    fn forward(&self, x: Tensor<2>, at: &mut Sites) -> Tensor<2> {
+        Network::forward(self, x, at)
     }
 
-    fn weight(&self, site: Site) -> Option<Tensor<2>> {
-        Network::weight(self, site)
-    }
-
-    fn sites(&self) -> usize {
-        Network::sites(self)
-    }
-
-    fn encode(&self, site: Site, x: Tensor<2>) -> Tensor<3> {
-        Network::encode(self, site, x)
-    }
-
-    fn decode(&self, site: Site, h: Tensor<3>) -> Tensor<2> {
-        Network::decode(self, site, h)
+    fn outputs(&self, x: Tensor<2>) -> Tensor<2> {
+        Network::forward(self, x, &mut Sites::off())
     }
 
     fn chain(&self) -> Option<Chain> {
@@ -230,8 +178,9 @@ impl Clone for Box<dyn AnyNetwork> {
     }
 }
 
-/// The device and dtype that a network computes with: those of its first weights.
+/// The device and dtype that a network computes with: those of its first parameter.
 pub fn placement(network: &dyn AnyNetwork) -> Option<(Device, DType)> {
-    let weight = network.weight(Site::INPUT)?;
-    Some((weight.device(), weight.dtype()))
+    let parameters = network.parameters();
+    let first = &parameters.iter().next()?.value;
+    Some((first.device(), first.dtype()))
 }

@@ -9,9 +9,10 @@
 use burn::tensor::{DType, Device, Tensor, TensorData};
 
 use crate::context::Context;
-use crate::network::{AnyNetwork, Site};
+use crate::network::AnyNetwork;
 use crate::parameters::{Parameter, Parameters};
 use crate::rng::Stream;
+use crate::sites::{Record, Sites, SitesError};
 use crate::spec::Registry;
 
 const ROWS: usize = 7;
@@ -19,9 +20,10 @@ const ROWS: usize = 7;
 /// Checks every model of a registry; panics with what fails and where.
 ///
 /// In `f64` on the given device, of the inputs and outputs that [`crate::Spec::SHAPE`] says: the
-/// example builds, twice the same; rows are independent to the bit; every site splits the network
-/// exactly; weights fit their site; parameters can be read and set back, and misfits are refused;
-/// gradients in parameters and in inputs agree with central differences to 1e-7.
+/// example builds, twice the same; rows are independent to the bit; sites are there, the same whether or not
+/// rows come several times over, and those of the chain where the network is one; parameters can be read and set
+/// back, and misfits are refused; gradients in parameters, in inputs and at every site agree with central differences
+/// to 1e-7.
 ///
 /// # Panics
 /// On the first property that fails.
@@ -49,13 +51,14 @@ pub fn check(name: &str, mut network: Box<dyn AnyNetwork>, shape: [usize; 2], de
     let [inputs, outputs] = shape;
     let data = TensorData::new(Stream::root(12).normals(ROWS * inputs), [ROWS, inputs]);
     let x = Tensor::from_data(data, (device, DType::F64));
-    let found = network.forward(x.clone()).dims();
+    let found = network.outputs(x.clone()).dims();
     assert_eq!(found, [ROWS, outputs], "{name}: the shape of the outputs of {ROWS} rows");
     row_independence(name, network.as_ref(), &x);
     sites(name, network.as_ref(), &x);
     setting_parameters(name, network.as_mut());
     parameter_gradients(name, network.as_ref(), &x);
     input_gradients(name, network.as_ref(), &x);
+    site_gradients(name, network.as_ref(), &x);
 }
 
 fn values<const D: usize>(tensor: &Tensor<D>) -> Vec<f64> {
@@ -67,11 +70,11 @@ fn flat(network: &dyn AnyNetwork) -> Vec<f64> {
 }
 
 fn row_independence(name: &str, network: &dyn AnyNetwork, x: &Tensor<2>) {
-    let before = values(&network.forward(x.clone()));
+    let before = values(&network.outputs(x.clone()));
     let (mut data, [rows, inputs]) = (values(x), x.dims());
     data[2 * inputs..3 * inputs].iter_mut().for_each(|v| *v += 0.5);
     let moved = Tensor::from_data(TensorData::new(data, [rows, inputs]), (&x.device(), x.dtype()));
-    let after = values(&network.forward(moved));
+    let after = values(&network.outputs(moved));
     let c = before.len() / ROWS;
     for row in (0..ROWS).filter(|&row| row != 2) {
         assert_eq!(
@@ -82,26 +85,29 @@ fn row_independence(name: &str, network: &dyn AnyNetwork, x: &Tensor<2>) {
     }
 }
 
+/// What passes on some rows, which come `copies` times.
+fn record(name: &str, network: &dyn AnyNetwork, x: &Tensor<2>, copies: usize) -> (Tensor<2>, Record) {
+    let mut at = Sites::recording(copies).with_inputs().with_weights();
+    let y = network.forward(x.clone().repeat(&[copies, 1]), &mut at);
+    (y, at.finish().unwrap_or_else(|error| panic!("{name}: {error}")))
+}
+
 fn sites(name: &str, network: &dyn AnyNetwork, x: &Tensor<2>) {
-    let whole = values(&network.forward(x.clone()));
-    assert!(network.sites() > 0, "{name}: no site");
-    assert!(network.weight(Site(network.sites())).is_none(), "{name}: weights beyond the last site");
-    for site in (0..network.sites()).map(Site) {
-        let h = network.encode(site, x.clone());
-        let weight = network.weight(site).unwrap_or_else(|| panic!("{name}: no weights at {site:?}"));
-        assert_eq!(
-            weight.dims()[1],
-            h.dims()[2],
-            "{name}: weights at {site:?} are not [d_out, d_in] for values {:?}",
-            h.dims()
-        );
-        let split = values(&network.decode(site, h));
-        for (a, b) in whole.iter().zip(&split) {
-            assert!(
-                (a - b).abs() <= 1e-13 * (1.0 + a.abs()),
-                "{name}: decode(encode(x)) at {site:?} is {b}, forward {a}"
-            );
+    let whole = values(&network.outputs(x.clone()));
+    let (y, one) = record(name, network, x, 1);
+    assert_eq!(values(&y), whole, "{name}: recording its sites changes the outputs");
+    assert!(!one.sites.is_empty(), "{name}: {}", SitesError::None);
+    let (y, three) = record(name, network, x, 3);
+    for (copy, found) in values(&y).chunks(whole.len()).enumerate() {
+        for (a, b) in whole.iter().zip(found) {
+            assert!((a - b).abs() <= 1e-13 * (1.0 + a.abs()), "{name}: copy {copy} of the rows has output {b}, not {a}");
         }
+    }
+    assert_eq!(one.sites, three.sites, "{name}: sites differ when rows come three times");
+    if let Some(chain) = network.chain() {
+        let weights: Vec<Vec<f64>> = one.uses.iter().filter_map(|used| used.weight.as_ref()).map(values).collect();
+        let expected: Vec<Vec<f64>> = chain.weights.iter().map(values).collect();
+        assert_eq!(weights, expected, "{name}: the chain's layers are not the sites of forward");
     }
 }
 
@@ -131,7 +137,7 @@ const STEP: f64 = 6e-6; // eps^(1/3): balances truncation and rounding of a cent
 const TOLERANCE: f64 = 1e-7;
 
 fn parameter_gradients(name: &str, network: &dyn AnyNetwork, x: &Tensor<2>) {
-    let (_, gradient) = network.gradient(&|net| loss(net.forward(x.clone())));
+    let (_, gradient) = network.gradient(&|net| loss(net.outputs(x.clone())));
     let parameters = network.parameters();
     let direction: Vec<Vec<f64>> =
         parameters.iter().map(|p| Stream::root(13).fork(&p.name).normals(p.shape.iter().product())).collect();
@@ -147,7 +153,7 @@ fn parameter_gradients(name: &str, network: &dyn AnyNetwork, x: &Tensor<2>) {
             p.value.clone() + step.mul_scalar(t)
         });
         moved.set_parameters(&values).expect("same network");
-        values_sum(&loss(moved.forward(x.clone())))
+        values_sum(&loss(moved.outputs(x.clone())))
     };
     let numeric = (at(STEP) - at(-STEP)) / (2.0 * STEP);
     let exact: f64 = gradient
@@ -162,29 +168,56 @@ fn parameter_gradients(name: &str, network: &dyn AnyNetwork, x: &Tensor<2>) {
 }
 
 fn input_gradients(name: &str, network: &dyn AnyNetwork, x: &Tensor<2>) {
-    for site in (0..network.sites()).map(Site) {
-        let h = network.encode(site, x.clone()).inner();
-        let shape = h.dims();
-        let tracked = h.clone().autodiff().require_grad();
-        let mut gradients = loss(network.decode(site, tracked.clone())).backward();
-        let gradient =
-            values(&tracked.grad_remove(&mut gradients).unwrap_or_else(|| panic!("{name}: no gradient at {site:?}")));
-        let base = values(&h);
-        for k in 0..base.len() {
-            let at = |t: f64| {
-                let mut data = base.clone();
-                data[k] += t;
-                values_sum(&loss(
-                    network.decode(site, Tensor::from_data(TensorData::new(data, shape), (&x.device(), x.dtype()))),
-                ))
-            };
-            let numeric = (at(STEP) - at(-STEP)) / (2.0 * STEP);
-            assert!(
-                (numeric - gradient[k]).abs() <= TOLERANCE * (1.0 + gradient[k].abs()),
-                "{name}: gradient at {site:?}, entry {k}: {}, difference {numeric}",
-                gradient[k]
-            );
+    let leaf = x.clone().autodiff().require_grad();
+    let gradient = leaf.grad_remove(&mut loss(network.outputs(leaf.clone())).backward());
+    let gradient = gradient.unwrap_or_else(|| panic!("{name}: no gradient in its inputs"));
+    let at = |moved: Tensor<2>| network.outputs(moved);
+    differences(&format!("{name}: gradient in the inputs"), &values(&gradient), x, at);
+}
+
+fn site_gradients(name: &str, network: &dyn AnyNetwork, x: &Tensor<2>) {
+    let (y, record) = record(name, network, x, 1);
+    let mut gradients = loss(y).backward();
+    for used in &record.uses {
+        // The uses of a shared weight can't be moved one by one.
+        if record.uses.iter().filter(|other| other.name == used.name).count() > 1 {
+            continue;
         }
+        let rows = used.rows(&mut gradients).unwrap_or_else(|| panic!("{name}: nothing depends on {}", used.name));
+        let output = used.output.clone().unwrap_or_else(|| panic!("{name}: {} puts nothing out", used.name));
+        let (count, k) = (used.positions(), used.outputs());
+        // Positions behind channels, as a convolution has them.
+        let ordered = |flat: Tensor<1>| match used.channels_last() {
+            true => values(&flat),
+            false => {
+                let n = used.first();
+                values(&flat.reshape([n, count / n, k]).swap_dims(1, 2).reshape([count * k]))
+            }
+        };
+        let gradient = ordered(rows.reshape([count * k]));
+        let at = |moved: Tensor<2>| {
+            let mut at = Sites::recording(1).only(&[]).replacing(&used.name, moved.reshape([count * k]));
+            network.forward(x.clone(), &mut at)
+        };
+        differences(&format!("{name}: gradient at {}", used.name), &gradient, &output.reshape([1, count * k]), at);
+    }
+}
+
+/// Holds a gradient of [`loss`] against central differences, entry by entry.
+fn differences(what: &str, gradient: &[f64], at: &Tensor<2>, outputs: impl Fn(Tensor<2>) -> Tensor<2>) {
+    let (base, shape) = (values(at), at.dims());
+    for k in 0..base.len() {
+        let moved = |t: f64| {
+            let mut data = base.clone();
+            data[k] += t;
+            values_sum(&loss(outputs(Tensor::from_data(TensorData::new(data, shape), (&at.device(), at.dtype())))))
+        };
+        let numeric = (moved(STEP) - moved(-STEP)) / (2.0 * STEP);
+        assert!(
+            (numeric - gradient[k]).abs() <= TOLERANCE * (1.0 + gradient[k].abs()),
+            "{what}, entry {k}: {}, difference {numeric}",
+            gradient[k]
+        );
     }
 }
 

@@ -72,7 +72,7 @@ impl Objective for Rows {
     fn evaluate(&self, network: &dyn AnyNetwork, step: u64) -> (Tensor<1>, Parameters) {
         let (inputs, targets) = self.at(step);
         let rows = inputs.dims()[0];
-        network.gradient(&|net| HalfMse {}.value(net.forward(inputs.clone()), &targets, None, rows))
+        network.gradient(&|net| HalfMse {}.value(net.outputs(inputs.clone()), &targets, None, rows))
     }
 }
 

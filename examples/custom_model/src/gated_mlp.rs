@@ -2,7 +2,7 @@
 
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
-use nfa_models::{Activation, AnyNetwork, Context, Init, Network, Site, Spec, SpecError};
+use nfa_models::{Activation, AnyNetwork, Context, Init, Network, Sites, Spec, SpecError};
 use serde::{Deserialize, Serialize};
 
 /// h_{l+1} = φ(G_l h_l) ∘ U_l h_l, then one linear layer (with φ = silu: SwiGLU, arXiv:2002.05202).
@@ -21,41 +21,20 @@ struct Gated {
 }
 
 impl Network for GatedMlp {
-    fn forward(&self, x: Tensor<2>) -> Tensor<2> {
-        self.outputs(self.through(&self.layers, x))
-    }
-
-    /// What reads a layer's input: the gate's rows, the value's below them.
-    fn weight(&self, site: Site) -> Option<Tensor<2>> {
-        match self.layers.get(site.0) {
-            Some(layer) => Some(Tensor::cat(vec![layer.gate.val(), layer.value.val()], 0)),
-            None => (site.0 == self.layers.len()).then(|| self.head.val()),
+    fn forward(&self, x: Tensor<2>, at: &mut Sites) -> Tensor<2> {
+        let mut h = x;
+        for (l, layer) in self.layers.iter().enumerate() {
+            let gate = self.gate.forward(at.dense(format!("{l}.gate"), h.clone(), layer.gate.val(), None));
+            h = gate * at.dense(format!("{l}.value"), h, layer.value.val(), None);
         }
-    }
-
-    fn sites(&self) -> usize {
-        self.layers.len() + 1
-    }
-
-    fn encode(&self, site: Site, x: Tensor<2>) -> Tensor<3> {
-        self.through(&self.layers[..site.0], x).unsqueeze_dim(1)
-    }
-
-    fn decode(&self, site: Site, h: Tensor<3>) -> Tensor<2> {
-        self.outputs(self.through(&self.layers[site.0..], h.squeeze_dim(1)))
-    }
-}
-
-impl GatedMlp {
-    fn through(&self, layers: &[Gated], x: Tensor<2>) -> Tensor<2> {
-        layers.iter().fold(x, |h, layer| {
-            let gate = h.clone().matmul(layer.gate.val().transpose());
-            self.gate.forward(gate) * h.matmul(layer.value.val().transpose())
-        })
-    }
-
-    fn outputs(&self, h: Tensor<2>) -> Tensor<2> {
-        h.matmul(self.head.val().transpose())
+        let y = at.dense("head", h, self.head.val(), None);
+        // Who reads a layer's units: what `unit_balance` compares with the weights that write them.
+        for l in 1..self.layers.len() {
+            at.follows(format!("{}.value", l - 1), format!("{l}.gate"));
+            at.follows(format!("{}.value", l - 1), format!("{l}.value"));
+        }
+        at.follows(format!("{}.value", self.layers.len() - 1), "head");
+        y
     }
 }
 

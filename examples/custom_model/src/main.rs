@@ -1,5 +1,6 @@
-//! `nfa-train` with a model, a dataset and two laws of one's own.
+//! `nfa-train` with two models, a dataset and two laws of one's own.
 
+mod conv_net;
 mod diagonal_nfa;
 mod gated_mlp;
 mod products;
@@ -9,7 +10,7 @@ use nfa_train::App;
 
 fn main() -> std::process::ExitCode {
     App::standard()
-        .models(|models| models.with::<gated_mlp::GatedMlpSpec>())
+        .models(|models| models.with::<gated_mlp::GatedMlpSpec>().with::<conv_net::ConvNetSpec>())
         .data(|data| data.with::<products::Products>())
         .laws(|laws| laws.with(unit_balance::LAW).with(diagonal_nfa::LAW))
         .main()

@@ -98,10 +98,10 @@ fn a_killed_run_goes_on_to_the_same_bytes_and_the_report_has_the_law() {
     std::fs::remove_file(&report).expect("it was written");
     run(killed.path(), &["report", "out/gated"]);
     let report = std::fs::read_to_string(report).expect("written again");
-    assert!(report.contains("Law <code>unit_balance</code>") && report.contains("unit_balance.misfit.layer0"));
+    assert!(report.contains("Law <code>unit_balance</code>") && report.contains("unit_balance.misfit.layer1"));
     assert!(report.contains("custom_model check experiment.toml"), "how to reproduce it names this program");
     let summary = std::fs::read_to_string(killed.path().join("out/gated/summary.csv")).expect("written");
-    assert!(summary.lines().next().is_some_and(|head| head.contains("unit_balance.verdict.layer0")), "{summary}");
+    assert!(summary.lines().next().is_some_and(|head| head.contains("unit_balance.verdict.layer1")), "{summary}");
 }
 
 /// A plain network, for `measure` to read.

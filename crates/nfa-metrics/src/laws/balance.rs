@@ -22,7 +22,6 @@ pub const LAW: Law = Law {
 };
 
 fn pair(observation: &Observation, layer: usize) -> Option<Pair> {
-    let this = &observation.layers.get(layer)?.weight;
-    let next = &observation.layers.get(layer + 1)?.weight;
-    (next.ncols() == this.nrows()).then(|| Pair::new(Psd::nfm(next), Psd::outer(this).rounded()))
+    let (readers, this) = (observation.readers(layer)?, &observation.layers.get(layer)?.weight);
+    (readers.ncols() == this.nrows()).then(|| Pair::new(Psd::nfm(&readers), Psd::outer(this).rounded()))
 }

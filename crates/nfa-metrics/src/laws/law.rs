@@ -90,8 +90,8 @@ impl Law {
 
     /// Its matrices at a layer; `None` where it does not apply or what it needs was not observed.
     pub fn at(&self, observation: &Observation, layer: usize) -> Option<Pair> {
-        if self.over == Over::Neighbours && !observation.neighbours {
-            return None;
+        if self.over == Over::Neighbours {
+            observation.layers.get(layer)?.readers.first()?;
         }
         (self.pair)(observation, layer)
     }
@@ -102,7 +102,7 @@ impl Law {
 pub enum Over {
     /// Each map with weights by itself.
     Sites,
-    /// A map and the one that reads what it writes; the place is the first of the two.
+    /// A map and those that read what it writes; the place is the first.
     Neighbours,
     /// Two maps that the loss sees through their product.
     Pairs,

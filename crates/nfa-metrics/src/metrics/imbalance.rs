@@ -30,11 +30,12 @@ fn info() -> Vec<MetricInfo> {
 
 /// (l, |D_l|) of every neighbouring pair of layers that fit together.
 pub fn norms(observation: &Observation) -> Vec<(usize, f64)> {
-    let neighbours = observation.layers.windows(2).enumerate().filter(|_| observation.neighbours);
-    neighbours
-        .filter(|(_, pair)| pair[1].weight.ncols() == pair[0].weight.nrows())
-        .map(|(l, pair)| (l, crate::matrix::squared_norm(&imbalance(&pair[1].weight, &pair[0].weight)).sqrt()))
-        .collect()
+    let norm = |l: usize| {
+        let (readers, this) = (observation.readers(l)?, &observation.layers[l].weight);
+        let fits = readers.ncols() == this.nrows();
+        fits.then(|| (l, crate::matrix::squared_norm(&imbalance(&readers, this)).sqrt()))
+    };
+    observation.writers().filter_map(norm).collect()
 }
 
 fn measure(at: &Snapshot<'_>) -> Vec<Value> {
@@ -62,14 +63,9 @@ mod tests {
     #[test]
     fn a_pair_that_does_not_fit_leaves_the_others_their_numbers() {
         // Layer 0 is a gate and a value over the same two units: its four rows are no layer 1's columns.
-        let layer = |name: &str, rows, cols| Layer {
-            name: name.into(),
-            weight: Mat::from_fn(rows, cols, |i, j| (i + 2 * j) as f64),
-            agop: None,
-            depth_from_here: None,
-        };
+        let layer = |name: &str, rows, cols| Layer::new(name, Mat::from_fn(rows, cols, |i, j| (i + 2 * j) as f64));
         let layers = vec![layer("0", 4, 3), layer("1", 5, 2), layer("2", 1, 5)];
-        let observation = Observation { layers, linear: false, neighbours: true, eps: f64::EPSILON };
+        let observation = Observation { layers, linear: false, eps: f64::EPSILON }.in_a_row();
         let (train, initial) = (Scores { loss: 0.0, accuracy: None }, [2.0]);
         let at = Snapshot {
             observation: &observation,

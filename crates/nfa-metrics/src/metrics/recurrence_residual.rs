@@ -2,6 +2,7 @@
 
 use crate::column::{Better, MetricInfo};
 use crate::laws::needs::Needs;
+use crate::matrix::Mat;
 use crate::metrics::metric::{Metric, Snapshot, Value};
 use crate::observation::imbalance;
 
@@ -24,18 +25,17 @@ fn info() -> Vec<MetricInfo> {
 fn measure(at: &Snapshot<'_>) -> Vec<Value> {
     let layers = &at.observation.layers;
     let scale = layers.iter().map(|l| crate::matrix::squared_norm(&l.weight)).fold(0.0, f64::max);
-    (0..layers.len().saturating_sub(1))
-        .filter(|&l| layers[l + 1].weight.ncols() == layers[l].weight.nrows())
-        .map(|l| {
-            let residual = at.update.filter(|_| scale > 0.0).map(|update| {
-                let after = imbalance(&layers[l + 1].weight, &layers[l].weight);
-                let before = imbalance(&update.before[l + 1], &update.before[l]);
-                let kick = imbalance(&update.gradients[l + 1], &update.gradients[l]);
-                let factor = (1.0 - update.lr * update.decay).powi(2);
-                let residual = after - before * factor - kick * (update.lr * update.lr);
-                crate::matrix::squared_norm(&residual).sqrt() / scale
-            });
-            (format!("recurrence_residual.layer{l}"), residual)
-        })
-        .collect()
+    let residual = |l: usize| {
+        let readers = at.observation.readers(l).filter(|readers| readers.ncols() == layers[l].weight.nrows())?;
+        let residual = at.update.filter(|_| scale > 0.0).and_then(|update| {
+            let of = |all: &[Mat]| Some(imbalance(&layers[l].readers_of(all)?, &all[l]));
+            let (before, kick) = (of(&update.before)?, of(&update.gradients)?);
+            let factor = (1.0 - update.lr * update.decay).powi(2);
+            let after = imbalance(&readers, &layers[l].weight);
+            let residual = after - before * factor - kick * (update.lr * update.lr);
+            Some(crate::matrix::squared_norm(&residual).sqrt() / scale)
+        });
+        Some((format!("recurrence_residual.layer{l}"), residual))
+    };
+    at.observation.writers().filter_map(residual).collect()
 }

@@ -169,9 +169,11 @@ impl Capture {
 
     /// As the laws look at it. Depths are unknown: there is more in a network than its sites.
     pub fn observation(&self) -> Observation {
-        let layers = self.sites.iter().map(|site| site.layer(None)).collect();
+        let last: Vec<&str> = self.metadata.get("last").map_or("", String::as_str).split(',').collect();
+        let layer = |site: &CapturedSite| Layer { last: last.contains(&site.name.as_str()), ..site.layer(None) };
+        let layers = self.sites.iter().map(layer).collect();
         let eps = self.sites.iter().map(|site| site.eps).fold(f64::EPSILON, f64::max);
-        Observation { layers, linear: false, neighbours: false, eps }
+        Observation { layers, linear: false, eps }
     }
 }
 
@@ -237,8 +239,7 @@ impl CapturedSite {
     }
 
     fn layer(&self, without: Option<usize>) -> Layer {
-        let agop = Some(self.agop(without));
-        Layer { name: self.name.clone(), weight: self.weight.clone(), agop, depth_from_here: None }
+        Layer { agop: Some(self.agop(without)), ..Layer::new(self.name.clone(), self.weight.clone()) }
     }
 
     /// What exponent and misfit of a law that varies would be on other samples: the jackknife over the blocks.
@@ -247,7 +248,6 @@ impl CapturedSite {
         let alone = |without: Option<usize>| Observation {
             layers: vec![self.layer(without)],
             linear: false,
-            neighbours: false,
             eps: self.eps,
         };
         jackknife(law, 0, &self.counts, alone)?.over_blocks()

@@ -36,10 +36,10 @@ pub trait Sampled {
         functionals: &[&Mat],
         weights: Option<&[f64]>,
         options: &AgopOptions,
-    ) -> Vec<Vec<f64>>;
+    ) -> Option<Vec<Vec<f64>>>;
 
-    /// The network on some of the rows, and their weights.
-    fn observe(&self, rows: &[usize], weights: Option<&[f64]>, options: &AgopOptions) -> Observation;
+    /// The network on some of the rows, and their weights; `None` where it can't be measured on them.
+    fn observe(&self, rows: &[usize], weights: Option<&[f64]>, options: &AgopOptions) -> Option<Observation>;
 }
 
 /// A network on Burn.
@@ -63,16 +63,16 @@ impl Sampled for OnBurn<'_> {
         functionals: &[&Mat],
         weights: Option<&[f64]>,
         options: &AgopOptions,
-    ) -> Vec<Vec<f64>> {
-        crate::observe::agop::network::contributions(self.network, self.x, weights, layer, functionals, options)
+    ) -> Option<Vec<Vec<f64>>> {
+        crate::observe::agop::network::contributions(self.network, self.x, weights, layer, functionals, options).ok()
     }
 
-    fn observe(&self, rows: &[usize], weights: Option<&[f64]>, options: &AgopOptions) -> Observation {
+    fn observe(&self, rows: &[usize], weights: Option<&[f64]>, options: &AgopOptions) -> Option<Observation> {
         use burn::tensor::{Int, Tensor, TensorData};
         let indices: Vec<i64> = rows.iter().map(|&row| row as i64).collect();
         let indices = Tensor::<1, Int>::from_data(TensorData::new(indices, [rows.len()]), &self.x.device());
         let x = self.x.clone().select(0, indices);
-        crate::observe::agop::network::observe_network(self.network, &x, weights, options)
+        crate::observe::agop::network::observe_network(self.network, &x, weights, options).ok()
     }
 }
 
@@ -95,14 +95,14 @@ impl<T: Real> Sampled for OnHost<'_, T> {
         functionals: &[&Mat],
         weights: Option<&[f64]>,
         options: &AgopOptions,
-    ) -> Vec<Vec<f64>> {
-        self.chain.contributions(self.x, weights, layer, functionals, options)
+    ) -> Option<Vec<Vec<f64>>> {
+        Some(self.chain.contributions(self.x, weights, layer, functionals, options))
     }
 
-    fn observe(&self, rows: &[usize], weights: Option<&[f64]>, options: &AgopOptions) -> Observation {
+    fn observe(&self, rows: &[usize], weights: Option<&[f64]>, options: &AgopOptions) -> Option<Observation> {
         let d = self.chain.inputs();
         let rows: Vec<T> = rows.iter().flat_map(|row| &self.x[row * d..(row + 1) * d]).copied().collect();
-        self.chain.observe(&rows, weights, options)
+        Some(self.chain.observe(&rows, weights, options))
     }
 }
 
@@ -139,7 +139,7 @@ impl Inputs<'_> {
         let fit = Fit::new(seen, Family::Power)?;
         let sensitivity = Sensitivity::new(seen, &fit)?;
         let gradients = [&sensitivity.alpha, &sensitivity.misfit];
-        let each = self.rows.contributions(layer, &gradients, self.weights, self.options);
+        let each = self.rows.contributions(layer, &gradients, self.weights, self.options)?;
         self.without_blocks(law, layer)?.over_inputs(&each[0], &each[1])
     }
 
@@ -150,7 +150,11 @@ impl Inputs<'_> {
         let count = BLOCKS.min(n);
         let layers: Vec<usize> = match law.over {
             Over::Sites => vec![layer],
-            Over::Neighbours | Over::Pairs => vec![layer, layer + 1],
+            Over::Neighbours => {
+                let readers = self.observation.layers[layer].readers.iter().copied();
+                std::iter::once(layer).chain(readers).collect()
+            },
+            Over::Pairs => vec![layer, layer + 1],
         };
         let options = AgopOptions { layers: Some(layers), ..self.options.clone() };
         let mut blocks = Vec::with_capacity(count);
@@ -158,7 +162,7 @@ impl Inputs<'_> {
         for b in 0..count {
             let rows = &order[b * n / count..(b + 1) * n / count];
             let own: Option<Vec<f64>> = self.weights.map(|weights| rows.iter().map(|&row| weights[row]).collect());
-            blocks.push(self.rows.observe(rows, own.as_deref(), &options).layers);
+            blocks.push(self.rows.observe(rows, own.as_deref(), &options)?.layers);
             counts.push(rows.len() as f64);
         }
         // The whole once more, as the others: differences between them are multiplied by the blocks.
@@ -174,11 +178,10 @@ impl Inputs<'_> {
                     kept().filter_map(of).zip(kept()).for_each(|(agop, b)| sum += agop.core() * counts[b]);
                     Psd::gram_of(sum * (1.0 / total), whole.eps()).within(whole.frame().cloned())
                 });
-                let (name, weight, depth_from_here) = (whole.name.clone(), whole.weight.clone(), whole.depth_from_here);
-                Layer { name, weight, agop, depth_from_here }
+                Layer { agop, ..whole.clone() }
             });
-            let &Observation { linear, neighbours, eps, .. } = self.observation;
-            Observation { layers: layers.collect(), linear, neighbours, eps }
+            let &Observation { linear, eps, .. } = self.observation;
+            Observation { layers: layers.collect(), linear, eps }
         };
         jackknife(law, layer, &counts, without)
     }

@@ -8,4 +8,6 @@ pub mod inputs;
 #[cfg(feature = "burn")]
 pub mod jacobian;
 #[cfg(feature = "burn")]
-pub mod tap;
+pub mod layout;
+#[cfg(feature = "burn")]
+pub mod named;

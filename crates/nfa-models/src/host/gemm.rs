@@ -42,9 +42,10 @@ impl<'a, T: Real> View<'a, T> {
     }
 
     /// Its rows, of a matrix that is not transposed.
-    pub fn row_slices(self) -> std::slice::ChunksExact<'a, T> {
-        debug_assert!(self.col_stride == 1 && self.row_stride == self.cols, "rows that lie side by side");
-        self.data[..self.rows * self.cols].chunks_exact(self.cols.max(1))
+    pub fn row_slices(self) -> impl Iterator<Item = &'a [T]> {
+        debug_assert!(self.col_stride == 1, "numbers of a row side by side");
+        let View { data, rows, cols, row_stride, .. } = self;
+        data.chunks(row_stride.max(1)).take(rows).map(move |row| &row[..cols])
     }
 
     /// Its size, rows first.

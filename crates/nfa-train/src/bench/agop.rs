@@ -184,13 +184,14 @@ fn layers(text: &str, depth: usize) -> Result<Vec<usize>> {
 /// The AGOPs as a caller gets them: whole matrices on the host.
 fn compute(network: &dyn AnyNetwork, x: &Tensor<2>, options: &AgopOptions) -> Vec<Mat> {
     let observed = observe_network(network, x, None, options);
-    observed.layers.iter().filter_map(|layer| Some(layer.agop.as_ref()?.matrix().clone())).collect()
+    let layers = observed.iter().flat_map(|observed| &observed.layers);
+    layers.filter_map(|layer| Some(layer.agop.as_ref()?.matrix().clone())).collect()
 }
 
 /// The same, left where they are: their first entries.
 fn touch(network: &dyn AnyNetwork, x: &Tensor<2>, options: &AgopOptions) -> f64 {
     let observed = observe_network(network, x, None, options);
-    let whole = observed.layers.iter().filter_map(|layer| Some(layer.agop.as_ref()?.matrix()));
+    let whole = observed.iter().flat_map(|observed| &observed.layers).filter_map(|layer| Some(layer.agop.as_ref()?.matrix()));
     whole.map(|matrix| matrix[(0, 0)]).sum()
 }
 

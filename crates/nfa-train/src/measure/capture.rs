@@ -12,18 +12,16 @@ use crate::measure::settings::Settings;
 /// # Errors
 /// Layers that aren't there.
 pub fn from_capture(laws: &Laws, capture: &Capture, title: &str, settings: &Settings) -> Result<Measurement> {
-    settings.check_layers(capture.sites.len())?;
     let observation = capture.observation();
     let recorded = Recorded::new(&capture.metadata);
-    let wanted: Vec<usize> = (0..capture.sites.len()).filter(|&layer| settings.wants(layer)).collect();
+    let wanted = settings.places(&capture.sites.iter().map(|site| site.name.clone()).collect::<Vec<_>>())?;
     let measure = |layer: usize| {
         let asked = Asked {
             layers: &[layer],
             thresholds: &settings.thresholds,
             alphas: &settings.alphas,
-            // Whether its rows differ is not in the file; behind the last map they don't matter.
-            rows: (!recorded.last.contains(&capture.sites[layer].name))
-                .then(|| Rows { distinct: capture.samples() as usize, draws: true }),
+            // Whether its rows differ is not in the file.
+            rows: Some(Rows { distinct: capture.samples() as usize, draws: true }),
             predicts: true,
             // K at initialisation is not in the file, so no law has a start to compare with.
             init: &|_, _| None,

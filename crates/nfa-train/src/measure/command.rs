@@ -19,6 +19,7 @@ use crate::measure::measurement::{Measurement, matrices};
 use crate::measure::network::{Answers, Job, Samples, from_weights};
 use crate::measure::pairs::{self, Heads};
 use crate::measure::settings::{Settings, check_size, title_of};
+use crate::observe::layers::Layers;
 use crate::train::loss::Loss;
 
 /// A call of `measure`.
@@ -100,17 +101,6 @@ impl Call<'_> {
         if args.batch == Some(0) {
             return Err(Error::input("--batch 0: at least one row"));
         }
-        let layers = match args.layer.as_str() {
-            "all" => None,
-            list => {
-                let layer = |word: &str| {
-                    word.trim()
-                        .parse()
-                        .map_err(|_| Error::input(format!("--layer {list}: write all, or numbers from 0 as in 0,1")))
-                };
-                Some(list.split(',').map(layer).collect::<Result<Vec<usize>>>()?)
-            }
-        };
         let sketch = match args.estimator.split_once(':') {
             None if args.estimator == "exact" => None,
             Some(("sketch", draws)) if draws.parse::<usize>().is_ok_and(|draws| draws > 0) => draws.parse().ok(),
@@ -132,7 +122,7 @@ impl Call<'_> {
         Ok(Settings {
             thresholds,
             alphas: args.alpha.clone(),
-            layers,
+            layers: Layers::from_word(&args.layer),
             agop: AgopOptions {
                 path: Way::Auto,
                 centered: args.centered,
@@ -259,9 +249,9 @@ impl Call<'_> {
             }
             found = pairs::of_layers(&self.load(path)?, &activations)?;
         }
-        settings.check_layers(found.len())?;
+        let wanted = settings.places(&found.iter().map(|found| found.name.clone()).collect::<Vec<_>>())?;
         let mut measured = pairs::measure(found, &title_of(path), "f64", settings.thresholds);
-        measured.layers.retain(|layer| settings.wants(layer.layer));
+        measured.layers.retain(|layer| wanted.contains(&layer.layer));
         Ok(measured)
     }
 

@@ -49,6 +49,7 @@ pub fn from_matrices(
         d_in: m.dim(),
         d_out: None,
         depth_from_here: depth,
+        last: depth == Some(1),
         laws: vec![Judged { law, layer: 0, finding, details }],
         weight: None,
         matrices: Some((m, g)),

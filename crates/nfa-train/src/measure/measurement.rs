@@ -82,6 +82,8 @@ pub struct LayerMeasurement {
     pub d_out: Option<usize>,
     /// Weight matrices from here to the outputs, where known.
     pub depth_from_here: Option<usize>,
+    /// Whether its outputs are the network's.
+    pub last: bool,
     /// Each law that applies.
     pub laws: Vec<Judged>,
     /// The weights, for what is saved and compared.
@@ -111,6 +113,7 @@ impl LayerMeasurement {
             d_in: seen.weight.ncols(),
             d_out: Some(seen.weight.nrows()),
             depth_from_here: seen.depth_from_here,
+            last: seen.last,
             laws,
             weight: Some(seen.weight.clone()),
             matrices: seen.agop.as_ref().map(|agop| (Psd::nfm_within(&seen.weight, agop.frame()), agop.clone())),

@@ -57,10 +57,11 @@ pub fn from_weights(
     job: Option<&Job<'_>>,
     settings: &Settings,
 ) -> Result<Measurement> {
-    check(weights, samples, job.is_some(), settings)?;
+    let wanted = settings.places(&weights.layers.iter().map(|layer| layer.name.clone()).collect::<Vec<_>>())?;
+    check(weights, samples, job.is_some(), &wanted)?;
     let loaded = Loaded::new(weights, activations, samples, settings)?;
-    let options = AgopOptions { layers: settings.layers.clone(), ..settings.agop.clone() };
-    let observation = named(loaded.observe(&options), weights);
+    let options = AgopOptions { layers: Some(wanted.clone()), ..settings.agop.clone() };
+    let observation = named(loaded.observe(&options)?, weights);
     let start = match init {
         None => None,
         Some(init) => {
@@ -68,14 +69,13 @@ pub fn from_weights(
             if init.layers.len() != weights.layers.len() || !init.layers.iter().zip(&weights.layers).all(same) {
                 return Err(Error::input("--init: its layers have other shapes than those of --weights"));
             }
-            Some(Loaded::new(init, activations, samples, settings)?.observe(&options))
+            Some(Loaded::new(init, activations, samples, settings)?.observe(&options)?)
         }
     };
     // Centred and sketched rows are not the samples' own.
     let exact = !options.centered && options.sketch.is_none();
     let rows = loaded.rows();
     let inputs = Inputs { rows: rows.as_ref(), weights: None, options: &options, observation: &observation };
-    let wanted: Vec<usize> = (0..observation.layers.len()).filter(|&layer| settings.wants(layer)).collect();
     let asked = Asked {
         layers: &wanted,
         thresholds: &settings.thresholds,
@@ -115,9 +115,8 @@ pub fn from_weights(
     })
 }
 
-/// Refuses layers that are not there, inputs that don't fit and matrices too large to try.
-fn check(weights: &Weights, samples: &Samples, with_targets: bool, settings: &Settings) -> Result<()> {
-    settings.check_layers(weights.layers.len())?;
+/// Refuses inputs that don't fit and matrices too large to try.
+fn check(weights: &Weights, samples: &Samples, with_targets: bool, wanted: &[usize]) -> Result<()> {
     let expected = weights.layers[0].weight.ncols();
     if samples.dim != expected {
         return Err(Error::input(format!(
@@ -129,7 +128,7 @@ fn check(weights: &Weights, samples: &Samples, with_targets: bool, settings: &Se
         let (d_out, d_in) = layer.weight.shape();
         let what = |side: &str| format!("{}: the Gram matrix of `{}`'s {side}", weights.title, layer.name);
         check_size(&what("outputs"), d_out, d_out, "--layers NAME,NAME chooses among the weights")?;
-        if settings.wants(index) {
+        if wanted.contains(&index) {
             check_size(&what("inputs"), d_in, d_in, "--layer 1,2 leaves it out")?;
         }
     }

@@ -6,7 +6,7 @@ use nfa_models::{Activation, AnyNetwork, Mlp};
 
 use crate::array::weights::Weights;
 use crate::data::split::Split;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::machine::devices::{Dtype, open};
 use crate::measure::measurement::Task;
 use crate::measure::network::{Job, Samples, check_width, each, unchained};
@@ -55,8 +55,9 @@ impl Loaded {
     }
 
     /// Weights and AGOPs.
-    pub(super) fn observe(&self, options: &AgopOptions) -> Observation {
-        observe_network(&self.network, &self.x, None, options)
+    pub(super) fn observe(&self, options: &AgopOptions) -> Result<Observation> {
+        let observed = observe_network(&self.network, &self.x, None, options);
+        observed.map_err(|error| Error::input(error.to_string()))
     }
 
     /// The rows, any of which the network can be observed on.
@@ -66,7 +67,7 @@ impl Loaded {
 
     /// How well it does its job.
     pub(super) fn task(&self, samples: &Samples, &Job { answers, loss }: &Job<'_>) -> Result<Task> {
-        check_width(answers, AnyNetwork::forward(&self.network, self.x.clone()).dims()[1])?;
+        check_width(answers, self.network.outputs(self.x.clone()).dims()[1])?;
         let targets = tensor(&answers.values, samples.count, answers.dim, self.dtype, &self.device);
         let split = Split { inputs: self.x.clone(), targets, weights: None };
         let value = loss.map(|loss| scores(&self.network, &split, loss, false).loss);

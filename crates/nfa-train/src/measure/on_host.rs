@@ -53,11 +53,11 @@ impl Loaded {
     }
 
     /// Weights and AGOPs.
-    pub(super) fn observe(&self, options: &AgopOptions) -> Observation {
-        match &self.x {
+    pub(super) fn observe(&self, options: &AgopOptions) -> Result<Observation> {
+        Ok(match &self.x {
             Rows::F32(x) => self.chain.observe(x, None, options),
             Rows::F64(x) => self.chain.observe(x, None, options),
-        }
+        })
     }
 
     /// The outputs of the samples, in `f64`: `[n, c]`, row-major.

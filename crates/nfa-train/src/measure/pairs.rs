@@ -196,6 +196,7 @@ pub fn measure(pairs: Vec<ProductPair>, title: &str, dtype: &str, thresholds: Th
                 name: found.name,
                 d_out: None,
                 depth_from_here: None,
+                last: false,
                 laws: vec![Judged { law, layer, finding: assess(&pair, law.family, None, &thresholds), details: None }],
                 weight: None,
                 matrices: None,

@@ -6,6 +6,7 @@ use nfa_metrics::{AgopOptions, Thresholds};
 
 use crate::error::{Error, Result};
 use crate::machine::devices::Dtype;
+use crate::observe::layers::Layers;
 
 /// What a person may change about a measurement.
 #[derive(Clone, Debug)]
@@ -14,8 +15,8 @@ pub struct Settings {
     pub thresholds: Thresholds,
     /// More exponents for the details.
     pub alphas: Vec<f64>,
-    /// Which layers, from 0; `None` for all.
-    pub layers: Option<Vec<usize>>,
+    /// Which layers, by number or by name.
+    pub layers: Layers,
     /// Of the AGOP engine.
     pub agop: AgopOptions,
     /// What the network is evaluated in.
@@ -25,22 +26,13 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Whether a layer is asked for.
-    pub fn wants(&self, layer: usize) -> bool {
-        self.layers.as_ref().is_none_or(|layers| layers.contains(&layer))
-    }
-
-    /// Refuses a layer that is not there.
+    /// The places of the layers that are asked for, among layers of these names.
     ///
     /// # Errors
-    /// The layer, and those that there are.
-    pub fn check_layers(&self, count: usize) -> Result<()> {
-        match self.layers.iter().flatten().find(|&&layer| layer >= count) {
-            None => Ok(()),
-            Some(layer) => {
-                Err(Error::input(format!("--layer {layer}: there are layers 0 to {}", count.saturating_sub(1))))
-            }
-        }
+    /// A layer that is not there, and those that are.
+    pub fn places(&self, names: &[String]) -> Result<Vec<usize>> {
+        let places = self.layers.among(names).map_err(|why| Error::input(format!("--layer: {why}")))?;
+        Ok(places.unwrap_or_else(|| (0..names.len()).collect()))
     }
 }
 

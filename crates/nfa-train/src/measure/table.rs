@@ -41,8 +41,7 @@ pub fn text(measurement: &Measurement, color: bool) -> String {
                 number(found.null.init),
                 found.verdict.name().to_string(),
             ];
-            let named = measurement.capture.as_ref().is_some_and(|about| about.last.contains(&layer.name));
-            let at_end = (layer.depth_from_here == Some(1) || named) && found.verdict != Verdict::Undetermined;
+            let at_end = layer.last && found.verdict != Verdict::Undetermined;
             let reason = match law.last {
                 Some(why) if at_end => format!("by definition: {why}"),
                 _ => found.reason.clone(),

@@ -2,6 +2,7 @@
 
 #[cfg(feature = "burn")]
 pub mod columns;
+pub mod layers;
 pub mod plan;
 #[cfg(feature = "burn")]
 pub mod probe;

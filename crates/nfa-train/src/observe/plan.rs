@@ -2,8 +2,8 @@
 
 use nfa_metrics::laws::{balance, nfa};
 use serde::{Deserialize, Serialize};
-use toml::Value;
 
+use crate::observe::layers::Layers;
 use crate::observe::schedule::ProbeSchedule;
 
 /// `[probe]`: what is measured, and when.
@@ -12,7 +12,7 @@ use crate::observe::schedule::ProbeSchedule;
 pub struct ProbePlan {
     /// Which steps.
     pub at: ProbeSchedule,
-    /// Which layers, from 0.
+    /// Which layers, by number from 0 or by name.
     pub layers: Layers,
     /// Names of laws and metrics.
     pub metrics: Vec<String>,
@@ -64,43 +64,4 @@ pub enum ProbeRows {
     Train,
     /// Those held out.
     Test,
-}
-
-/// `"all"` or a list.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Layers {
-    /// Every one.
-    All,
-    /// These, from 0.
-    List(Vec<usize>),
-}
-
-impl Layers {
-    /// Whether a layer is among them.
-    pub fn contains(&self, layer: usize) -> bool {
-        match self {
-            Layers::All => true,
-            Layers::List(list) => list.contains(&layer),
-        }
-    }
-}
-
-impl Serialize for Layers {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Layers::All => serializer.serialize_str("all"),
-            Layers::List(list) => list.serialize(serializer),
-        }
-    }
-}
-
-impl<'de> Deserialize<'de> for Layers {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        use serde::de::Error;
-        match Value::deserialize(deserializer)? {
-            Value::String(word) if word == "all" => Ok(Layers::All),
-            list @ Value::Array(_) => list.try_into().map(Layers::List).map_err(D::Error::custom),
-            other => Err(D::Error::custom(format!("must be \"all\" or a list of layers from 0, not {other}"))),
-        }
-    }
 }

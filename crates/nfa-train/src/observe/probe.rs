@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use nfa_metrics::{
     AgopOptions, Asked, Finding, Inputs, Law, Laws, Metric, Metrics, Needs, Observation, OnBurn, Place, Rows, Scores,
-    Snapshot, Thresholds, Update, observe_network, places, to_host,
+    SitesError, Snapshot, Thresholds, Update, observe_network, places, to_host,
 };
 use nfa_models::parameters::Parameter;
 use nfa_models::{AnyNetwork, Stream};
@@ -12,7 +12,7 @@ use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 
 use crate::data::split::{Data, Split};
 use crate::observe::columns::columns;
-use crate::observe::plan::{Layers, ProbeInterval, ProbePlan, ProbeRows};
+use crate::observe::plan::{ProbeInterval, ProbePlan, ProbeRows};
 use crate::observe::scores::{penalty, scores};
 use crate::record::Cell;
 use crate::record::direction::Direction;
@@ -33,6 +33,8 @@ pub struct Probe<'a> {
     pub data: &'a Data,
     /// Those that AGOPs are taken on ([`probed`]).
     pub probed: &'a Split,
+    /// The layers that are measured, by place; `None` for all.
+    pub layers: Option<&'a [usize]>,
     /// How many of them differ ([`distinct`]).
     pub rows: Rows,
     /// What is minimised.
@@ -72,10 +74,10 @@ impl Probe<'_> {
         step: u64,
         update: Option<&Update>,
         baseline: Option<&Baseline>,
-    ) -> Measured {
+    ) -> Result<Measured, SitesError> {
         let (split, probed) = (&self.data.train, self.probed);
         let options = AgopOptions { layers: self.observed(), ..AgopOptions::default() };
-        let observation = observe_network(network, &probed.inputs, probed.weights.as_deref(), &options);
+        let observation = observe_network(network, &probed.inputs, probed.weights.as_deref(), &options)?;
         let penalty = penalty(&network.parameters(), solver.decay());
         let metrics = || {
             let train = scores(network, split, self.loss, self.data.classes);
@@ -87,7 +89,7 @@ impl Probe<'_> {
             (train, wanted.map(|(column, value)| (column, Cell::from(value))).collect::<Vec<_>>())
         };
         let layers: Vec<usize> =
-            (0..observation.layers.len()).filter(|&layer| self.plan.layers.contains(layer)).collect();
+            (0..observation.layers.len()).filter(|&layer| self.measures(layer)).collect();
         let intervals = self.plan.interval == ProbeInterval::Inputs;
         let weights = probed.weights.as_deref();
         let rows = OnBurn { network, x: &probed.inputs };
@@ -141,7 +143,11 @@ impl Probe<'_> {
             let imbalance = nfa_metrics::metrics::imbalance::norms(&observation).into_iter().map(|(_, norm)| norm);
             Baseline { imbalance: imbalance.collect(), misfit }
         });
-        Measured { row, directions, observation, train, baseline: first }
+        Ok(Measured { row, directions, observation, train, baseline: first })
+    }
+
+    fn measures(&self, layer: usize) -> bool {
+        self.layers.is_none_or(|layers| layers.contains(&layer))
     }
 
     fn asked(&self, name: &str) -> bool {
@@ -162,17 +168,16 @@ impl Probe<'_> {
     fn observed(&self) -> Option<Vec<usize>> {
         let laws = self.asked_laws().map(|law| law.needs);
         let needs: Needs = laws.chain(self.asked_metrics().map(|metric| metric.needs)).collect();
-        match &self.plan.layers {
-            _ if !needs.contains(Needs::AGOP) && !self.plan.matrices => Some(Vec::new()),
-            Layers::All => None,
-            Layers::List(list) => Some(list.clone()),
+        if !needs.contains(Needs::AGOP) && !self.plan.matrices {
+            return Some(Vec::new());
         }
+        self.layers.map(<[usize]>::to_vec)
     }
 
     /// Whether a metric's column belongs to a layer that is asked for.
     fn wants(&self, column: &str) -> bool {
         match column.rsplit_once(".layer").and_then(|(_, digits)| digits.parse::<usize>().ok()) {
-            Some(layer) => self.plan.layers.contains(layer),
+            Some(layer) => self.measures(layer),
             None => true,
         }
     }

@@ -11,7 +11,7 @@ use crate::train::objective::scalar;
 
 /// Loss and accuracy on a split, and the network's outputs read once for both.
 pub fn scores(network: &dyn AnyNetwork, split: &Split, loss: &dyn Loss, classes: bool) -> Scores {
-    let outputs = network.forward(split.inputs.clone()).inner();
+    let outputs = network.outputs(split.inputs.clone()).inner();
     let value = loss.value(outputs.clone(), &split.targets, split.weight_column().as_ref(), split.rows());
     let accuracy = (classes && split.targets.dims()[1] > 1).then(|| {
         let (outputs, targets) = (to_host(outputs), to_host(split.targets.clone()));

@@ -17,3 +17,20 @@ pub struct PlanLine {
     /// Its number of steps.
     pub steps: u64,
 }
+
+/// The schema of `sites.json`.
+pub const SITES: &str = "nfa.sites/1";
+
+/// `sites.json`: the layers of a run by name.
+#[derive(Debug, serde::Deserialize)]
+pub struct SitesFile {
+    /// In the order of the columns' layers.
+    pub sites: Vec<SiteLine>,
+}
+
+/// One site of `sites.json`.
+#[derive(Debug, serde::Deserialize)]
+pub struct SiteLine {
+    /// Its name in the network.
+    pub name: String,
+}

@@ -8,7 +8,7 @@ use crate::data::split::{Data, prepare};
 use crate::error::{Error, Result};
 use crate::experiment::plan::PlannedRun;
 use crate::machine::devices;
-use crate::observe::plan::Layers;
+use crate::run::form::Form;
 use crate::run::{Runner, start};
 use crate::train::loss::Loss;
 use crate::train::problem::Problem;
@@ -18,6 +18,7 @@ use crate::train::solvers;
 /// The parts of a run that its configuration describes, built.
 pub(super) struct Built {
     pub(super) network: Box<dyn AnyNetwork>,
+    pub(super) form: Form,
     pub(super) loss: Box<dyn Loss>,
     pub(super) data: Data,
     /// SHA-256 of the file that the weights start from.
@@ -31,7 +32,8 @@ impl Runner<'_> {
         let device = devices::open(&config.device, config.dtype)?;
         let (loss, data) = self.load(run, &device)?;
         let (network, start) = self.network(run, data.dims(), &device)?;
-        Ok(Built { network, loss, data, start, stream: Stream::root(config.seed) })
+        let form = Form::new(network.as_ref(), &data.train.inputs, &config.probe.layers)?;
+        Ok(Built { network, form, loss, data, start, stream: Stream::root(config.seed) })
     }
 
     pub(super) fn loss(&self, run: &PlannedRun) -> Result<Box<dyn Loss>> {
@@ -69,15 +71,6 @@ impl Runner<'_> {
         let stored = start.as_ref().map(|start| start.layers.as_slice());
         let context = Context { inputs, outputs, device, dtype: config.dtype.burn(), stream, stored };
         let network = self.registries.models.build(config.model.clone(), &context).map_err(under("model"))?;
-        if let Layers::List(list) = &config.probe.layers
-            && let sites = network.sites()
-            && let Some(layer) = list.iter().find(|&&layer| layer >= sites)
-        {
-            return Err(Error::input(format!(
-                "probe.layers: there is no layer {layer}; the network has layers 0 to {}",
-                sites - 1
-            )));
-        }
         Ok((network, start.map(|start| start.sha256)))
     }
 }

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
+use burn::tensor::Tensor;
 use nfa_metrics::{Forecast, forecast, to_host, weights_of};
 
 use crate::error::{Error, Result};
@@ -13,6 +14,7 @@ use crate::record::theory::DecayLaw;
 use crate::registries::Registries;
 use crate::run::build::Built;
 use crate::run::files::Files;
+use crate::run::form::{Form, unmeasured};
 use crate::run::manifest::Provenance;
 use crate::train::engine::Engine;
 use crate::train::problem::{self, Problem};
@@ -21,6 +23,7 @@ use crate::train::rows::is_linear_map;
 mod build;
 pub mod checkpoint;
 mod files;
+mod form;
 pub mod manifest;
 mod record;
 mod standing;
@@ -82,7 +85,8 @@ impl Runner<'_> {
     /// # Errors
     /// As [`Runner::run`] would, before anything is written.
     pub fn preflight(&self, runs: &[&PlannedRun]) -> Result<()> {
-        let (mut loaded, mut built) = (Vec::new(), Vec::new());
+        let mut loaded: Vec<(_, (usize, usize), Tensor<2>)> = Vec::new();
+        let mut built = Vec::new();
         for run in runs {
             let config = &run.config;
             let rows = (&config.data, &config.preparation, &config.loss);
@@ -93,15 +97,15 @@ impl Runner<'_> {
             }
             built.push(network);
             let device = crate::machine::devices::open(&config.device, config.dtype)?;
-            let dims = match loaded.iter().find(|(other, _)| *other == rows) {
-                Some((_, dims)) => *dims,
-                None => {
-                    let dims = self.load(run, &device)?.1.dims();
-                    loaded.push((rows, dims));
-                    dims
-                }
-            };
-            let (network, _) = self.network(run, dims, &device)?;
+            let known = loaded.iter().position(|(other, ..)| *other == rows);
+            if known.is_none() {
+                let data = self.load(run, &device)?.1;
+                let few = data.train.rows().min(FEW);
+                loaded.push((rows, data.dims(), data.train.inputs.slice([0..few])));
+            }
+            let (_, dims, few) = &loaded[known.unwrap_or(loaded.len() - 1)];
+            let (network, _) = self.network(run, *dims, &device)?;
+            Form::new(network.as_ref(), few, &config.probe.layers)?;
             if on_host.is_some() {
                 let (solver, loss) = (self.solver(run, None)?, self.loss(run)?);
                 if !(solver.has_host_form() && Problem::fits(network.as_ref(), loss.as_ref())) {
@@ -128,8 +132,9 @@ impl Runner<'_> {
             DecayLaw::Discrete => (1.0 - decay).powi(2),
             DecayLaw::Continuous => (-2.0 * decay).exp(),
         };
+        let weights = weights_of(network.as_ref(), &data.train.inputs).map_err(|error| unmeasured(&error))?;
         let (inputs, targets) = (to_host(data.train.inputs), to_host(data.train.targets));
-        Ok(forecast(&weights_of(network.as_ref()), &inputs, &targets, factor))
+        Ok(forecast(&weights, &inputs, &targets, factor))
     }
 
     /// The status of a run that has nothing left to do.
@@ -144,6 +149,9 @@ impl Runner<'_> {
         Ok(status.filter(|status| status.outcome.is_final()))
     }
 }
+
+/// Rows that a network's form is looked at with before anything is written.
+const FEW: usize = 32;
 
 fn refused_by_host() -> Error {
     Error::input(format!("engine: {}", problem::REFUSAL))

@@ -14,6 +14,7 @@ use crate::record::status::{Outcome, Status};
 use crate::record::theory::{DecayLaw, Theory};
 use crate::run::build::Built;
 use crate::run::files::Files;
+use crate::run::form::unmeasured;
 use crate::run::manifest::Facts;
 use crate::run::standing::Standing;
 use crate::run::{Runner, refused_by_host};
@@ -68,7 +69,7 @@ impl From<Error> for Ended {
 impl Runner<'_> {
     /// Takes a run up where it stands and brings it to its end.
     pub(super) fn work(&self, run: &PlannedRun, built: Built, files: &Files<'_>) -> Result<Status> {
-        let Built { mut network, loss, data, start, stream } = built;
+        let Built { mut network, form, loss, data, start, stream } = built;
         let config = &run.config;
         let objective = Training::new(&data.train, loss.as_ref(), config.course.batch(), network.as_ref(), &stream);
         let problem = (config.engine != Engine::Autodiff).then(|| Problem::new(network.as_ref(), &objective));
@@ -102,6 +103,7 @@ impl Runner<'_> {
         };
         let manifest = self.provenance.manifest(run, &facts);
         files.write("manifest.json", format!("{manifest:#}\n").as_bytes())?;
+        files.write("sites.json", format!("{:#}\n", form.json()).as_bytes())?;
         files.status(&Status::new(Outcome::Running, at.step, None))?;
         let probe = Probe {
             laws: &self.registries.laws,
@@ -110,6 +112,7 @@ impl Runner<'_> {
             thresholds: &config.verdict,
             data: &data,
             probed: &probed,
+            layers: form.measured.as_deref(),
             rows: distinct(&config.probe, &probed),
             loss: loss.as_ref(),
         };
@@ -179,8 +182,9 @@ impl Steps<'_> {
             return Ok(());
         }
         let (network, solver, step) = (self.network.as_ref(), self.solver.as_ref(), self.at.step);
-        let measured =
-            self.probe.measure(network, solver, step, self.update.take().as_ref(), self.at.baseline.as_ref());
+        let (update, baseline) = (self.update.take(), self.at.baseline.as_ref());
+        let measured = self.probe.measure(network, solver, step, update.as_ref(), baseline);
+        let measured = measured.map_err(|error| unmeasured(&error))?;
         if let Some(what) = not_finite(&measured) {
             return Err(Ended::Diverged(step, what));
         }
@@ -221,7 +225,8 @@ impl Steps<'_> {
     /// Steps until something is to happen.
     fn advance(&mut self) -> std::result::Result<(), Ended> {
         let (stop, watched) = self.next_stop();
-        let before = watched.then(|| (self.network.parameters(), weights_of(self.network.as_ref())));
+        let weights = |network: &dyn AnyNetwork| weights_of(network, &self.probe.probed.inputs).ok();
+        let before = watched.then(|| Some((self.network.parameters(), weights(self.network.as_ref())?))).flatten();
         let (runner, config, untrained, saved) = (self.runner, &self.run.config, self.untrained, self.saved);
         let (first_loss, reported) = (&mut self.at.first_loss, &mut self.reported);
         let mut wrong = None;
@@ -318,7 +323,7 @@ mod tests {
     use super::*;
     use burn::module::{Module, Param};
     use burn::tensor::{DType, Device, Tensor, TensorData};
-    use nfa_models::{Activation, Mlp, Network, Site, Stream};
+    use nfa_models::{Activation, Mlp, Network, Sites, Stream};
 
     /// f(x) = V (Wx ∘ Ux), with a second parameter between those that sites are read by.
     #[derive(Module, Debug)]
@@ -329,17 +334,10 @@ mod tests {
     }
 
     impl Network for Gated {
-        fn forward(&self, x: Tensor<2>) -> Tensor<2> {
+        fn forward(&self, x: Tensor<2>, at: &mut Sites) -> Tensor<2> {
             let gate = x.clone().matmul(self.u.val().transpose());
-            (x.matmul(self.w.val().transpose()) * gate).matmul(self.v.val().transpose())
-        }
-
-        fn weight(&self, site: Site) -> Option<Tensor<2>> {
-            [&self.w, &self.v].get(site.0).map(|weight| weight.val())
-        }
-
-        fn sites(&self) -> usize {
-            2
+            let h = at.dense("w", x, self.w.val(), None) * gate;
+            at.dense("v", h, self.v.val(), None)
         }
     }
 
@@ -353,12 +351,13 @@ mod tests {
         let mlp = Mlp::new(vec![w.clone(), v.clone()], vec![None; 2], vec![Activation::Tanh]).expect("chains");
         let gated = Gated { w: Param::from_tensor(w), u: Param::from_tensor(u), v: Param::from_tensor(v) };
         let update = |network: &dyn AnyNetwork| {
-            let (_, gradient) = network.gradient(&|net| net.forward(tensor("x", 5, 3)).sum());
+            let (_, gradient) = network.gradient(&|net| net.outputs(tensor("x", 5, 3)).sum());
             let stretch = Stretch { next: 1, gradient, lr: 0.1, evaluations: 1, note: None };
-            update_of(&network.parameters(), weights_of(network), &stretch, 0.0)
+            let weights = weights_of(network, &tensor("x", 5, 3)).expect("has sites");
+            update_of(&network.parameters(), weights, &stretch, 0.0)
         };
         let told = update(&mlp).expect("each site is one parameter");
-        assert_eq!(told.before, weights_of(&mlp));
+        assert_eq!(told.before, weights_of(&mlp, &tensor("x", 5, 3)).expect("has sites"));
         assert_eq!((told.gradients[1].nrows(), told.gradients[1].ncols()), (2, 4));
         assert!(update(&gated).is_none(), "u is no site's weights");
     }

@@ -132,7 +132,7 @@ struct Nothing(Tensor<2>);
 
 impl Objective for Nothing {
     fn evaluate(&self, network: &dyn AnyNetwork, _: u64) -> (Tensor<1>, Parameters) {
-        network.gradient(&|net| net.forward(self.0.clone()).sum().mul_scalar(0.0))
+        network.gradient(&|net| net.outputs(self.0.clone()).sum().mul_scalar(0.0))
     }
 }
 

@@ -90,7 +90,7 @@ impl Objective for Training<'_> {
     fn evaluate(&self, network: &dyn AnyNetwork, step: u64) -> (Tensor<1>, Parameters) {
         match &self.rows {
             Rows::Full { inputs, targets, weights } => network
-                .gradient(&|net| self.loss.value(net.forward(inputs.clone()), targets, weights.as_ref(), self.count)),
+                .gradient(&|net| self.loss.value(net.outputs(inputs.clone()), targets, weights.as_ref(), self.count)),
             Rows::Batches { split, batches } => {
                 let mut batches = batches.borrow_mut();
                 let rows = batches.rows(step);
@@ -101,7 +101,7 @@ impl Objective for Training<'_> {
                 let targets = split.targets.clone().select(0, indices.clone());
                 let weights = split.weight_column().map(|w| w.select(0, indices));
                 network.gradient(&|net| {
-                    self.loss.value(net.forward(inputs.clone()), &targets, weights.as_ref(), rows.len())
+                    self.loss.value(net.outputs(inputs.clone()), &targets, weights.as_ref(), rows.len())
                 })
             }
         }

@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use nfa_models::Activation;
 use nfa_models::host::dense::worth_transposing;
-use nfa_models::host::gemm::{Into, View, mirror, product, symmetric};
+use nfa_models::host::gemm::{Into, View, product};
 use nfa_models::host::{Cores, Dense, Real};
 use rayon::prelude::*;
 
@@ -16,6 +16,7 @@ use crate::matrix::Mat;
 use crate::matrix::accumulator::Accumulator;
 use crate::matrix::sandwich::{column_major, row_major};
 use crate::matrix::tiles::tiles;
+use crate::observe::agop::sum::Sum;
 use crate::observe::host_chain::HostChain;
 
 /// What is swept: a chain up to where its Jacobian is constant, and from which layers rows are wanted.
@@ -331,43 +332,6 @@ impl<T: Real> Buffers<T> {
             delta: zeros(rows),
             through: zeros(rows),
         }
-    }
-}
-
-/// An accumulator, and where Gram matrices are summed the lower triangle so far, row-major.
-struct Sum<T> {
-    total: Accumulator,
-    lower: Vec<f64>,
-    block: Vec<T>,
-    dim: usize,
-    rows: usize,
-}
-
-impl<T: Real> Sum<T> {
-    fn new(total: Accumulator, dim: usize) -> Self {
-        let size = if total.is_factor() { 0 } else { dim * dim };
-        Sum { total, lower: vec![0.0; size], block: vec![T::from_f64(0.0); size], dim, rows: 0 }
-    }
-
-    fn push(&mut self, rows: View<'_, T>, cores: Cores) {
-        let Sum { total, lower, block, dim, rows: count } = self;
-        if total.is_factor() {
-            return total.push(&to_mat(rows));
-        }
-        symmetric(block, Into::Set, rows, rows, cores);
-        // A block's sum is in its precision, all of them together in f64.
-        for (i, (lower, block)) in lower.chunks_exact_mut(*dim).zip(block.chunks_exact(*dim)).enumerate() {
-            lower[..=i].iter_mut().zip(block).for_each(|(sum, term)| *sum += term.to_f64());
-        }
-        *count += rows.size()[0];
-    }
-
-    fn finish(mut self) -> Accumulator {
-        if !self.total.is_factor() {
-            mirror(&mut self.lower, self.dim);
-            self.total.push_gram(&Mat::from_fn(self.dim, self.dim, |i, j| self.lower[j * self.dim + i]), self.rows);
-        }
-        self.total
     }
 }
 

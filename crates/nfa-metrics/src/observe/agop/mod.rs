@@ -3,7 +3,8 @@
 //! AGOP_l = (1/n) Σ_i w_i Σ_p J_ipᵀJ_ip with J_ip the Jacobian of the outputs in layer l's input
 //! (summed over outputs; w_i sample weights of mean 1). Three ways, held equal by tests:
 //!
-//! - **autodiff**: one backward pass per output, any network on Burn;
+//! - **autodiff**: any network on Burn whose maps go through [`Sites`](nfa_models::Sites): differentiated at what the
+//!   maps put out, all sites in one sweep, about one backward pass per output;
 //! - **factored**, for chains of dense layers: one forward, then Δ_l = ∂f/∂z_l for all layers in
 //!   one backward sweep of matrix products; at layer l the sweep stops at z_l, whose Gram matrix K_l
 //!   is small, and AGOP_l = W_lᵀ K_l W_l (f reads its input through W_l alone). Where everything
@@ -15,8 +16,6 @@
 //! small eigenvalues, and with them powers, keep their digits.
 
 #[cfg(feature = "burn")]
-mod autodiff;
-#[cfg(feature = "burn")]
 mod chain;
 mod host;
 #[cfg(feature = "burn")]
@@ -25,5 +24,10 @@ mod on_host;
 pub mod options;
 mod plan;
 mod rows;
+#[cfg(feature = "burn")]
+pub(crate) mod sites;
+mod sum;
+#[cfg(feature = "burn")]
+pub(crate) mod sweep;
 #[cfg(feature = "burn")]
 mod tensors;

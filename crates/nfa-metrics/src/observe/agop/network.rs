@@ -1,18 +1,16 @@
 //! AGOPs of networks on Burn.
 
-use std::ops::Range;
-
 use burn::tensor::Tensor;
-use nfa_models::{AnyNetwork, Site};
+use nfa_models::{AnyNetwork, Chain, Sites, SitesError};
 
 use crate::matrix::Mat;
 use crate::matrix::psd::Psd;
 use crate::observation::{Layer, Observation};
-use crate::observe::agop::autodiff::{AutodiffSite, accumulate};
 use crate::observe::agop::chain::TensorChain;
 use crate::observe::agop::options::{AgopOptions, Path};
-use crate::observe::agop::rows::quadratic_forms;
+use crate::observe::agop::sites::SitesOnRows;
 use crate::observe::jacobian::{epsilon, to_host};
+use crate::observe::layout::{Forward, Layout};
 
 /// The AGOP of any row-wise map at its input.
 ///
@@ -26,50 +24,71 @@ use crate::observe::jacobian::{epsilon, to_host};
 /// ```
 ///
 /// # Shapes
-/// x: `[n, d]`, f: `[n, d]` → `[n, c]`; returns `[d, d]`
-pub fn agop(f: impl Fn(Tensor<2>) -> Tensor<2>, x: &Tensor<2>) -> Psd {
+/// x: `[n, d]`, f: `[m, d]` → `[m, c]` of any number of rows; returns `[d, d]`
+pub fn agop(f: impl Fn(Tensor<2>) -> Tensor<2> + Sync, x: &Tensor<2>) -> Psd {
+    let forward = |x, at: &mut Sites| f(at.value("input", x));
+    let layout = Layout::of_input(&f, x);
     let options = AgopOptions::default();
-    let h = x.clone().unsqueeze_dim(1);
-    let f = |h: Tensor<3>| f(h.squeeze_dim(1));
-    let site = AutodiffSite { f: &f, h: &h, weights: None, options: &options };
-    accumulate(&site, &options, x.dtype())
+    let sites = SitesOnRows { forward: &forward, layout: &layout, x, weights: None, options: &options };
+    let agop = sites.agops().ok().and_then(|agops| agops.into_iter().next().flatten());
+    agop.unwrap_or_else(|| Psd::gram(Mat::zeros(x.dims()[1], x.dims()[1])))
 }
 
-/// Weights and AGOPs of every layer of a network.
+/// Weights and AGOPs of every layer of a network: of a chain its layers, of any other its sites with weights.
 ///
 /// `weights` are sample weights of mean 1, one per row of x.
 ///
 /// # Shapes
 /// x: `[n, d]`
+///
+/// # Errors
+/// Sites that can't be measured: see [`SitesError`].
 pub fn observe_network(
     network: &dyn AnyNetwork,
     x: &Tensor<2>,
     weights: Option<&[f64]>,
     options: &AgopOptions,
-) -> Observation {
+) -> Result<Observation, SitesError> {
     let chain = network.chain();
     if let Some(chain) = chain.as_ref().filter(|_| options.path != Path::Autodiff) {
         let chain = TensorChain::new(chain, x, weights, options);
         let sums = chain.sums();
-        return chain.plan.observation(sums);
+        return Ok(chain.plan.observation(sums));
     }
-    let agop = |site: usize| {
-        let h = network.encode(Site(site), x.clone());
-        let f = |h: Tensor<3>| network.decode(Site(site), h);
-        accumulate(&AutodiffSite { f: &f, h: &h, weights, options }, options, x.dtype())
-    };
-    let layer = |site: usize| {
-        let weight = to_host(network.weight(Site(site))?);
-        let depth_from_here = chain.as_ref().map(|chain| chain.weights.len() - site);
-        let agop = options.wants(site).then(|| agop(site));
-        Some(Layer { name: format!("layers.{site}"), weight, agop, depth_from_here })
-    };
-    Observation {
-        layers: (0..network.sites()).filter_map(layer).collect(),
-        linear: chain.as_ref().is_some_and(nfa_models::Chain::is_linear),
-        neighbours: true,
-        eps: epsilon(x.dtype()),
+    let mut observation = observe_forward(&|x, at| network.forward(x, at), x, weights, options)?;
+    if let Some(chain) = chain {
+        observation.linear = chain.is_linear();
+        let depth = observation.layers.len();
+        for (l, layer) in observation.layers.iter_mut().enumerate() {
+            layer.depth_from_here = Some(depth - l);
+        }
     }
+    Ok(observation)
+}
+
+/// Weights and AGOPs at every site with weights of a forward pass: [`observe_network`] of a model that is no
+/// [`Network`](nfa_models::Network).
+///
+/// # Shapes
+/// x: `[n, d]`, forward: `[n, d]` → `[n, c]`
+///
+/// # Errors
+/// Sites that can't be measured: see [`SitesError`].
+pub fn observe_forward(
+    forward: &Forward<'_>,
+    x: &Tensor<2>,
+    weights: Option<&[f64]>,
+    options: &AgopOptions,
+) -> Result<Observation, SitesError> {
+    let layout = Layout::new(forward, x)?.with_weights();
+    let agops = SitesOnRows { forward, layout: &layout, x, weights, options }.agops()?;
+    let layer = |((i, placed), agop): ((usize, &crate::observe::layout::Placed), Option<Psd>)| {
+        let weight = placed.weight.clone()?;
+        let (last, readers) = (placed.last.is_some(), layout.readers(i));
+        Some(Layer { agop, last, readers, ..Layer::new(placed.site.name.clone(), weight) })
+    };
+    let layers = layout.sites.iter().enumerate().zip(agops).filter_map(layer).collect();
+    Ok(Observation { layers, linear: false, eps: epsilon(x.dtype()) })
 }
 
 /// How much each sample contributes to linear functionals of a layer's AGOP G = (1/n) Σ_i G_i:
@@ -77,6 +96,9 @@ pub fn observe_network(
 ///
 /// # Shapes
 /// x: `[n, d]`, each Γ: `[d_in, d_in]` symmetric; returns n numbers per Γ
+///
+/// # Errors
+/// Sites that can't be measured: see [`SitesError`].
 pub fn contributions(
     network: &dyn AnyNetwork,
     x: &Tensor<2>,
@@ -84,23 +106,35 @@ pub fn contributions(
     layer: usize,
     functionals: &[&Mat],
     options: &AgopOptions,
-) -> Vec<Vec<f64>> {
+) -> Result<Vec<Vec<f64>>, SitesError> {
     let options = &AgopOptions { layers: Some(vec![layer]), ..options.clone() };
-    let chain = network.chain().filter(|_| options.path != Path::Autodiff);
-    let Some(chain) = chain else {
-        let h = network.encode(Site(layer), x.clone());
-        let f = |h: Tensor<3>| network.decode(Site(layer), h);
-        let site = AutodiffSite { f: &f, h: &h, weights, options };
-        let read =
-            |sink: &mut dyn FnMut(Range<usize>, Mat)| site.visit(&mut |samples, rows| sink(samples, to_host(rows)));
-        return quadratic_forms(x.dims()[0], functionals, read);
-    };
-    TensorChain::new(&chain, x, weights, options).contributions(layer, functionals)
+    if let Some(chain) = fast(network, options) {
+        return Ok(TensorChain::new(&chain, x, weights, options).contributions(layer, functionals));
+    }
+    let forward = |x, at: &mut Sites| network.forward(x, at);
+    let layout = Layout::new(&forward, x)?.with_weights();
+    SitesOnRows { forward: &forward, layout: &layout, x, weights, options }.contributions(layer, functionals)
 }
 
-/// Weights alone, for what needs no Jacobians.
-pub fn weights_of(network: &dyn AnyNetwork) -> Vec<Mat> {
-    (0..network.sites()).filter_map(|site| network.weight(Site(site))).map(to_host).collect()
+/// The chain, where it is to be taken.
+fn fast(network: &dyn AnyNetwork, options: &AgopOptions) -> Option<Chain> {
+    network.chain().filter(|_| options.path != Path::Autodiff)
+}
+
+/// Weights alone, for what needs no Jacobians: of a chain its layers', of any other network those of its sites, found
+/// by letting some of the rows through.
+///
+/// # Shapes
+/// x: `[n, d]`
+///
+/// # Errors
+/// Sites that can't be measured: see [`SitesError`].
+pub fn weights_of(network: &dyn AnyNetwork, x: &Tensor<2>) -> Result<Vec<Mat>, SitesError> {
+    if let Some(chain) = network.chain() {
+        return Ok(chain.weights.into_iter().map(to_host).collect());
+    }
+    let layout = Layout::new(&|x, at| network.forward(x, at), x)?;
+    Ok(layout.sites.into_iter().filter_map(|placed| placed.weight).collect())
 }
 
 #[cfg(test)]
@@ -126,6 +160,33 @@ mod tests {
             .map(|l| bias.then(|| tensor(&stream, &format!("b{l}"), 1, widths[l + 1], dtype).reshape([widths[l + 1]])))
             .collect();
         Mlp::new(weights, biases, vec![activation; layers - 1]).expect("shapes chain")
+    }
+
+    fn observe_network(network: &Mlp, x: &Tensor<2>, weights: Option<&[f64]>, options: &AgopOptions) -> Observation {
+        super::observe_network(network, x, weights, options).expect("has sites")
+    }
+
+    fn weights_of(network: &Mlp) -> Vec<Mat> {
+        AnyNetwork::chain(network).expect("an Mlp is one").weights.into_iter().map(to_host).collect()
+    }
+
+    /// The layers from one on, up to another.
+    fn layers(network: &Mlp, from: usize, to: usize, x: Tensor<2>) -> Tensor<2> {
+        let chain = AnyNetwork::chain(network).expect("an Mlp is one");
+        (from..to).fold(x, |h, l| {
+            let mut z = h.matmul(chain.weights[l].clone().transpose());
+            if let Some(bias) = &chain.biases[l] {
+                z = z + bias.clone().unsqueeze();
+            }
+            chain.activations.get(l).map_or(z.clone(), |activation| activation.forward(z))
+        })
+    }
+
+    /// ∂f/∂h at a layer's input, `[n, d]` per output.
+    fn jacobians(network: &Mlp, layer: usize, x: &Tensor<2>) -> Vec<Mat> {
+        let h = layers(network, 0, layer, x.clone()).unsqueeze_dim(1);
+        let rows = jacobian(|h| layers(network, layer, weights_of(network).len(), h.squeeze_dim(1)), &h);
+        rows.into_iter().map(to_host).collect()
     }
 
     fn relative(a: &Mat, b: &Mat) -> f64 {
@@ -169,11 +230,7 @@ mod tests {
         let x = tensor(&Stream::root(28), "x", 11, 5, DType::F64);
         let weights: Vec<f64> = (0..11).map(|i| 0.5 + i as f64 / 10.0).collect();
         for layer in 0..3 {
-            let blocks: Vec<Mat> =
-                jacobian(|h| network.decode(Site(layer), h), &AnyNetwork::encode(&network, Site(layer), x.clone()))
-                    .into_iter()
-                    .map(to_host)
-                    .collect();
+            let blocks = jacobians(&network, layer, &x);
             let d = blocks[0].ncols();
             let mut expected = Mat::zeros(d, d);
             for rows in &blocks {
@@ -267,7 +324,8 @@ mod tests {
                     (0..d).flat_map(|i| (0..d).map(move |j| (i, j))).map(|at| functional[at] * agop[at]).sum();
                 for path in [Path::Host, Path::Factored, Path::Autodiff] {
                     let options = AgopOptions { path, batch: Some(5), ..AgopOptions::default() };
-                    let each = contributions(&network, &x, Some(&weights), layer, &[&functional], &options);
+                    let each = contributions(&network, &x, Some(&weights), layer, &[&functional], &options)
+                        .expect("has sites");
                     let mean = each[0].iter().sum::<f64>() / 13.0;
                     assert!((mean - expected).abs() <= 1e-13 * (1.0 + expected.abs()), "{mean} against {expected}");
                     // One sample alone: its contribution is what it adds to n G.
@@ -319,11 +377,10 @@ mod tests {
         // f(x) = J(x) x for a 1-homogeneous network: no finite differences needed.
         let network = network(&[6, 10, 10, 3], Activation::Relu, false, DType::F64);
         let x = tensor(&Stream::root(24), "x", 12, 6, DType::F64);
-        let jacobian = jacobian(|h| network.decode(Site(0), h), &x.clone().unsqueeze_dim(1));
-        let values = to_host(AnyNetwork::forward(&network, x.clone()));
+        let jacobian = jacobians(&network, 0, &x);
+        let values = to_host(network.outputs(x.clone()));
         let x = to_host(x);
         for (k, rows) in jacobian.into_iter().enumerate() {
-            let rows = to_host(rows);
             for i in 0..12 {
                 let euler: f64 = (0..6).map(|j| rows[(i, j)] * x[(i, j)]).sum();
                 assert!((euler - values[(i, k)]).abs() <= 1e-13 * (1.0 + euler.abs()));
@@ -366,7 +423,7 @@ mod tests {
     #[test]
     fn a_map_that_ignores_its_input_has_agop_zero() {
         let x = tensor(&Stream::root(26), "x", 4, 3, DType::F64);
-        let constant = tensor(&Stream::root(26), "y", 4, 2, DType::F64);
-        assert_eq!(agop(|_| constant.clone(), &x).trace(), 0.0);
+        let constant = tensor(&Stream::root(26), "y", 1, 2, DType::F64);
+        assert_eq!(agop(|x| constant.clone().repeat(&[x.dims()[0], 1]), &x).trace(), 0.0);
     }
 }

@@ -109,10 +109,9 @@ impl<'a> ChainPlan<'a> {
         let depth = self.chain.weights.len();
         agops.extend((self.linear_from..depth).map(|l| self.constant(l)));
         let (linear, eps) = (self.chain.is_linear(), self.eps);
-        let layer =
-            |(l, (weight, agop))| Layer { name: format!("layers.{l}"), weight, agop, depth_from_here: Some(depth - l) };
+        let layer = |(l, (weight, agop))| Layer { agop, ..Layer::new(format!("layers.{l}"), weight) };
         let layers = self.chain.weights.into_iter().zip(agops).enumerate().map(layer).collect();
-        Observation { layers, linear, neighbours: true, eps }
+        Observation { layers, linear, eps }.in_a_row()
     }
 
     /// What each sample contributes to functionals of a layer's AGOP, from its rows in host `f64`.

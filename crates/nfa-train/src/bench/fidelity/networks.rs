@@ -39,7 +39,7 @@ pub fn all() -> Vec<Operation> {
             let Ok(network) = drawn.network(place.device, place.dtype.burn()) else { return Vec::new() };
             let options = AgopOptions { path: way.path, ..AgopOptions::default() };
             let x = drawn.rows(place.device, place.dtype.burn());
-            let observed = observe_network(&network, &x, None, &options);
+            let Ok(observed) = observe_network(&network, &x, None, &options) else { return Vec::new() };
             let mut worst = Worst::default();
             for (l, exact) in agops(&drawn).iter().enumerate() {
                 let agop = observed.layers[l].agop.as_ref().map(nfa_metrics::Psd::matrix);
@@ -57,7 +57,7 @@ fn outputs(place: &Place<'_>) -> Vec<Finding> {
     let drawn = problem().draw(0);
     let Ok(network) = drawn.network(place.device, place.dtype.burn()) else { return Vec::new() };
     let mut worst = Worst::default();
-    let got = AnyNetwork::forward(&network, drawn.rows(place.device, place.dtype.burn()));
+    let got = network.outputs(drawn.rows(place.device, place.dtype.burn()));
     let got = worst.read(place, got);
     let exact: Vec<f64> = rows(&drawn).flat_map(|x| values(&drawn, x).pop().unwrap_or_default()).collect();
     worst.hold_all(&got, &exact, place.dtype, "outputs");
@@ -75,7 +75,7 @@ fn of_loss(place: &Place<'_>, kind: &str) -> Vec<Finding> {
     let split = drawn.split(&targets, place.device, place.dtype.burn());
     let loss: &dyn Loss = loss.as_ref();
     let value = |net: &dyn AnyNetwork| -> Tensor<1> {
-        loss.value(net.forward(split.inputs.clone()), &split.targets, None, problem.samples)
+        loss.value(net.outputs(split.inputs.clone()), &split.targets, None, problem.samples)
     };
     let (value, gradient) = AnyNetwork::gradient(&network, &value);
     let (exact, slopes) = gradients(&drawn, &targets, kind);

@@ -1,0 +1,234 @@
+//! All sites of any network in one sweep, differentiated by Burn at what the maps put out.
+//!
+//! A pass carries some samples several times over, one output selected in each copy, so that a backward pass serves
+//! all sites and many outputs. Copies are computed once where nothing that is differentiated lies before.
+
+use std::ops::Range;
+
+use burn::tensor::{DType, Tensor, TensorData};
+use nfa_models::host::Real;
+use nfa_models::sites::Use;
+use nfa_models::{Sites, SitesError};
+
+use crate::observe::agop::rows::sign_rows;
+use crate::observe::jacobian::numbers;
+use crate::observe::layout::Forward;
+
+/// The number that a pass differentiates, of the outputs `[copies * b, c]` of some samples; copy k stands for the k-th
+/// of a range of outputs.
+pub(crate) type Select<'a> = dyn Fn(Tensor<2>, Range<usize>, Range<usize>) -> Tensor<1> + Sync + 'a;
+
+/// One sweep over all rows.
+pub(crate) struct Sweep<'a> {
+    pub(crate) forward: &'a Forward<'a>,
+    /// `[n, d]`
+    pub(crate) x: &'a Tensor<2>,
+    /// The maps whose δ are wanted.
+    pub(crate) maps: Vec<String>,
+    /// What is differentiated.
+    pub(crate) select: &'a Select<'a>,
+    /// How many of it there are: c, draws, or one loss.
+    pub(crate) outputs: usize,
+    /// Rows of a pass, about.
+    pub(crate) rows: usize,
+    /// Samples of a pass, where that is asked for.
+    pub(crate) batch: Option<usize>,
+    /// Whether maps' inputs are wanted too.
+    pub(crate) inputs: bool,
+}
+
+/// δ = ∂/∂z at one use of a map, of some samples and outputs.
+pub(crate) struct Delta<'a> {
+    /// The map's place among those wanted.
+    pub(crate) map: usize,
+    /// Which use of it in the pass.
+    pub(crate) turn: usize,
+    pub(crate) samples: Range<usize>,
+    pub(crate) outputs: Range<usize>,
+    pub(crate) used: &'a Use,
+    /// `[copies * b * positions, k]`
+    pub(crate) rows: Tensor<2>,
+}
+
+impl Delta<'_> {
+    /// Positions of a sample.
+    pub(crate) fn positions(&self) -> usize {
+        self.rows.dims()[0] / (self.samples.len() * self.outputs.len()).max(1)
+    }
+
+    /// Its rows in host memory.
+    pub(crate) fn read<T: Real>(&self) -> Vec<T> {
+        match self.rows.clone().into_data().try_into_vec() {
+            Ok(values) => values,
+            Err(error) => panic!("the device did not hand out a tensor: {error:?}"),
+        }
+    }
+}
+
+/// Rows of a pass, at least: products of that many run at full speed.
+const ROWS: usize = 1280;
+/// And this many times the widest map's outputs, as weights are packed anew in each pass.
+const ROWS_PER_WIDTH: f64 = 2.5;
+/// Samples of a pass, at least.
+const SAMPLES: usize = 64;
+/// Copies of what the sites put out that a pass holds at a time, about.
+const HELD: usize = 4;
+
+impl Sweep<'_> {
+    /// As many rows as products need and memory holds.
+    pub(crate) fn rows_within(memory: usize, widest: usize, numbers: usize, dtype: DType) -> usize {
+        let bytes = HELD * numbers * dtype.size();
+        let wanted = ROWS.max((ROWS_PER_WIDTH * widest as f64) as usize);
+        wanted.min(memory / bytes.max(1)).max(1)
+    }
+
+    /// Outputs that a pass takes, and its samples.
+    fn shape(&self) -> (usize, usize) {
+        let n = self.x.dims()[0].max(1);
+        let outputs = (self.rows / SAMPLES).clamp(1, self.outputs.max(1));
+        let batch = self.batch.unwrap_or_else(|| self.rows / outputs).clamp(1, n);
+        (outputs, batch)
+    }
+
+    /// The samples of all passes, in at most so many parts of about the same length, each in batches.
+    pub(crate) fn parts(&self, most: usize) -> Vec<Vec<Range<usize>>> {
+        let (n, (_, batch)) = (self.x.dims()[0], self.shape());
+        let parts = n.div_ceil(batch).clamp(1, most.max(1));
+        let part = |p: usize| {
+            let (start, end) = (p * n / parts, (p + 1) * n / parts);
+            let count = (end - start).div_ceil(batch).max(1);
+            let cut = move |k: usize| start + k * (end - start) / count;
+            (0..count).map(|k| cut(k)..cut(k + 1)).filter(|samples| !samples.is_empty()).collect()
+        };
+        (0..parts).map(part).collect()
+    }
+
+    /// Hands out δ at every wanted map for these samples and all outputs.
+    ///
+    /// # Errors
+    /// What the network says of its maps does not add up.
+    pub(crate) fn visit(&self, samples: &Range<usize>, sink: &mut dyn FnMut(Delta<'_>)) -> Result<(), SitesError> {
+        let each = self.shape().0;
+        for from in (0..self.outputs).step_by(each) {
+            self.pass(samples.clone(), from..(from + each).min(self.outputs), sink)?;
+        }
+        Ok(())
+    }
+
+    /// One forward and one backward pass.
+    fn pass(
+        &self,
+        samples: Range<usize>,
+        outputs: Range<usize>,
+        sink: &mut dyn FnMut(Delta<'_>),
+    ) -> Result<(), SitesError> {
+        let (r, b, d) = (outputs.len(), samples.len(), self.x.dims()[1]);
+        let x = self.x.clone().inner().slice([samples.clone()]);
+        let x = if r == 1 { x } else { x.reshape([1, b, d]).expand([r, b, d]).reshape([r * b, d]) };
+        let at = Sites::recording(r).only(&self.maps);
+        let mut at = if self.inputs { at.with_inputs() } else { at };
+        let y = (self.forward)(x, &mut at);
+        let record = at.finish()?;
+        let selected = (self.select)(y, samples.clone(), outputs.clone());
+        // What does not depend on any map has no tape, and gradient 0.
+        let mut gradients = selected.is_tracked().then(|| selected.backward());
+        let mut turns = vec![0; self.maps.len()];
+        for used in &record.uses {
+            let Some(map) = self.maps.iter().position(|name| *name == used.name) else { continue };
+            let turn = turns[map];
+            turns[map] += 1;
+            let Some(rows) = gradients.as_mut().and_then(|gradients| used.rows(gradients)) else { continue };
+            sink(Delta { map, turn, samples: samples.clone(), outputs: outputs.clone(), used, rows });
+        }
+        Ok(())
+    }
+}
+
+/// Selects output k in copy k, each sample with the root of its weight.
+pub(crate) fn of_outputs(weights: Option<&[f64]>) -> impl Fn(Tensor<2>, Range<usize>, Range<usize>) -> Tensor<1> + Sync {
+    move |y, samples, outputs| {
+        let ([_, c], r, b) = (y.dims(), outputs.len(), samples.len());
+        let mut one = vec![0.0; r * c];
+        (0..r).for_each(|k| one[k * c + outputs.start + k] = 1.0);
+        let place = (&y.device().inner(), y.dtype());
+        let mut selector: Tensor<3> = Tensor::<3>::from_data(TensorData::new(one, [r, 1, c]), place).expand([r, b, c]);
+        if let Some(weights) = weights {
+            let roots: Vec<f64> = weights[samples].iter().map(|w| w.sqrt()).collect();
+            selector = selector * Tensor::<3>::from_data(TensorData::new(roots, [1, b, 1]), place);
+        }
+        (y * selector.reshape([r * b, c])).sum()
+    }
+}
+
+/// The k-th random combination of a sample's outputs in copy k, with the root of its weight.
+pub(crate) fn of_sketches(
+    weights: Option<&[f64]>,
+    draws: usize,
+) -> impl Fn(Tensor<2>, Range<usize>, Range<usize>) -> Tensor<1> + Sync {
+    move |y, samples, outputs| {
+        let ([_, c], r, b) = (y.dims(), outputs.len(), samples.len());
+        let signs = sign_rows(&samples, draws, c);
+        let mut selector = vec![0.0; r * b * c];
+        for (k, copy) in selector.chunks_exact_mut(b * c).enumerate() {
+            for (i, row) in copy.chunks_exact_mut(c).enumerate() {
+                let root = weights.map_or(1.0, |weights| weights[samples.start + i].sqrt());
+                let from = (i * draws + outputs.start + k) * c;
+                row.iter_mut().zip(&signs[from..from + c]).for_each(|(to, sign)| *to = sign * root);
+            }
+        }
+        let place = (&y.device().inner(), y.dtype());
+        (y * Tensor::<2>::from_data(TensorData::new(selector, [r * b, c]), place)).sum()
+    }
+}
+
+/// The means of δ over the samples, `[outputs * positions, k]`, from rows that carry the roots of weights.
+#[derive(Default)]
+pub(crate) struct Means {
+    sums: Vec<((usize, usize), Vec<f64>)>,
+}
+
+impl Means {
+    /// Over all rows of a sweep.
+    ///
+    /// # Errors
+    /// As of [`Sweep::visit`].
+    pub(crate) fn of(sweep: &Sweep<'_>, weights: Option<&[f64]>) -> Result<Self, SitesError> {
+        let mut means = Means::default();
+        for samples in sweep.parts(1).into_iter().flatten() {
+            sweep.visit(&samples, &mut |delta| means.add(&delta, sweep.outputs, weights))?;
+        }
+        let n = sweep.x.dims()[0] as f64;
+        means.sums.iter_mut().for_each(|(_, sum)| sum.iter_mut().for_each(|value| *value /= n));
+        Ok(means)
+    }
+
+    fn add(&mut self, delta: &Delta<'_>, outputs: usize, weights: Option<&[f64]>) {
+        let (p, k) = (delta.positions(), delta.used.outputs());
+        let key = (delta.map, delta.turn);
+        let at = self.sums.iter().position(|(own, _)| *own == key).unwrap_or_else(|| {
+            self.sums.push((key, vec![0.0; outputs * p * k]));
+            self.sums.len() - 1
+        });
+        let (sum, rows) = (&mut self.sums[at].1, numbers(delta.rows.clone()));
+        for (copy, rows) in rows.chunks_exact(delta.samples.len() * p * k).enumerate() {
+            let sum = &mut sum[(delta.outputs.start + copy) * p * k..][..p * k];
+            for (sample, row) in delta.samples.clone().zip(rows.chunks_exact(p * k)) {
+                let root = weights.map_or(1.0, |weights| weights[sample].sqrt());
+                sum.iter_mut().zip(row).for_each(|(sum, value)| *sum += root * value);
+            }
+        }
+    }
+
+    /// Takes them away from a sweep's rows.
+    pub(crate) fn take_from<T: Real>(&self, delta: &Delta<'_>, rows: &mut [T], weights: Option<&[f64]>) {
+        let Some((_, mean)) = self.sums.iter().find(|(key, _)| *key == (delta.map, delta.turn)) else { return };
+        let size = delta.positions() * delta.used.outputs();
+        for (copy, rows) in rows.chunks_exact_mut(delta.samples.len() * size).enumerate() {
+            let mean = &mean[(delta.outputs.start + copy) * size..][..size];
+            for (sample, row) in delta.samples.clone().zip(rows.chunks_exact_mut(size)) {
+                let root = weights.map_or(1.0, |weights| weights[sample].sqrt());
+                row.iter_mut().zip(mean).for_each(|(value, mean)| *value -= T::from_f64(root * mean));
+            }
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! What can be wrong with a network's account of its maps.
+
+use std::fmt;
+
+/// A network whose sites can't be measured: which, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SitesError {
+    /// One name stands for two different weights.
+    Repeated(String),
+    /// A map's input has another first axis than the samples.
+    NotRows(String),
+    /// Something is said of a map that did not pass before.
+    Unknown {
+        /// What was said: `split`, `heads`, `follows`.
+        what: &'static str,
+        /// Of which name.
+        name: String,
+    },
+    /// Parts or heads don't make up the map's outputs.
+    Uneven {
+        /// Of which map.
+        name: String,
+        /// What was said.
+        said: String,
+        /// How many outputs it has.
+        outputs: usize,
+    },
+    /// Changing one sample changed another's outputs: batch normalisation in training mode, say.
+    RowsCoupled {
+        /// The row that changed although another was touched.
+        row: usize,
+    },
+    /// The same rows, twice in a batch or one batch after the other, have different outputs: dropout, or a map that
+    /// works across the batch.
+    CopiesDiffer,
+    /// The sites that pass, or their order, depend on the rows.
+    Changing(String),
+    /// No map passed.
+    None,
+}
+
+impl fmt::Display for SitesError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            SitesError::Repeated(name) => write!(
+                f,
+                "the name {name} stands for two different weights in one forward pass: give each weight a name of its \
+                 own (one weight that is used several times keeps one name)"
+            ),
+            SitesError::NotRows(name) => write!(
+                f,
+                "what {name} reads does not have one row per sample first: keep the samples on the first axis, as in \
+                 [n, tokens, d]"
+            ),
+            SitesError::Unknown { what, name } => {
+                write!(f, "{what} speaks of {name}, and no map of this name has passed before it")
+            }
+            SitesError::Uneven { name, said, outputs } => {
+                write!(f, "{name} has {outputs} outputs, which {said} don't make up")
+            }
+            SitesError::RowsCoupled { row } => write!(
+                f,
+                "row {row}'s outputs change with another row: a layer couples samples (batch normalisation while \
+                 training); evaluate it in inference mode"
+            ),
+            SitesError::CopiesDiffer => write!(
+                f,
+                "the same rows have different outputs when they come twice: dropout or noise (leave it out while \
+                 measuring), or a map that works across the batch"
+            ),
+            SitesError::Changing(name) => {
+                write!(f, "the site {name} comes and goes, or changes its form, with the rows: its place is not defined")
+            }
+            SitesError::None => write!(
+                f,
+                "the forward pass hands no map to its sites: compute layers as at.linear(\"name\", h, &layer) or \
+                 at.dense(\"name\", h, weight, bias)"
+            ),
+        }
+    }
+}
+
+impl std::error::Error for SitesError {}

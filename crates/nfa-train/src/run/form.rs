@@ -1,0 +1,54 @@
+//! The form of a run's network: which sites it has, and which of them are measured.
+
+use burn::tensor::Tensor;
+use nfa_metrics::{Layout, SitesError};
+use nfa_models::AnyNetwork;
+use serde_json::{Value, json};
+
+use crate::error::{Error, Result};
+use crate::observe::layers::Layers;
+use crate::record::layout::SITES;
+
+/// What is known of a network before it is trained.
+pub(super) struct Form {
+    layout: Layout,
+    /// The layers that are measured; `None` for all.
+    pub(super) measured: Option<Vec<usize>>,
+}
+
+impl Form {
+    /// Lets a few rows through.
+    pub(super) fn new(network: &dyn AnyNetwork, x: &Tensor<2>, layers: &Layers) -> Result<Self> {
+        let layout = Layout::new(&|x, at| network.forward(x, at), x).map_err(|error| unmeasured(&error))?.with_weights();
+        if layout.sites.is_empty() {
+            return Err(unmeasured(&SitesError::None));
+        }
+        let names: Vec<String> = layout.sites.iter().map(|placed| placed.site.name.clone()).collect();
+        let measured = layers.among(&names).map_err(|why| Error::input(format!("probe.layers: {why}")))?;
+        Ok(Form { layout, measured })
+    }
+
+    /// `sites.json`: which layer is which.
+    pub(super) fn json(&self) -> Value {
+        let size = |rows: bool, i: usize| {
+            self.layout.sites[i].weight.as_ref().map(|w| if rows { w.nrows() } else { w.ncols() })
+        };
+        let site = |i: usize| {
+            let placed = &self.layout.sites[i];
+            json!({
+                "layer": i, "name": placed.site.name, "d_in": size(false, i), "d_out": size(true, i),
+                "positions": placed.positions, "last": placed.last.is_some(), "readers": self.layout.readers(i),
+                "measured": self.measured.as_ref().is_none_or(|layers| layers.contains(&i)),
+            })
+        };
+        let skipped: Vec<Value> =
+            self.layout.skipped.iter().map(|(name, why)| json!({ "name": name, "reason": why })).collect();
+        let sites: Vec<Value> = (0..self.layout.sites.len()).map(site).collect();
+        json!({ "schema": SITES, "sites": sites, "skipped": skipped })
+    }
+}
+
+/// A network whose sites can't be measured.
+pub(super) fn unmeasured(error: &SitesError) -> Error {
+    Error::input(format!("model: {error}"))
+}
