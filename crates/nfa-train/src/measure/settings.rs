@@ -6,7 +6,7 @@ use nfa_metrics::{AgopOptions, Thresholds};
 
 use crate::error::{Error, Result};
 use crate::machine::devices::Dtype;
-use crate::observe::layers::Layers;
+use crate::observe::layers::{Layers, NoLayer};
 
 /// What a person may change about a measurement.
 #[derive(Clone, Debug)]
@@ -31,7 +31,9 @@ impl Settings {
     /// # Errors
     /// A layer that is not there, and those that are.
     pub fn places(&self, names: &[String]) -> Result<Vec<usize>> {
-        let places = self.layers.among(names).map_err(|why| Error::input(format!("--layer: {why}")))?;
+        let places = self.layers.among(names).map_err(|NoLayer { asked, there }| {
+            Error::input(format!("--layer {asked}: there are layers {there}"))
+        })?;
         Ok(places.unwrap_or_else(|| (0..names.len()).collect()))
     }
 }

@@ -36,7 +36,7 @@ impl Layers {
     ///
     /// # Errors
     /// A number or a name that is none of them.
-    pub fn among(&self, names: &[String]) -> Result<Option<Vec<usize>>, String> {
+    pub fn among(&self, names: &[String]) -> Result<Option<Vec<usize>>, NoLayer> {
         let Layers::Some(choices) = self else { return Ok(None) };
         let mut places = Vec::new();
         for choice in choices {
@@ -44,16 +44,14 @@ impl Layers {
                 Choice::Place(place) => (0..names.len()).filter(|i| i == place).collect(),
                 Choice::Name(pattern) => (0..names.len()).filter(|&i| matches(pattern, &names[i])).collect(),
             };
-            match (choice, meant.is_empty()) {
-                (Choice::Place(place), true) => {
-                    let last = names.len().saturating_sub(1);
-                    return Err(format!("there is no layer {place}; the network has layers 0 to {last}"));
-                }
-                (Choice::Name(name), true) => {
-                    return Err(format!("no layer is named {name:?}; the network has {}", listed(names)));
-                }
-                _ => places.extend(meant),
+            if meant.is_empty() {
+                let (asked, there) = match choice {
+                    Choice::Place(place) => (place.to_string(), format!("0 to {}", names.len().saturating_sub(1))),
+                    Choice::Name(name) => (name.clone(), listed(names)),
+                };
+                return Err(NoLayer { asked, there });
             }
+            places.extend(meant);
         }
         places.sort_unstable();
         places.dedup();
@@ -61,8 +59,17 @@ impl Layers {
     }
 }
 
+/// A layer that is not there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NoLayer {
+    /// As it was asked for.
+    pub asked: String,
+    /// Those that are there.
+    pub there: String,
+}
+
 /// Names, not all of many.
-pub fn listed(names: &[String]) -> String {
+fn listed(names: &[String]) -> String {
     const SHOWN: usize = 12;
     let shown = names.iter().take(SHOWN).cloned().collect::<Vec<_>>().join(", ");
     match names.len().saturating_sub(SHOWN) {
@@ -142,9 +149,9 @@ mod tests {
         assert_eq!(among("*.up"), Ok(Some(vec![1, 3])));
         assert_eq!(among("blocks.?.*,blocks.0.up"), Ok(Some(vec![1, 2])));
         assert_eq!(among("*"), Ok(Some(vec![0, 1, 2, 3, 4])));
-        assert_eq!(among("5"), Err("there is no layer 5; the network has layers 0 to 4".into()));
+        assert_eq!(among("5"), Err(NoLayer { asked: "5".into(), there: "0 to 4".into() }));
         let error = among("*.gate").expect_err("nothing is named so");
-        assert!(error.contains("\"*.gate\"") && error.contains("blocks.10.up"), "{error}");
+        assert!(error.asked == "*.gate" && error.there.contains("blocks.10.up"), "{error:?}");
         for (pattern, name, same) in
             [("a*b*c", "aXXbYc", true), ("a*b*c", "acb", false), ("", "", true), ("?", "", false), ("**", "x", true)]
         {

@@ -6,7 +6,7 @@ use nfa_models::AnyNetwork;
 use serde_json::{Value, json};
 
 use crate::error::{Error, Result};
-use crate::observe::layers::Layers;
+use crate::observe::layers::{Layers, NoLayer};
 use crate::record::layout::SITES;
 
 /// What is known of a network before it is trained.
@@ -24,7 +24,9 @@ impl Form {
             return Err(unmeasured(&SitesError::None));
         }
         let names: Vec<String> = layout.sites.iter().map(|placed| placed.site.name.clone()).collect();
-        let measured = layers.among(&names).map_err(|why| Error::input(format!("probe.layers: {why}")))?;
+        let measured = layers.among(&names).map_err(|NoLayer { asked, there }| {
+            Error::input(format!("probe.layers: there is no layer {asked}; the network has layers {there}"))
+        })?;
         Ok(Form { layout, measured })
     }
 

@@ -97,11 +97,12 @@ impl Runner<'_> {
             }
             built.push(network);
             let device = crate::machine::devices::open(&config.device, config.dtype)?;
-            let known = loaded.iter().position(|(other, ..)| *other == rows);
+            let there = (rows, &config.device, config.dtype);
+            let known = loaded.iter().position(|(other, ..)| *other == there);
             if known.is_none() {
                 let data = self.load(run, &device)?.1;
                 let few = data.train.rows().min(FEW);
-                loaded.push((rows, data.dims(), data.train.inputs.slice([0..few])));
+                loaded.push((there, data.dims(), data.train.inputs.slice([0..few])));
             }
             let (_, dims, few) = &loaded[known.unwrap_or(loaded.len() - 1)];
             let (network, _) = self.network(run, *dims, &device)?;
