@@ -585,7 +585,15 @@ fn the_flagship_leaves_what_was_promised() {
     );
     let runs = folder.runs(home);
     assert_eq!(runs.len(), 16);
-    let always = ["config.toml", "manifest.json", "metrics.csv", "model.safetensors", "sites.json", "status.json", "timings.csv"];
+    let always = [
+        "config.toml",
+        "manifest.json",
+        "metrics.csv",
+        "model.safetensors",
+        "sites.json",
+        "status.json",
+        "timings.csv",
+    ];
     let also = ["checkpoints", "directions.csv", "lock"];
     let mut columns: Vec<String> = Vec::new();
     for run in &runs {

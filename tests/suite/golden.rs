@@ -180,15 +180,12 @@ fn networks_agops_laws_and_details() {
         let name = text(&case["name"]);
         let network = network(case).expect("a known activation");
         let x = tensor(&matrix(&case["inputs"]));
-        compare.matrix(
-            &format!("{name} outputs"),
-            &to_host(network.outputs(x.clone())),
-            &case["outputs"],
-        );
+        compare.matrix(&format!("{name} outputs"), &to_host(network.outputs(x.clone())), &case["outputs"]);
         let layers = list(&case["layers"]);
         for path in [Path::Factored, Path::Autodiff] {
             let options = AgopOptions { path, ..AgopOptions::default() };
-            let observation = observe_network(&network, &x, sample_weights(case).as_deref(), &options).expect("has sites");
+            let observation =
+                observe_network(&network, &x, sample_weights(case).as_deref(), &options).expect("has sites");
             assert_eq!(observation.layers.len(), layers.len());
             for (l, expected) in layers.iter().enumerate() {
                 let what = format!("{name} {path:?} layer {l}");

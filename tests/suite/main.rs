@@ -31,6 +31,7 @@ mod plots;
 mod properties;
 mod readme;
 mod recurrence;
+mod sites;
 mod solvers;
 mod starts;
 mod trained;

@@ -80,7 +80,11 @@ pub use observe::inputs::{Inputs, OnHost, Sampled};
 pub use survey::{Asked, Judged, Place, places, survey};
 
 #[cfg(feature = "burn")]
+pub use nfa_models::{Sites, SitesError};
+#[cfg(feature = "burn")]
 pub use observe::agop::network::{agop, contributions, observe_forward, observe_network, weights_of};
+#[cfg(feature = "burn")]
+pub use observe::capturing::{Capturing, capture};
 #[cfg(feature = "burn")]
 pub use observe::inputs::OnBurn;
 #[cfg(feature = "burn")]
@@ -88,6 +92,6 @@ pub use observe::jacobian::{epsilon, to_host};
 #[cfg(feature = "burn")]
 pub use observe::layout::{Forward, Layout, Placed};
 #[cfg(feature = "burn")]
-pub use observe::named::observe;
+pub use observe::moments::{Moments, SampleLosses, moments};
 #[cfg(feature = "burn")]
-pub use nfa_models::{Sites, SitesError};
+pub use observe::named::observe;

@@ -67,9 +67,7 @@ pub fn places<'a>(laws: impl IntoIterator<Item = &'a Law>, observation: &Observa
             init: (asked.init)(law, layer),
             spread: law.varies.then(|| (asked.spread)(law, layer, &pair)).flatten(),
             // A linear network's AGOP is the same whatever the rows are, and so is that of a last layer.
-            rows: asked.rows.filter(|_| {
-                law.varies && !observation.linear && !observation.layers[layer].last
-            }),
+            rows: asked.rows.filter(|_| law.varies && !observation.linear && !observation.layers[layer].last),
         };
         let alphas = alphas(own, asked.alphas);
         Some(Place { law: *law, layer, own, alphas, known, thresholds: *asked.thresholds, pair })

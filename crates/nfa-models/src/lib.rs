@@ -73,10 +73,10 @@ pub mod rng;
 pub mod sites;
 pub mod spec;
 pub mod spec_error;
-#[cfg(all(feature = "burn", any(test, feature = "testing")))]
-pub mod testing;
 #[cfg(feature = "burn")]
 mod tape;
+#[cfg(all(feature = "burn", any(test, feature = "testing")))]
+pub mod testing;
 #[cfg(feature = "burn")]
 mod visit;
 

@@ -38,7 +38,8 @@ pub struct ConvNetSpec {
 
 impl Spec<dyn AnyNetwork> for ConvNetSpec {
     const KIND: &'static str = "conv_net";
-    const DOC: &'static str = "Square images: a 3 x 3 convolution with stride 2, one in a residual block, a linear head.";
+    const DOC: &'static str =
+        "Square images: a 3 x 3 convolution with stride 2, one in a residual block, a linear head.";
     const REFERENCE: &'static str = "arXiv:1512.03385";
     const EXAMPLE: &'static str = "channels = 3\n";
     const SHAPE: [usize; 2] = [25, 3];

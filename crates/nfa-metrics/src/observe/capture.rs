@@ -245,11 +245,8 @@ impl CapturedSite {
     /// What exponent and misfit of a law that varies would be on other samples: the jackknife over the blocks.
     /// `None` as of [`jackknife`].
     pub fn over_blocks(&self, law: &Law) -> Option<Spread> {
-        let alone = |without: Option<usize>| Observation {
-            layers: vec![self.layer(without)],
-            linear: false,
-            eps: self.eps,
-        };
+        let alone =
+            |without: Option<usize>| Observation { layers: vec![self.layer(without)], linear: false, eps: self.eps };
         jackknife(law, 0, &self.counts, alone)?.over_blocks()
     }
 

@@ -68,12 +68,18 @@ impl Sampled for OnBurn<'_> {
     }
 
     fn observe(&self, rows: &[usize], weights: Option<&[f64]>, options: &AgopOptions) -> Option<Observation> {
-        use burn::tensor::{Int, Tensor, TensorData};
-        let indices: Vec<i64> = rows.iter().map(|&row| row as i64).collect();
-        let indices = Tensor::<1, Int>::from_data(TensorData::new(indices, [rows.len()]), &self.x.device());
-        let x = self.x.clone().select(0, indices);
+        let x = select(self.x, rows);
         crate::observe::agop::network::observe_network(self.network, &x, weights, options).ok()
     }
+}
+
+/// Some rows of a tensor, in the order given.
+#[cfg(feature = "burn")]
+pub(crate) fn select(x: &burn::tensor::Tensor<2>, rows: &[usize]) -> burn::tensor::Tensor<2> {
+    use burn::tensor::{Int, Tensor, TensorData};
+    let indices: Vec<i64> = rows.iter().map(|&row| row as i64).collect();
+    let indices = Tensor::<1, Int>::from_data(TensorData::new(indices, [rows.len()]), &x.device());
+    x.clone().select(0, indices)
 }
 
 /// A chain on the host.
@@ -153,7 +159,7 @@ impl Inputs<'_> {
             Over::Neighbours => {
                 let readers = self.observation.layers[layer].readers.iter().copied();
                 std::iter::once(layer).chain(readers).collect()
-            },
+            }
             Over::Pairs => vec![layer, layer + 1],
         };
         let options = AgopOptions { layers: Some(layers), ..self.options.clone() };

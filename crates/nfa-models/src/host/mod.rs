@@ -3,6 +3,7 @@
 //! Vectorised by run-time detection (AVX-512, AVX2, NEON), and every operation is one of IEEE 754,
 //! so the same numbers come out with any instruction set and any number of threads.
 
+pub mod convolution;
 pub mod dense;
 pub mod gemm;
 mod lane;

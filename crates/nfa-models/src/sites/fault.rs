@@ -69,7 +69,10 @@ impl fmt::Display for SitesError {
                  measuring), or a map that works across the batch"
             ),
             SitesError::Changing(name) => {
-                write!(f, "the site {name} comes and goes, or changes its form, with the rows: its place is not defined")
+                write!(
+                    f,
+                    "the site {name} comes and goes, or changes its form, with the rows: its place is not defined"
+                )
             }
             SitesError::None => write!(
                 f,

@@ -108,7 +108,9 @@ impl Recording {
         if shared {
             shape[0] *= self.copies;
         }
-        if let Some((_, numbers)) = self.replaced.as_ref().filter(|(own, numbers)| *own == name && numbers.dims() == [one]) {
+        if let Some((_, numbers)) =
+            self.replaced.as_ref().filter(|(own, numbers)| *own == name && numbers.dims() == [one])
+        {
             return numbers.clone().reshape(shape);
         }
         let weight = weight.filter(|_| self.weights).map(Tensor::inner);
@@ -220,10 +222,7 @@ impl Recording {
         let mut follows = Vec::with_capacity(self.follows.len());
         for (before, after) in &self.follows {
             let unknown = |name: &String| SitesError::Unknown { what: "follows", name: name.clone() };
-            let pair = (
-                place(before).ok_or_else(|| unknown(before))?,
-                place(after).ok_or_else(|| unknown(after))?,
-            );
+            let pair = (place(before).ok_or_else(|| unknown(before))?, place(after).ok_or_else(|| unknown(after))?);
             if !follows.contains(&pair) {
                 follows.push(pair);
             }

@@ -191,7 +191,8 @@ fn compute(network: &dyn AnyNetwork, x: &Tensor<2>, options: &AgopOptions) -> Ve
 /// The same, left where they are: their first entries.
 fn touch(network: &dyn AnyNetwork, x: &Tensor<2>, options: &AgopOptions) -> f64 {
     let observed = observe_network(network, x, None, options);
-    let whole = observed.iter().flat_map(|observed| &observed.layers).filter_map(|layer| Some(layer.agop.as_ref()?.matrix()));
+    let whole =
+        observed.iter().flat_map(|observed| &observed.layers).filter_map(|layer| Some(layer.agop.as_ref()?.matrix()));
     whole.map(|matrix| matrix[(0, 0)]).sum()
 }
 

@@ -8,14 +8,15 @@ const PROBE: &str = "probe (experiment file)\n\n  \
     What is measured, when, and on which rows.\n\n\
     [probe]\n\
     at = { log = 60 }                # or { every = 100 }, { steps = [0, 10, 500] }; always with step 0 and the last\n\
-    layers = \"all\"                   # or a list from 0\n\
+    layers = \"all\"                   # or a list, by number from 0, name or pattern: [0, \"*.up\"]; sites.json has the names\n\
     metrics = [\"loss\", \"accuracy\", \"nfa\", \"balance\"]   # names of laws and metrics: nfa-train list laws, list metrics\n\
     alpha = []                       # more exponents for the cosines\n\
     interval = \"none\"                # or \"inputs\": of these weights over fresh inputs\n\
     rows = \"train\"                   # or \"test\", the held-out ones; with interval = \"inputs\" \"test\" where there are any:\n\
     #                                on rows that were trained on, intervals are too narrow\n\
     samples = 2000                   # on so many of them, drawn by the seed; without it on all\n\
-    matrices = false                 # whether NFM and AGOP are written too\n\n\
+    matrices = false                 # whether NFM and AGOP are written too\n\
+    capture = false                  # whether the end is written as capture.safetensors, for measure --capture\n\n\
     AGOPs, exponents, misfits and intervals are all of the same rows.\n";
 
 const VERDICT: &str = "verdict (experiment file)\n\n  \

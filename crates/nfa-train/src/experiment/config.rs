@@ -275,8 +275,13 @@ impl Resolved {
 }
 
 /// Keys that came after runs had ids: at these values they are not hashed, so that no run is renamed.
-fn later() -> [(&'static str, &'static str, Value); 3] {
-    [("verdict", "chance", 0.5.into()), ("probe", "rows", "train".into()), ("data", "intercept", 0.0.into())]
+fn later() -> [(&'static str, &'static str, Value); 4] {
+    [
+        ("verdict", "chance", 0.5.into()),
+        ("probe", "rows", "train".into()),
+        ("probe", "capture", false.into()),
+        ("data", "intercept", 0.0.into()),
+    ]
 }
 
 /// Keys sorted, numbers by value: 1 and 1.0 are the same setting.

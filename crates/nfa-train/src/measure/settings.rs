@@ -31,9 +31,10 @@ impl Settings {
     /// # Errors
     /// A layer that is not there, and those that are.
     pub fn places(&self, names: &[String]) -> Result<Vec<usize>> {
-        let places = self.layers.among(names).map_err(|NoLayer { asked, there }| {
-            Error::input(format!("--layer {asked}: there are layers {there}"))
-        })?;
+        let places = self
+            .layers
+            .among(names)
+            .map_err(|NoLayer { asked, there }| Error::input(format!("--layer {asked}: there are layers {there}")))?;
         Ok(places.unwrap_or_else(|| (0..names.len()).collect()))
     }
 }

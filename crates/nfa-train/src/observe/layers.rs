@@ -119,7 +119,8 @@ impl Serialize for Layers {
 impl<'de> Deserialize<'de> for Layers {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         use serde::de::Error;
-        let expected = "\"all\" or a list of layers, by number from 0, by name or by a pattern of names such as \"*.up\"";
+        let expected =
+            "\"all\" or a list of layers, by number from 0, by name or by a pattern of names such as \"*.up\"";
         let wrong = |value: &Value| D::Error::custom(format!("must be {expected}, not {value}"));
         match Value::deserialize(deserializer)? {
             Value::String(word) if word == "all" => Ok(Layers::All),

@@ -29,6 +29,8 @@ pub struct ProbePlan {
     pub samples: Option<usize>,
     /// Whether NFM and AGOP are written too.
     pub matrices: bool,
+    /// Whether the end is written as a capture file, which `measure --capture` reads.
+    pub capture: bool,
 }
 
 impl Default for ProbePlan {
@@ -42,6 +44,7 @@ impl Default for ProbePlan {
             rows: None,
             samples: None,
             matrices: false,
+            capture: false,
         }
     }
 }

@@ -88,8 +88,7 @@ impl Probe<'_> {
             let wanted = values.filter(|(column, _)| self.wants(column));
             (train, wanted.map(|(column, value)| (column, Cell::from(value))).collect::<Vec<_>>())
         };
-        let layers: Vec<usize> =
-            (0..observation.layers.len()).filter(|&layer| self.measures(layer)).collect();
+        let layers: Vec<usize> = (0..observation.layers.len()).filter(|&layer| self.measures(layer)).collect();
         let intervals = self.plan.interval == ProbeInterval::Inputs;
         let weights = probed.weights.as_deref();
         let rows = OnBurn { network, x: &probed.inputs };

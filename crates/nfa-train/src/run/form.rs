@@ -19,7 +19,8 @@ pub(super) struct Form {
 impl Form {
     /// Lets a few rows through.
     pub(super) fn new(network: &dyn AnyNetwork, x: &Tensor<2>, layers: &Layers) -> Result<Self> {
-        let layout = Layout::new(&|x, at| network.forward(x, at), x).map_err(|error| unmeasured(&error))?.with_weights();
+        let layout =
+            Layout::new(&|x, at| network.forward(x, at), x).map_err(|error| unmeasured(&error))?.with_weights();
         if layout.sites.is_empty() {
             return Err(unmeasured(&SitesError::None));
         }

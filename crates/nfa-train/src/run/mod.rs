@@ -21,6 +21,7 @@ use crate::train::problem::{self, Problem};
 use crate::train::rows::is_linear_map;
 
 mod build;
+mod capture;
 pub mod checkpoint;
 mod files;
 mod form;

@@ -13,6 +13,7 @@ use crate::observe::probe::{Measured, Probe, distinct, probed, unpredicted};
 use crate::record::status::{Outcome, Status};
 use crate::record::theory::{DecayLaw, Theory};
 use crate::run::build::Built;
+use crate::run::capture::Captured;
 use crate::run::files::Files;
 use crate::run::form::unmeasured;
 use crate::run::manifest::Facts;
@@ -52,6 +53,8 @@ struct Steps<'a> {
     update: Option<Update>,
     /// What the solver last had to say.
     note: Option<String>,
+    /// What a capture of the end is made of, where one is asked for.
+    capture: Option<Captured<'a>>,
 }
 
 /// Why the loop ended before its last step.
@@ -73,6 +76,8 @@ impl Runner<'_> {
         let config = &run.config;
         let objective = Training::new(&data.train, loss.as_ref(), config.course.batch(), network.as_ref(), &stream);
         let problem = (config.engine != Engine::Autodiff).then(|| Problem::new(network.as_ref(), &objective));
+        let init = config.probe.capture.then(|| weights_of(network.as_ref(), &data.train.inputs)).transpose();
+        let init = init.map_err(|error| unmeasured(&error))?;
         let mut solver = self.solver(run, problem.flatten())?;
         if config.engine == Engine::Host && solver.engine() != Engine::Host.name() {
             return Err(refused_by_host());
@@ -116,6 +121,12 @@ impl Runner<'_> {
             rows: distinct(&config.probe, &probed),
             loss: loss.as_ref(),
         };
+        let capture = init.map(|init| Captured {
+            init,
+            rows: &probed,
+            loss: (config.loss.get("kind").and_then(toml::Value::as_str).unwrap_or_default(), loss.as_ref()),
+            weight_decay: solver.decay().weight_decay,
+        });
         let (total, now) = (config.course.steps(), Instant::now());
         let steps = Steps {
             runner: self,
@@ -135,6 +146,7 @@ impl Runner<'_> {
             reported: now,
             update: None,
             note: None,
+            capture,
         };
         steps.finish()
     }
@@ -160,6 +172,9 @@ impl Steps<'_> {
             Err(Ended::Failed(error)) => return Err(error),
         };
         self.files.model(self.network.as_ref())?;
+        if let Some(capture) = self.capture.as_ref().filter(|_| status.outcome == Outcome::Completed) {
+            self.files.write("capture.safetensors", &capture.bytes(self.network.as_ref())?)?;
+        }
         self.files.status(&status)?;
         Ok(status)
     }

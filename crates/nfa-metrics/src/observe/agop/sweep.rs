@@ -145,7 +145,9 @@ impl Sweep<'_> {
 }
 
 /// Selects output k in copy k, each sample with the root of its weight.
-pub(crate) fn of_outputs(weights: Option<&[f64]>) -> impl Fn(Tensor<2>, Range<usize>, Range<usize>) -> Tensor<1> + Sync {
+pub(crate) fn of_outputs(
+    weights: Option<&[f64]>,
+) -> impl Fn(Tensor<2>, Range<usize>, Range<usize>) -> Tensor<1> + Sync {
     move |y, samples, outputs| {
         let ([_, c], r, b) = (y.dims(), outputs.len(), samples.len());
         let mut one = vec![0.0; r * c];

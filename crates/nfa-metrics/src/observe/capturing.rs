@@ -1,0 +1,145 @@
+//! Captures of networks on Burn: the file `nfa.capture/1` that [`Capture`](crate::Capture) reads.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+use burn::tensor::{DType, Tensor};
+use nfa_models::{SitesError, Stream};
+use safetensors::{Dtype, View};
+
+use crate::matrix::Mat;
+use crate::observe::agop::options::AgopOptions;
+use crate::observe::agop::sites::SitesOnRows;
+use crate::observe::layout::{Forward, Layout};
+use crate::observe::moments::{Moments, SampleLosses, moments};
+
+/// What a capture holds beside weights and K.
+#[derive(Clone, Default)]
+pub struct Capturing<'a> {
+    /// Sample weights of mean 1, one per row.
+    pub weights: Option<&'a [f64]>,
+    /// Weights at initialisation, one per site.
+    pub init: Option<&'a [Mat]>,
+    /// The loss by name and as a function: then gradients and moments are written too.
+    pub loss: Option<(&'a str, &'a SampleLosses<'a>)>,
+    /// λ.
+    pub weight_decay: f64,
+    /// How it acts: `coupled`, `decoupled`, or nothing where there is none.
+    pub decay: &'a str,
+}
+
+/// Blocks of samples that K is written in.
+const BLOCKS: usize = 16;
+
+/// The bytes of a capture file: at every site with weights W, K in blocks of samples and how many they are.
+///
+/// # Shapes
+/// x: `[n, d]`, forward: `[n, d]` → `[n, c]`
+///
+/// # Errors
+/// Sites that can't be measured: see [`SitesError`].
+pub fn capture(forward: &Forward<'_>, x: &Tensor<2>, what: &Capturing<'_>) -> Result<Vec<u8>, SitesError> {
+    let layout = Layout::new(forward, x)?.with_weights();
+    let options = AgopOptions::default();
+    let n = x.dims()[0];
+    let blocks = BLOCKS.min(n).max(1);
+    // Drawn, as the order of a file may follow its classes.
+    let order = Stream::root(0).fork("capture.blocks").permutation(n);
+    let (mut ks, mut counts) = (Vec::with_capacity(blocks), Vec::with_capacity(blocks));
+    for b in 0..blocks {
+        let rows = &order[b * n / blocks..(b + 1) * n / blocks];
+        let x = crate::observe::inputs::select(x, rows);
+        let weights: Option<Vec<f64>> = what.weights.map(|weights| rows.iter().map(|&row| weights[row]).collect());
+        // The reader weighs a block's mean by its count.
+        let count = weights.as_ref().map_or(rows.len() as f64, |weights| weights.iter().sum());
+        let share = rows.len() as f64 / count;
+        let sites = SitesOnRows { forward, layout: &layout, x: &x, weights: weights.as_deref(), options: &options };
+        ks.push(sites.ks()?.into_iter().map(|k| k * share).collect::<Vec<Mat>>());
+        counts.push(count);
+    }
+    let found = what.loss.map(|(_, loss)| moments(forward, x, loss, what.weights, &options)).transpose()?;
+    let double = x.dtype() == DType::F64;
+    let mut entries: Vec<(String, Numbers)> = Vec::new();
+    let names: Vec<String> = layout.sites.iter().map(|placed| placed.site.name.replace(',', "_")).collect();
+    for (i, (placed, name)) in layout.sites.iter().zip(&names).enumerate() {
+        let Some(weight) = &placed.weight else { continue };
+        let mut put = |part: &str, numbers: Numbers| entries.push((format!("{name}.{part}"), numbers));
+        put("weight", Numbers::of(&[weight], false, double));
+        put("k", Numbers::of(&ks.iter().map(|block| &block[i]).collect::<Vec<_>>(), true, double));
+        put("count", Numbers { shape: vec![blocks], values: counts.clone(), double: true });
+        if let Some(init) = what.init.and_then(|init| init.get(i)) {
+            put("weight_init", Numbers::of(&[init], false, double));
+        }
+        if let Some(Moments { gradient, values, gradients, weight, .. }) = found.as_ref().and_then(|all| all.get(i)) {
+            put("grad", Numbers::of(&[gradient], false, double));
+            put("hh", Numbers::of(&[values], false, double));
+            put("gg", Numbers::of(&[&(weight.transpose() * gradients * weight)], false, double));
+        }
+    }
+    let last: Vec<&str> = layout
+        .sites
+        .iter()
+        .zip(&names)
+        .filter(|(placed, _)| placed.last.is_some())
+        .map(|(_, name)| &name[..])
+        .collect();
+    let skipped: Vec<String> = layout.skipped.iter().map(|(name, why)| format!("{name}: {why}")).collect();
+    let notes = [
+        ("format", "nfa.capture/1".to_string()),
+        ("framework", "burn".into()),
+        ("n", n.to_string()),
+        ("outputs", layout.outputs.to_string()),
+        ("loss", what.loss.map_or("", |(name, _)| name).to_string()),
+        ("weight_decay", what.weight_decay.to_string()),
+        ("decay", what.decay.to_string()),
+        ("mode", "eval".into()),
+        ("estimator", "exact".into()),
+        ("order", names.join(",")),
+        ("last", last.join(",")),
+        ("skipped", skipped.join("; ")),
+    ];
+    let notes: HashMap<String, String> = notes.into_iter().map(|(key, value)| (key.to_string(), value)).collect();
+    // Shapes and lengths agree by construction.
+    Ok(safetensors::serialize(entries, Some(notes)).unwrap_or_default())
+}
+
+/// Numbers of a file.
+struct Numbers {
+    shape: Vec<usize>,
+    values: Vec<f64>,
+    /// As `f64`, else as `f32`.
+    double: bool,
+}
+
+impl Numbers {
+    /// Matrices of one shape, row-major; `stacked` with an axis before.
+    fn of(matrices: &[&Mat], stacked: bool, double: bool) -> Self {
+        let (rows, cols) = matrices.first().map_or((0, 0), |matrix| (matrix.nrows(), matrix.ncols()));
+        let entries = |matrix: &&Mat| -> Vec<f64> {
+            (0..rows).flat_map(|i| (0..cols).map(move |j| (i, j))).map(|at| matrix[at]).collect()
+        };
+        let shape = if stacked { vec![matrices.len(), rows, cols] } else { vec![rows, cols] };
+        Numbers { shape, values: matrices.iter().flat_map(entries).collect(), double }
+    }
+}
+
+impl View for Numbers {
+    fn dtype(&self) -> Dtype {
+        if self.double { Dtype::F64 } else { Dtype::F32 }
+    }
+
+    fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    fn data(&self) -> Cow<'_, [u8]> {
+        let bytes = |value: &f64| {
+            if self.double { value.to_le_bytes().to_vec() } else { (*value as f32).to_le_bytes().to_vec() }
+        };
+        Cow::Owned(self.values.iter().flat_map(bytes).collect())
+    }
+
+    fn data_len(&self) -> usize {
+        self.values.len() * if self.double { 8 } else { 4 }
+    }
+}

@@ -1,0 +1,280 @@
+//! The operations, for Burn's CPU backend `flex` and its tape.
+
+use burn::backend::autodiff::checkpoint::base::Checkpointer;
+use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
+use burn::backend::autodiff::grads::Gradients;
+use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
+use burn::backend::ops::ModuleOps;
+use burn::backend::tensor::FloatTensor;
+use burn::backend::{Autodiff, Backend, Dispatch, Flex, TensorMetadata, backend_extension};
+use burn::tensor::ops::ConvOptions;
+use burn::tensor::{DType, Element, Shape, Tensor, TensorData};
+use burn_flex::FlexTensor;
+use bytemuck::Pod;
+
+use crate::host::Real;
+use crate::host::convolution::Convolution;
+
+/// What a backend does for us. What is written here is Burn's own way.
+#[backend_extension(Flex, Autodiff)]
+pub trait Ours: Backend {
+    /// `z` as it is, and δ ↦ δ W on the way back to `h`.
+    fn known_dense(h: FloatTensor<Self>, z: FloatTensor<Self>, w: FloatTensor<Self>) -> FloatTensor<Self> {
+        let _ = (h, w);
+        z
+    }
+    /// `z` as it is, and a convolution's way back to `x`.
+    fn known_convolution(
+        x: FloatTensor<Self>,
+        z: FloatTensor<Self>,
+        w: FloatTensor<Self>,
+        options: ConvOptions<2>,
+    ) -> FloatTensor<Self> {
+        let _ = (x, w, options);
+        z
+    }
+    /// A convolution.
+    fn convolution(
+        x: FloatTensor<Self>,
+        w: FloatTensor<Self>,
+        b: FloatTensor<Self>,
+        options: ConvOptions<2>,
+    ) -> FloatTensor<Self> {
+        Self::conv2d(x, w, Some(b), options)
+    }
+    /// Its way back to the input.
+    fn convolution_to_input(
+        x: FloatTensor<Self>,
+        w: FloatTensor<Self>,
+        dz: FloatTensor<Self>,
+        options: ConvOptions<2>,
+    ) -> FloatTensor<Self> {
+        Self::conv2d_x_backward(x, w, dz, options)
+    }
+    /// Its way back to the weights and the biases.
+    fn convolution_to_weights(
+        x: FloatTensor<Self>,
+        w: FloatTensor<Self>,
+        b: FloatTensor<Self>,
+        dz: FloatTensor<Self>,
+        options: ConvOptions<2>,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+        let dw = Self::conv2d_weight_backward(x.clone(), w, dz.clone(), options);
+        (dw, Self::conv2d_bias_backward(x, b, dz))
+    }
+}
+
+/// A convolution that the host's code takes; `None` for others.
+fn form(x: [usize; 4], w: [usize; 4], options: &ConvOptions<2>) -> Option<Convolution> {
+    let ([_, c_in, height, width], [c_out, own, rows, cols]) = (x, w);
+    let of = Convolution {
+        channels: [c_in, c_out],
+        image: [height, width],
+        kernel: [rows, cols],
+        stride: options.stride,
+        dilation: options.dilation,
+        padding: options.padding,
+    };
+    (options.groups == 1 && own == c_in && of.out().is_some()).then_some(of)
+}
+
+/// Whether the host's code takes a convolution.
+pub(super) fn takes(x: &Tensor<4>, w: &Tensor<4>, options: &ConvOptions<2>) -> bool {
+    form(x.dims(), w.dims(), options).is_some()
+}
+
+/// [`form`] of a backend's tensors.
+fn form_of(x: &FlexTensor, w: &FlexTensor, options: &ConvOptions<2>) -> Option<Convolution> {
+    form(x.shape().dims(), w.shape().dims(), options)
+}
+
+/// The numbers of a tensor that lies in one piece.
+fn numbers<T: Real + Pod>(tensor: &FlexTensor) -> &[T] {
+    let start = tensor.layout().start_offset();
+    &tensor.storage()[start..start + tensor.layout().num_elements()]
+}
+
+fn tensor<T: Element>(values: Vec<T>, shape: impl core::convert::Into<Shape>) -> FlexTensor {
+    FlexTensor::from_data(TensorData::new(values, shape))
+}
+
+fn forward<T: Real + Pod>(of: &Convolution, x: &FlexTensor, w: &FlexTensor, b: &FlexTensor) -> FlexTensor {
+    let z = of.forward::<T>(numbers(x), numbers(w), Some(numbers(b)));
+    let ([n, ..], [high, across]) = (x.shape().dims::<4>(), of.out().unwrap_or_default());
+    tensor(z, [n, of.channels[1], high, across])
+}
+
+fn to_input<T: Real + Pod>(of: &Convolution, x: &FlexTensor, w: &FlexTensor, dz: &FlexTensor) -> FlexTensor {
+    tensor(of.back_to_input::<T>(numbers(w), numbers(dz)), x.shape())
+}
+
+fn to_weights<T: Real + Pod>(
+    of: &Convolution,
+    x: &FlexTensor,
+    w: &FlexTensor,
+    dz: &FlexTensor,
+) -> (FlexTensor, FlexTensor) {
+    let (dw, db) = of.back_to_weights::<T>(numbers(x), numbers(dz));
+    (tensor(dw, w.shape()), tensor(db, [of.channels[1]]))
+}
+
+impl Ours for Flex {
+    fn convolution(x: FlexTensor, w: FlexTensor, b: FlexTensor, options: ConvOptions<2>) -> FlexTensor {
+        let [x, w, b] = [x, w, b].map(|t| t.to_contiguous());
+        match (form_of(&x, &w, &options), x.dtype()) {
+            (Some(of), DType::F32) => forward::<f32>(&of, &x, &w, &b),
+            (Some(of), DType::F64) => forward::<f64>(&of, &x, &w, &b),
+            _ => Self::conv2d(x, w, Some(b), options),
+        }
+    }
+
+    fn convolution_to_input(x: FlexTensor, w: FlexTensor, dz: FlexTensor, options: ConvOptions<2>) -> FlexTensor {
+        let [w, dz] = [w, dz].map(|t| t.to_contiguous());
+        match (form_of(&x, &w, &options), x.dtype()) {
+            (Some(of), DType::F32) => to_input::<f32>(&of, &x, &w, &dz),
+            (Some(of), DType::F64) => to_input::<f64>(&of, &x, &w, &dz),
+            _ => Self::conv2d_x_backward(x, w, dz, options),
+        }
+    }
+
+    fn convolution_to_weights(
+        x: FlexTensor,
+        w: FlexTensor,
+        b: FlexTensor,
+        dz: FlexTensor,
+        options: ConvOptions<2>,
+    ) -> (FlexTensor, FlexTensor) {
+        let [x, dz] = [x, dz].map(|t| t.to_contiguous());
+        match (form_of(&x, &w, &options), x.dtype()) {
+            (Some(of), DType::F32) => to_weights::<f32>(&of, &x, &w, &dz),
+            (Some(of), DType::F64) => to_weights::<f64>(&of, &x, &w, &dz),
+            _ => {
+                let dw = Self::conv2d_weight_backward(x.clone(), w, dz.clone(), options);
+                (dw, Self::conv2d_bias_backward(x, b, dz))
+            }
+        }
+    }
+}
+
+#[derive(Debug)]
+struct KnownDense;
+#[derive(Debug)]
+struct KnownConvolution;
+#[derive(Debug)]
+struct ConvolutionStep;
+
+impl<B: Backend> Backward<B, 2> for KnownDense {
+    type State = B::FloatTensorPrimitive;
+
+    fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let [to_h, to_z] = ops.parents;
+        let delta = grads.consume::<B>(&ops.node);
+        if let Some(node) = to_h {
+            grads.register::<B>(node.id, B::float_matmul(delta.clone(), ops.state));
+        }
+        if let Some(node) = to_z {
+            grads.register::<B>(node.id, delta);
+        }
+    }
+}
+
+impl<B: Ours> Backward<B, 2> for KnownConvolution {
+    type State = (B::FloatTensorPrimitive, B::FloatTensorPrimitive, ConvOptions<2>);
+
+    fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let [to_x, to_z] = ops.parents;
+        let delta = grads.consume::<B>(&ops.node);
+        let (x, w, options) = ops.state;
+        if let Some(node) = to_x {
+            grads.register::<B>(node.id, B::convolution_to_input(x, w, delta.clone(), options));
+        }
+        if let Some(node) = to_z {
+            grads.register::<B>(node.id, delta);
+        }
+    }
+}
+
+impl<B: Ours> Backward<B, 3> for ConvolutionStep {
+    type State = (B::FloatTensorPrimitive, B::FloatTensorPrimitive, B::FloatTensorPrimitive, ConvOptions<2>);
+
+    fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let [to_x, to_w, to_b] = ops.parents;
+        let delta = grads.consume::<B>(&ops.node);
+        let (x, w, b, options) = ops.state;
+        if let Some(node) = to_x {
+            let dx = B::convolution_to_input(x.clone(), w.clone(), delta.clone(), options.clone());
+            grads.register::<B>(node.id, dx);
+        }
+        if to_w.is_none() && to_b.is_none() {
+            return;
+        }
+        let (dw, db) = B::convolution_to_weights(x, w, b, delta, options);
+        if let Some(node) = to_w {
+            grads.register::<B>(node.id, dw);
+        }
+        if let Some(node) = to_b {
+            grads.register::<B>(node.id, db);
+        }
+    }
+}
+
+impl<B: Ours, C: CheckpointStrategy> Ours for Autodiff<B, C> {
+    fn known_dense(h: FloatTensor<Self>, z: FloatTensor<Self>, w: FloatTensor<Self>) -> FloatTensor<Self> {
+        let nodes = [h.node(), z.node()];
+        let (z, w) = (z.into_primitive(), w.into_primitive());
+        match KnownDense.prepare::<C>(nodes).compute_bound().stateful() {
+            OpsKind::Tracked(step) => step.finish(w, z),
+            OpsKind::UnTracked(step) => step.finish(z),
+        }
+    }
+
+    fn known_convolution(
+        x: FloatTensor<Self>,
+        z: FloatTensor<Self>,
+        w: FloatTensor<Self>,
+        options: ConvOptions<2>,
+    ) -> FloatTensor<Self> {
+        let nodes = [x.node(), z.node()];
+        let (z, w) = (z.into_primitive(), w.into_primitive());
+        match KnownConvolution.prepare::<C>(nodes).compute_bound().stateful() {
+            OpsKind::Tracked(step) => step.finish((x.into_primitive(), w, options), z),
+            OpsKind::UnTracked(step) => step.finish(z),
+        }
+    }
+
+    fn convolution(
+        x: FloatTensor<Self>,
+        w: FloatTensor<Self>,
+        b: FloatTensor<Self>,
+        options: ConvOptions<2>,
+    ) -> FloatTensor<Self> {
+        let nodes = [x.node(), w.node(), b.node()];
+        let (x, w, b) = (x.into_primitive(), w.into_primitive(), b.into_primitive());
+        let z = B::convolution(x.clone(), w.clone(), b.clone(), options.clone());
+        match ConvolutionStep.prepare::<C>(nodes).compute_bound().stateful() {
+            OpsKind::Tracked(step) => step.finish((x, w, b, options), z),
+            OpsKind::UnTracked(step) => step.finish(z),
+        }
+    }
+}
+
+/// See [`super::known_dense`]; of matrices.
+pub(super) fn known_dense(h: Tensor<2>, z: Tensor<2>, w: Tensor<2>) -> Tensor<2> {
+    let [h, z, w] = [h, z, w].map(|t| t.autodiff().into_dispatch());
+    Tensor::from_dispatch(<Dispatch as Ours>::known_dense(h, z, w))
+}
+
+/// See [`super::known_conv2d`].
+pub(super) fn known_conv2d(x: Tensor<4>, z: Tensor<4>, w: Tensor<4>, options: ConvOptions<2>) -> Tensor<4> {
+    let [x, z, w] = [x, z, w].map(|t| t.autodiff().into_dispatch());
+    Tensor::from_dispatch(<Dispatch as Ours>::known_convolution(x, z, w, options))
+}
+
+/// See [`super::conv2d`].
+pub(super) fn conv2d(x: Tensor<4>, w: Tensor<4>, b: Option<Tensor<1>>, options: ConvOptions<2>) -> Tensor<4> {
+    let b = b.unwrap_or_else(|| Tensor::zeros([w.dims()[0]], (&x.device(), x.dtype())));
+    let tracked = x.is_autodiff() || w.is_autodiff() || b.is_autodiff();
+    let [x, w] = [x, w].map(|t| if tracked { t.autodiff() } else { t }.into_dispatch());
+    let b = if tracked { b.autodiff() } else { b }.into_dispatch();
+    Tensor::from_dispatch(<Dispatch as Ours>::convolution(x, w, b, options))
+}

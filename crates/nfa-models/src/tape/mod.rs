@@ -1,0 +1,57 @@
+//! Operations of our own on Burn's tape: convolutions by host code, and maps whose value is known already.
+//!
+//! Where the build has no backend that they are written for, or a tensor lives elsewhere, Burn's own are taken.
+
+#[cfg(feature = "flex")]
+mod extension;
+
+use burn::tensor::module;
+use burn::tensor::ops::ConvOptions;
+use burn::tensor::{DType, Tensor};
+
+use crate::place::is_flex;
+
+/// Whether a tensor's backend has these operations.
+pub(crate) fn is_ours<const D: usize>(tensor: &Tensor<D>) -> bool {
+    cfg!(feature = "flex") && matches!(tensor.dtype(), DType::F32 | DType::F64) && is_flex(&tensor.device())
+}
+
+/// A convolution.
+///
+/// # Shapes
+/// x: `[n, c_in, h, w]`, w: `[c_out, c_in / groups, kernel]`, b: `[c_out]` → `[n, c_out, h', w']`
+pub(crate) fn conv2d(x: Tensor<4>, w: Tensor<4>, b: Option<Tensor<1>>, options: ConvOptions<2>) -> Tensor<4> {
+    #[cfg(feature = "flex")]
+    if is_ours(&x) && extension::takes(&x, &w, &options) {
+        return extension::conv2d(x, w, b, options);
+    }
+    module::conv2d(x, w, b, options)
+}
+
+/// z with the Jacobian of h ↦ h Wᵀ, of tensors that [are ours](is_ours).
+///
+/// # Shapes
+/// h: `[.., d]`, z: `[.., k]`, weight: `[k, d]` → z's
+pub(crate) fn known_dense<const D: usize>(h: Tensor<D>, z: Tensor<D>, weight: Tensor<2>) -> Tensor<D> {
+    #[cfg(feature = "flex")]
+    {
+        let (shape, [k, d]) = (z.dims(), weight.dims());
+        let rows: usize = shape[..D - 1].iter().product();
+        extension::known_dense(h.reshape([rows, d]), z.reshape([rows, k]), weight).reshape(shape)
+    }
+    #[cfg(not(feature = "flex"))]
+    unreachable!("no tensor is ours: {:?} {:?} {:?}", h.dims(), z.dims(), weight.dims())
+}
+
+/// z with the Jacobian of a convolution in x, of tensors that [are ours](is_ours).
+///
+/// # Shapes
+/// As of [`conv2d`]
+pub(crate) fn known_conv2d(x: Tensor<4>, z: Tensor<4>, w: Tensor<4>, options: ConvOptions<2>) -> Tensor<4> {
+    #[cfg(feature = "flex")]
+    {
+        extension::known_conv2d(x, z, w, options)
+    }
+    #[cfg(not(feature = "flex"))]
+    unreachable!("no tensor is ours: {:?} {:?} {:?} {options:?}", x.dims(), z.dims(), w.dims())
+}
