@@ -9,6 +9,7 @@
     python benches/compare.py train --problem S --solver adam
     python benches/compare.py grid --problem S --runs 64
     python benches/compare.py spectra --dim 784
+    python benches/compare.py sites --problem attention --threads 1
     python benches/compare.py agop --problem A --markdown --into docs/benchmarks.md
 
 Every contestant is a process that sets itself up and warms up once, alone; then, in rounds, each is asked for
@@ -33,13 +34,16 @@ PEERS = HERE / "peers"
 
 # What is to be reached: our automatic choice over the best library peer, and over the peer written by hand.
 BARS = {"agop A": (2.5, 1.0), "agop B": (3.0, 1.0), "agop C": (1.0, None)}
+NETWORKS = ["residual", "attention", "convolution", "step8", "step28"]
+BARS |= {"sites residual": (1.0, None), "sites attention": (0.9, None), "sites convolution": (0.8, None)}
+BARS |= {"sites step8": (1.0, None), "sites step28": (0.9, None)}
 BARS |= {f"train {name}": (1.0, None) for name in "SML"} | {"grid S": (1.0, None)}
 
 
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=["agop", "train", "grid", "spectra"])
-    parser.add_argument("--problem", help="A, B or C for agop; S, M or L for train and grid")
+    parser.add_argument("what", choices=["agop", "train", "grid", "spectra", "sites"])
+    parser.add_argument("--problem", help="A, B or C for agop; S, M or L for train and grid; a network for sites")
     parser.add_argument("--solver", default="gd", choices=["gd", "adam"])
     parser.add_argument("--activation", help="instead of the problem's: relu or tanh")
     parser.add_argument("--samples", type=int, help="instead of the problem's")
@@ -54,11 +58,11 @@ def arguments():
     parser.add_argument("--into", type=Path, metavar="FILE.md", help="put it between its markers there")
     parser.add_argument("--program", type=Path, default=HERE.parent / "target/release/nfa-train")
     args = parser.parse_args()
-    args.problem = args.problem or {"agop": "A", "train": "S", "grid": "S"}.get(args.what)
+    args.problem = args.problem or {"agop": "A", "train": "S", "grid": "S", "sites": "residual"}.get(args.what)
     for word in ("rounds", "threads", "runs", "dim"):
         if getattr(args, word) < 1:
             parser.error(f"--{word} {getattr(args, word)}: at least 1")
-    known = {"agop": "ABC", "train": "SML", "grid": "SML"}.get(args.what, "")
+    known = {"agop": "ABC", "train": "SML", "grid": "SML", "sites": NETWORKS}.get(args.what, "")
     if args.problem and args.problem not in list(known):
         parser.error(f"--problem {args.problem}: {args.what} has {', '.join(known) or 'none, but --dim'}")
     args.on_cpu = args.device in ("flex", "ndarray")
@@ -161,7 +165,7 @@ def contestants(args, env, folder):
         short = ["agop", *problem, "--samples", 8, "--reference", "never"]
         for row in ask(args.program, env, *short, "--save-problem", folder / "short.safetensors"):
             ours("agop", *problem, *size, "--path", row["path"])
-            if row["auto"]:
+            if row["auto"] or row["path"] == "autodiff":
                 ours("agop", *problem, *size, "--path", row["path"], "--layers", "all", counts=False)
         save = ["agop", *problem, *size, "--path", "auto", "--reference", "never", "--save-problem", file]
         calls += [peer("agop_torch.py", file, *torch, "--way", way) for way in ("loop", "jacrev")]
@@ -180,6 +184,12 @@ def contestants(args, env, folder):
         else:
             calls += [peer("train_jax.py", file, "--way", "replicas", "--runs", args.runs)]
         calls += [peer("train_jax.py", file, "--way", "loop")]
+    elif args.what == "sites":
+        ours("sites", "--network", args.problem)
+        ask(args.program, env, "sites", "--network", args.problem, "--save-problem", file)
+        save = None
+        calls += [peer("sites_torch.py", file, *torch, "--way", way) for way in ("loop", "batched")]
+        calls = calls[:2] if args.problem.startswith("step") else calls
     else:
         ours("spectra", "--dims", args.dim)
         ours("spectra", "--dims", args.dim, "--jobs", args.threads)
@@ -228,7 +238,7 @@ def table(args, everyone):
     libraries = [c for c in everyone if not c.ours and not c.by_hand and c.counts]
     hands = [c for c in everyone if c.by_hand]
     best = min(libraries, key=lambda c: c.median, default=None)
-    unit = {"agop": "AGOPs/s", "spectra": "spectra/s"}.get(args.what, "steps/s")
+    unit = {"agop": "AGOPs/s", "spectra": "spectra/s", "sites": "sweeps/s"}.get(args.what, "steps/s")
     rows = [["contestant", "median [ms]", "min [ms]", unit, "best library peer / this", "error"]]
     for c in sorted(everyone, key=lambda c: c.median):
         ratio = f"{best.median / c.median:.2f}" if best else "-"
@@ -267,7 +277,7 @@ def table(args, everyone):
 
 def title(args):
     grid, spectrum = f"a grid of {args.runs} runs,", f"spectrum, d = {args.dim}"
-    words = {"agop": "AGOP", "train": "training", "grid": grid, "spectra": spectrum}
+    words = {"sites": "all sites,", "agop": "AGOP", "train": "training", "grid": grid, "spectra": spectrum}
     parts = [words[args.what], args.problem, args.activation, f"n = {args.samples}" if args.samples else None]
     parts += [args.solver] if args.what in ("train", "grid") else []
     parts += [None if args.on_cpu else f"on {args.device}"]

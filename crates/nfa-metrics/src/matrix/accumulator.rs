@@ -38,7 +38,8 @@ pub struct Accumulator {
 #[derive(Clone, Debug)]
 enum Kept {
     Factor(Stack),
-    Gram { sum: Mat, eps: f64 },
+    /// No matrix before there are rows: where many are added up at the end, most of them would be zeros.
+    Gram { sum: Option<Mat>, dim: usize, eps: f64 },
 }
 
 impl Accumulator {
@@ -57,7 +58,7 @@ impl Accumulator {
 
     /// Kept as a sum of Gram matrices of rows with machine epsilon `eps`.
     pub fn gram(dim: usize, eps: f64) -> Self {
-        Accumulator { rows: 0, kept: Kept::Gram { sum: Mat::zeros(dim, dim), eps } }
+        Accumulator { rows: 0, kept: Kept::Gram { sum: None, dim, eps } }
     }
 
     /// How many rows came.
@@ -73,7 +74,7 @@ impl Accumulator {
         self.rows += block.nrows();
         match &mut self.kept {
             Kept::Factor(stack) => stack.push(block),
-            Kept::Gram { sum, .. } => *sum += block.transpose() * block,
+            Kept::Gram { sum, .. } => add(sum, block.transpose() * block),
         }
     }
 
@@ -81,11 +82,14 @@ impl Accumulator {
     ///
     /// # Shapes
     /// `[dim, dim]`
-    pub(crate) fn push_gram(&mut self, gram: &Mat, rows: usize) {
+    pub(crate) fn push_gram(&mut self, gram: Mat, rows: usize) {
         self.rows += rows;
         match &mut self.kept {
-            Kept::Gram { sum, .. } => *sum += gram,
-            Kept::Factor(_) => self.kept = Kept::Gram { sum: gram + &*self.kept.gram(), eps: self.kept.eps() },
+            Kept::Gram { sum, .. } => add(sum, gram),
+            Kept::Factor(_) => {
+                let (dim, eps) = (gram.nrows(), self.kept.eps());
+                self.kept = Kept::Gram { sum: Some(gram + &*self.kept.gram()), dim, eps };
+            }
         }
     }
 
@@ -102,13 +106,13 @@ impl Accumulator {
         self.rows += other.rows;
         match (&mut self.kept, &other.kept) {
             (Kept::Factor(stack), Kept::Factor(other)) => stack.merge(other),
-            (Kept::Gram { sum, eps }, other) => {
-                *sum += &*other.gram();
+            (Kept::Gram { sum, eps, .. }, other) => {
+                add(sum, other.gram().into_owned());
                 *eps = eps.max(other.eps());
             }
-            (Kept::Factor(_), Kept::Gram { sum, eps }) => {
-                let sum = sum + &*self.kept.gram();
-                self.kept = Kept::Gram { sum, eps: *eps };
+            (Kept::Factor(_), Kept::Gram { dim, eps, .. }) => {
+                let sum = Some(&*other.kept.gram() + &*self.kept.gram());
+                self.kept = Kept::Gram { sum, dim: *dim, eps: *eps };
             }
         }
     }
@@ -120,8 +124,8 @@ impl Accumulator {
     pub fn finish(self, samples: usize, map: Option<&Mat>) -> Psd {
         match self.kept {
             Kept::Factor(stack) => stack.finish(samples as f64, map),
-            Kept::Gram { sum, eps } => {
-                let mean = sum * (1.0 / samples as f64);
+            Kept::Gram { sum, dim, eps } => {
+                let mean = sum.unwrap_or_else(|| Mat::zeros(dim, dim)) * (1.0 / samples as f64);
                 match map {
                     Some(map) => Psd::symmetric(in_precision(map, &mean, eps), eps),
                     None => Psd::gram_of(mean, eps),
@@ -136,7 +140,8 @@ impl Kept {
         use std::borrow::Cow;
         match self {
             Kept::Factor(stack) => Cow::Owned(stack.kept().transpose() * stack.kept()),
-            Kept::Gram { sum, .. } => Cow::Borrowed(sum),
+            Kept::Gram { sum: Some(sum), .. } => Cow::Borrowed(sum),
+            Kept::Gram { sum: None, dim, .. } => Cow::Owned(Mat::zeros(*dim, *dim)),
         }
     }
 
@@ -145,6 +150,14 @@ impl Kept {
             Kept::Factor(_) => f64::EPSILON,
             Kept::Gram { eps, .. } => *eps,
         }
+    }
+}
+
+/// Adds to what may not be there yet.
+fn add(sum: &mut Option<Mat>, more: Mat) {
+    match sum {
+        Some(sum) => *sum += more,
+        None => *sum = Some(more),
     }
 }
 

@@ -73,7 +73,7 @@ impl Accumulator {
             return self.push(&to_host(block));
         }
         let rows = block.dims()[0];
-        self.push_gram(&to_host(block.clone().transpose().matmul(block)), rows);
+        self.push_gram(to_host(block.clone().transpose().matmul(block)), rows);
     }
 }
 

@@ -116,16 +116,13 @@ impl Recording {
         let weight = weight.filter(|_| self.weights).map(Tensor::inner);
         let output = self.inputs.then(|| z.clone().inner().reshape([one]));
         let wanted = self.only.as_ref().is_none_or(|names| names.contains(&name));
-        let (z, take) = match (wanted, shared) {
-            (false, false) => (z, None),
-            (false, true) => (z.reshape([1, one]).expand([self.copies, one]).reshape(shape), None),
-            (true, false) => {
+        // Joined, not expanded: copying what is expanded is slower.
+        let z = if shared { Tensor::cat(vec![z; self.copies], 0) } else { z };
+        let (z, take) = match wanted {
+            false => (z, None),
+            true => {
                 let (z, take) = leaf(z);
                 (z, Some(take))
-            }
-            (true, true) => {
-                let (z, take) = leaf(z.reshape([1, one]).expand([self.copies, one]));
-                (z.reshape(shape), Some(take))
             }
         };
         self.uses.push(Use { name, weight, input, output, groups, take, shape: shape.to_vec(), channels });

@@ -23,6 +23,10 @@ pub enum BenchArgs {
     ///
     /// Symmetric matrices in f64 on the host, whatever the device.
     Spectra(SpectraArgs),
+    /// Time the AGOPs at all sites of networks that are no chains: residual, attention, convolutions
+    ///
+    /// And a gradient step through convolutions, step8 and step28.
+    Sites(SitesArgs),
     /// Find every operation's worst error in ulp, by dtype and device, forward and backward
     ///
     /// Every operation that this project uses, then networks, losses and AGOPs, against their definition on the host.
@@ -42,6 +46,7 @@ impl BenchArgs {
             BenchArgs::Agop(args) => &args.common,
             BenchArgs::Train(args) => &args.common,
             BenchArgs::Spectra(args) => &args.common,
+            BenchArgs::Sites(args) => &args.common,
             BenchArgs::Fidelity(args) => &args.common,
             BenchArgs::Scale(args) => &args.common,
             BenchArgs::All(args) => &args.common,
@@ -172,6 +177,23 @@ pub struct SpectraArgs {
     #[arg(long, value_name = "J", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=1024))]
     pub jobs: u64,
     /// Set one size up, say so, then time one repeat for every line on stdin
+    #[arg(long, conflicts_with_all = ["save", "compare"], help_heading = "Output")]
+    pub on_demand: bool,
+    /// How
+    #[command(flatten)]
+    pub common: Common,
+}
+
+/// Arguments of `bench sites`.
+#[derive(Clone, Debug, Args)]
+pub struct SitesArgs {
+    /// Which network: residual, attention, convolution, step8, step28, or all
+    #[arg(long, value_name = "NAME", default_value = "all")]
+    pub network: String,
+    /// Write parameters, rows and results for other programs (safetensors)
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub save_problem: Option<PathBuf>,
+    /// Set one network up, say so, then time one repeat for every line on stdin
     #[arg(long, conflicts_with_all = ["save", "compare"], help_heading = "Output")]
     pub on_demand: bool,
     /// How

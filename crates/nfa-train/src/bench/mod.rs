@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`args`] | the command line |
 //! | [`problem`], [`saved`] | what is computed, drawn and as a file for other programs |
-//! | [`agop`], [`train`], [`spectra`], [`scale`] | what is timed |
+//! | [`agop`], [`train`], [`spectra`], [`sites`], [`scale`] | what is timed |
 //! | [`fidelity`] | what is held against f64 on the host |
 //! | [`clock`], [`memory`], [`work`] | seconds, bytes, multiply-adds |
 //! | [`row`], [`columns`], [`table`], [`machine`], [`compare`] | results, for programs and for people |
@@ -40,6 +40,7 @@ pub mod problem;
 pub mod row;
 pub mod saved;
 pub mod scale;
+pub mod sites;
 pub mod spectra;
 pub mod table;
 pub mod train;
@@ -124,6 +125,15 @@ impl BenchCall<'_> {
                 match args.on_demand {
                     true => spectra::on_demand(bench, args),
                     false => spectra::run(bench, &args.dims, args.jobs, common),
+                }
+            }
+            BenchArgs::Sites(args) => {
+                if let Some(path) = &args.save_problem {
+                    sites::save(bench, args, path)?;
+                }
+                match args.on_demand {
+                    true => sites::on_demand(bench, args),
+                    false => sites::run(bench, args, common),
                 }
             }
             BenchArgs::Fidelity(args) => fidelity::run(bench, args.operation.as_deref(), common),

@@ -12,7 +12,7 @@ pub const SCHEMA: &str = "nfa.bench/1";
 /// A line. What is undefined is `None`, and `null` in JSON.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Row {
-    /// `agop`, `train`, `spectra`, `fidelity` or `scale`.
+    /// `agop`, `train`, `spectra`, `sites`, `fidelity` or `scale`.
     pub kind: &'static str,
     /// The device's name, `host` for what runs on none of Burn's.
     pub device: String,

@@ -10,6 +10,7 @@ use crate::error::{Error, Result};
 use crate::machine::disk::Store;
 
 /// Tensors and words on their way into a file.
+#[derive(Default)]
 pub struct Saved {
     tensors: Vec<(String, Dtype, Vec<usize>, Vec<u8>)>,
     words: HashMap<String, String>,
@@ -19,7 +20,7 @@ impl Saved {
     /// Weights `layers.{i}.weight` `[d_out, d_in]`, biases and rows `x` in f32, in which they are
     /// exact.
     pub fn of(problem: &Problem, drawn: &Drawn) -> Self {
-        let mut saved = Saved { tensors: Vec::new(), words: HashMap::new() };
+        let mut saved = Saved::default();
         for (l, (weight, bias)) in drawn.weights.iter().zip(&drawn.biases).enumerate() {
             saved.exact(&format!("layers.{l}.weight"), vec![drawn.widths[l + 1], drawn.widths[l]], weight);
             if let Some(bias) = bias {

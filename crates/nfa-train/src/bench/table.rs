@@ -10,6 +10,7 @@ pub fn text(rows: &[Row]) -> String {
         Some("fidelity") => fidelity::table::text(rows),
         Some("scale") => scale(rows),
         Some("spectra") => spectra(rows),
+        Some("sites") => sites(rows),
         Some(kind) => timed(rows, kind),
         None => String::new(),
     }
@@ -75,6 +76,24 @@ fn spectra(rows: &[Row]) -> String {
     format!(
         "spectra of d x d Gram matrices, f64, on the host{together}\n{}error: max|V diag(g) V' - G|/max|G|\n",
         by(&columns, 1, rows)
+    )
+}
+
+fn sites(rows: &[Row]) -> String {
+    let columns: [Column; 9] = [
+        ("network", |row| row.path.unwrap_or("-").to_string()),
+        COMMON[0],
+        COMMON[1],
+        COMMON[2],
+        COMMON[3],
+        REST[0],
+        REST[1],
+        REST[5],
+        REST[6],
+    ];
+    format!(
+        "all sites of a network in one sweep; step*: forward and backward\n{}error: max|G - G64|/max|G64| over all sites\n",
+        by(&columns, 3, rows)
     )
 }
 

@@ -161,7 +161,7 @@ impl<'a, T: Real> HostSweep<'a, T> {
         let block = n.div_ceil(blocks).max(1);
         let cores = if parts == 1 { Cores::All } else { Cores::One };
         let part = |p: usize| self.part(p * blocks / parts..(p + 1) * blocks / parts, block, cores);
-        let found: Vec<Vec<Option<Accumulator>>> = match parts == 1 || rayon::current_num_threads() == 1 {
+        let found: Vec<Vec<Option<Sum<T>>>> = match parts == 1 || rayon::current_num_threads() == 1 {
             true => (0..parts).map(part).collect(),
             false => (0..parts).into_par_iter().with_max_len(1).map(part).collect(),
         };
@@ -176,6 +176,9 @@ impl<'a, T: Real> HostSweep<'a, T> {
                 all
             })
             .unwrap_or_default()
+            .into_iter()
+            .map(|sum| sum.map(Sum::finish))
+            .collect()
     }
 
     /// Hands out the rows of every layer that is wanted, block by block in order.
@@ -207,7 +210,7 @@ impl<'a, T: Real> HostSweep<'a, T> {
     }
 
     /// The sums over some blocks of so many samples.
-    fn part(&self, blocks: Range<usize>, block: usize, cores: Cores) -> Vec<Option<Accumulator>> {
+    fn part(&self, blocks: Range<usize>, block: usize, cores: Cores) -> Vec<Option<Sum<T>>> {
         let mut sums: Vec<Option<Sum<T>>> = self
             .layers
             .iter()
@@ -225,7 +228,7 @@ impl<'a, T: Real> HostSweep<'a, T> {
             let centered: Vec<T> = rows.row_slices().enumerate().flat_map(own).collect();
             sum.push(View::new(&centered, count, dim), cores);
         });
-        sums.into_iter().map(|sum| sum.map(Sum::finish)).collect()
+        sums
     }
 
     /// Some blocks of so many samples forward and back.

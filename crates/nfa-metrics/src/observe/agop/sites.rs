@@ -181,7 +181,7 @@ impl SitesOnRows<'_> {
                 Err(_) => part(p),
             };
             let found = parallel::map_on(rayon::current_num_threads(), parts.len(), alone);
-            let mut all: Option<Vec<Accumulator>> = None;
+            let mut all: Option<Vec<Sum<T>>> = None;
             for part in found {
                 let part = part?;
                 match &mut all {
@@ -189,7 +189,7 @@ impl SitesOnRows<'_> {
                     Some(all) => all.iter_mut().zip(&part).for_each(|(all, part)| all.merge(part)),
                 }
             }
-            Ok(all.unwrap_or_default())
+            Ok(all.into_iter().flatten().map(Sum::finish).collect())
         })
     }
 
@@ -200,7 +200,7 @@ impl SitesOnRows<'_> {
         rows: &[Rows],
         sites: &[usize],
         means: Option<&Means>,
-    ) -> Result<Vec<Accumulator>, SitesError> {
+    ) -> Result<Vec<Sum<T>>, SitesError> {
         let new = |(&site, &rows): (&usize, &Rows)| {
             let placed = &self.layout.sites[site];
             HostSum::<T>::new(placed, rows, self.accumulator(placed, rows))
@@ -217,7 +217,7 @@ impl SitesOnRows<'_> {
                 sums.iter_mut().filter(own).for_each(|sum| sum.push(view));
             })?;
         }
-        Ok(sums.into_iter().map(|sum| sum.sum.finish()).collect())
+        Ok(sums.into_iter().map(|sum| sum.sum).collect())
     }
 
     /// Gram matrices by the device's own products.

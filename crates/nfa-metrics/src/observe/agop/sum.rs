@@ -39,11 +39,20 @@ impl<T: Real> Sum<T> {
         *count += rows.size()[0];
     }
 
+    /// Adds all rows of another.
+    pub(crate) fn merge(&mut self, other: &Sum<T>) {
+        if self.total.is_factor() {
+            return self.total.merge(&other.total);
+        }
+        self.lower.iter_mut().zip(&other.lower).for_each(|(sum, term)| *sum += term);
+        self.rows += other.rows;
+    }
+
     /// All rows that came.
     pub(crate) fn finish(mut self) -> Accumulator {
         if !self.total.is_factor() {
             mirror(&mut self.lower, self.dim);
-            self.total.push_gram(&Mat::from_fn(self.dim, self.dim, |i, j| self.lower[j * self.dim + i]), self.rows);
+            self.total.push_gram(Mat::from_fn(self.dim, self.dim, |i, j| self.lower[j * self.dim + i]), self.rows);
         }
         self.total
     }

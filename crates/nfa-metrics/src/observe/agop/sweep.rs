@@ -122,9 +122,9 @@ impl Sweep<'_> {
         outputs: Range<usize>,
         sink: &mut dyn FnMut(Delta<'_>),
     ) -> Result<(), SitesError> {
-        let (r, b, d) = (outputs.len(), samples.len(), self.x.dims()[1]);
+        let r = outputs.len();
         let x = self.x.clone().inner().slice([samples.clone()]);
-        let x = if r == 1 { x } else { x.reshape([1, b, d]).expand([r, b, d]).reshape([r * b, d]) };
+        let x = Tensor::cat(vec![x; r], 0);
         let at = Sites::recording(r).only(&self.maps);
         let mut at = if self.inputs { at.with_inputs() } else { at };
         let y = (self.forward)(x, &mut at);
