@@ -28,7 +28,7 @@ pub struct Layer {
     pub depth_from_here: Option<usize>,
     /// Whether its outputs are the network's, so that its AGOP is its NFM by definition.
     pub last: bool,
-    /// The places of the layers that read what this one writes, through functions of single numbers at the most, where
+    /// The places of the layers that read what this one writes, unit by unit (through an activation or a gate), where
     /// these are all that do; as the network declares it.
     pub readers: Vec<usize>,
 }

@@ -61,7 +61,7 @@ impl Network for Mlp {
         for (l, layer) in self.layers.iter().enumerate() {
             h = at.dense(format_args!("layers.{l}"), h, layer.weight.val(), layer.bias.as_ref().map(|bias| bias.val()));
             if let Some(activation) = self.activations.get(l) {
-                h = activation.forward(h);
+                h = at.activation(h, |h| activation.forward(h));
                 at.follows(format_args!("layers.{l}"), format_args!("layers.{}", l + 1));
             }
         }

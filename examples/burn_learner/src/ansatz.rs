@@ -7,24 +7,22 @@ use burn::tensor::{Tensor, TensorReadError};
 use burn::train::metric::{
     Metric, MetricAttributes, MetricMetadata, MetricName, Numeric, NumericAttributes, NumericEntry, SerializedEntry,
 };
-use nfa_metrics::to_host;
-use nfa_metrics::{Family, Finding, Pair, Psd, Thresholds, agop, assess};
+use nfa_metrics::laws::nfa;
+use nfa_metrics::{AgopOptions, Finding, Forward, SitesError, Thresholds, assess, observe_forward};
 
 /// A network as the metric sees it: what a model's validation output adapts to.
 pub struct Seen {
-    /// The first layer's weights as Burn's `Linear` stores them, `[d_in, d_out]`.
-    pub weight: Tensor<2>,
     /// The network, `[n, d_in]` → `[n, c]`, each row by itself.
-    pub forward: Box<dyn Fn(Tensor<2>) -> Tensor<2>>,
+    pub forward: Box<Forward<'static>>,
 }
 
 impl Seen {
-    /// WᵀW against the AGOP over some rows: exponent, misfit and its causes, verdict.
-    pub fn finding(&self, rows: &Tensor<2>) -> Finding {
-        // W is the transpose of what Burn stores, so WᵀW is that times its transpose.
-        let nfm = Psd::outer(&to_host(self.weight.clone()));
-        let pair = Pair::new(nfm, agop(&self.forward, rows));
-        assess(&pair, Family::Power, None, &Thresholds::default())
+    /// The first layer's WᵀW against its AGOP over some rows: exponent, misfit and its causes, verdict.
+    pub fn finding(&self, rows: &Tensor<2>) -> Result<Finding, SitesError> {
+        let options = AgopOptions { layers: Some(vec![0]), ..AgopOptions::default() };
+        let observed = observe_forward(&self.forward, rows, None, &options)?;
+        let pair = nfa::LAW.at(&observed, 0).ok_or(SitesError::None)?;
+        Ok(assess(&pair, nfa::LAW.family, None, &Thresholds::default()))
     }
 }
 
@@ -84,7 +82,9 @@ impl Metric for Ansatz {
 
     fn update(&mut self, seen: &Seen, _: &MetricMetadata) -> Result<SerializedEntry, TensorReadError> {
         // Validation doesn't change the network, so an epoch's first batch says it all.
-        self.found.get_or_insert_with(|| seen.finding(&self.rows));
+        if self.found.is_none() {
+            self.found = seen.finding(&self.rows).ok();
+        }
         Ok(self.entry(NumericEntry::Value))
     }
 

@@ -24,6 +24,7 @@ use burn::train::metric::{Adaptor, ItemLazy, LossInput, LossMetric};
 use burn::train::{InferenceStep, Learner, RegressionOutput, SupervisedTraining, TrainOutput, TrainStep};
 
 use ansatz::{Ansatz, Quantity, Seen};
+use nfa_metrics::Sites;
 
 const INPUTS: usize = 10;
 
@@ -38,12 +39,13 @@ impl Net {
         Net { first: LinearConfig::new(INPUTS, hidden).init(device), second: LinearConfig::new(hidden, 1).init(device) }
     }
 
-    fn forward(&self, x: Tensor<2>) -> Tensor<2> {
-        self.second.forward(activation::relu(self.first.forward(x)))
+    fn forward(&self, x: Tensor<2>, at: &mut Sites) -> Tensor<2> {
+        let h = activation::relu(at.linear("first", x, &self.first));
+        at.linear("second", h, &self.second)
     }
 
     fn regression(&self, batch: Batch) -> RegressionOutput {
-        let output = self.forward(batch.x);
+        let output = self.forward(batch.x, &mut Sites::off());
         let loss = MseLoss::new().forward(output.clone(), batch.y.clone(), Reduction::Mean);
         RegressionOutput::new(loss, output, batch.y)
     }
@@ -51,7 +53,7 @@ impl Net {
     /// What the metric needs of a network: two lines in a model of one's own.
     fn seen(&self) -> Seen {
         let net = self.clone();
-        Seen { weight: self.first.weight.val(), forward: Box::new(move |x| net.forward(x)) }
+        Seen { forward: Box::new(move |x, at| net.forward(x, at)) }
     }
 }
 
@@ -136,7 +138,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let (train, valid) = (rows(4000, &device)?, rows(500, &device)?);
     let probe = Rows.batch(train[..256].to_vec(), &device).x;
     let net = Net::new(64, &device.clone().autodiff());
-    let start = net.clone().valid().seen().finding(&probe);
+    let start = net.clone().valid().seen().finding(&probe)?;
 
     let loader =
         |rows: Vec<Row>, size| DataLoaderBuilder::new(Rows).batch_size(size).shuffle(1).build(InMemDataset::new(rows));
@@ -154,7 +156,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         return Err(error.into());
     }
 
-    let end = ended.model.seen().finding(&probe);
+    let end = ended.model.seen().finding(&probe)?;
     for (when, found) in [("before", start), ("after", end)] {
         writeln!(std::io::stdout(), "{when:6} training: {}, {}", found.verdict.name(), found.reason)?;
     }

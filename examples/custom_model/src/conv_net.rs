@@ -19,8 +19,10 @@ impl Network for ConvNet {
     fn forward(&self, x: Tensor<2>, at: &mut Sites) -> Tensor<2> {
         let [n, d] = x.dims();
         let side = d.isqrt();
-        let h = relu(at.conv2d("stem", x.reshape([n, 1, side, side]), &self.stem));
-        let h = h.clone() + relu(at.conv2d("block", h, &self.block));
+        let z = at.conv2d("stem", x.reshape([n, 1, side, side]), &self.stem);
+        let h = at.activation(z, relu);
+        let z = at.conv2d("block", h.clone(), &self.block);
+        let h = h + at.activation(z, relu);
         at.linear("head", h.flatten(1, 3), &self.head)
     }
 }

@@ -24,7 +24,8 @@ impl Network for GatedMlp {
     fn forward(&self, x: Tensor<2>, at: &mut Sites) -> Tensor<2> {
         let mut h = x;
         for (l, layer) in self.layers.iter().enumerate() {
-            let gate = self.gate.forward(at.dense(format!("{l}.gate"), h.clone(), layer.gate.val(), None));
+            let z = at.dense(format!("{l}.gate"), h.clone(), layer.gate.val(), None);
+            let gate = at.activation(z, |z| self.gate.forward(z));
             h = gate * at.dense(format!("{l}.value"), h, layer.value.val(), None);
         }
         let y = at.dense("head", h, self.head.val(), None);

@@ -39,7 +39,11 @@ pub struct Accumulator {
 enum Kept {
     Factor(Stack),
     /// No matrix before there are rows: where many are added up at the end, most of them would be zeros.
-    Gram { sum: Option<Mat>, dim: usize, eps: f64 },
+    Gram {
+        sum: Option<Mat>,
+        dim: usize,
+        eps: f64,
+    },
 }
 
 impl Accumulator {

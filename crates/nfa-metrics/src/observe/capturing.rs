@@ -24,7 +24,7 @@ pub struct Capturing<'a> {
     pub loss: Option<(&'a str, &'a SampleLosses<'a>)>,
     /// λ.
     pub weight_decay: f64,
-    /// How it acts: `coupled`, `decoupled`, or nothing where there is none.
+    /// How it acts: `coupled`, `decoupled` or `none`; empty where that is not known.
     pub decay: &'a str,
 }
 

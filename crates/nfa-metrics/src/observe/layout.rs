@@ -21,6 +21,8 @@ pub struct Layout {
     pub follows: Vec<(usize, usize)>,
     /// Maps that are no sites, and why.
     pub skipped: Vec<(String, String)>,
+    /// The maps as they pass, each use.
+    pub(crate) uses: Vec<String>,
     /// Numbers that the sites put out for one sample.
     pub(crate) numbers: usize,
 }
@@ -73,7 +75,14 @@ impl Layout {
         let outputs = f(x.clone().inner().slice([0..n.min(1)])).dims()[1];
         let site = Site { name: "input".into(), map: "input".into(), rows: 0..d, group: 0 };
         let placed = Placed { site, weight: None, outputs: d, positions: 1, last: None };
-        Layout { outputs, sites: vec![placed], follows: Vec::new(), skipped: Vec::new(), numbers: d }
+        Layout {
+            outputs,
+            sites: vec![placed],
+            follows: Vec::new(),
+            skipped: Vec::new(),
+            uses: vec!["input".into()],
+            numbers: d,
+        }
     }
 
     /// Sites with weights alone.
@@ -112,10 +121,19 @@ impl Layout {
             let weight = weight.as_ref().map(own);
             Some(Placed { site: site.clone(), weight, outputs: *outputs, positions, last: None })
         };
-        let sites = record.sites.iter().filter_map(placed).collect();
+        let sites: Vec<Placed> = record.sites.iter().filter_map(placed).collect();
+        for &(before, after) in &record.follows {
+            let reads = sites[after].weight.as_ref().map(Mat::ncols);
+            if reads.is_some_and(|reads| reads != sites[before].site.rows.len()) {
+                let name = |place: usize| sites[place].site.name.clone();
+                let [writes, reads] = [sites[before].site.rows.len(), reads.unwrap_or(0)];
+                return Err(SitesError::Misfit { before: name(before), writes, after: name(after), reads });
+            }
+        }
         let numbers = record.uses.iter().map(|used| used.positions() / rows * used.outputs()).sum();
         let (follows, skipped) = (record.follows.clone(), record.skipped.clone());
-        Ok(Layout { outputs, sites, follows, skipped, numbers })
+        let uses = record.uses.iter().map(|used| used.name.clone()).collect();
+        Ok(Layout { outputs, sites, follows, skipped, uses, numbers })
     }
 
     /// Another row in the first one's place, and the others' outputs must be what they were.
@@ -147,7 +165,8 @@ impl Layout {
         record: &Record,
     ) -> Result<(), SitesError> {
         let twice = few.clone().repeat(&[2, 1]);
-        let (copied, found) = pass(forward, twice, Sites::recording(2).only(&[]))?;
+        // On the tape, as they will be: there dropout and batch normalisation may be at work.
+        let (copied, found) = pass(forward, twice, Sites::recording(2))?;
         let (once, twice) = (numbers(y.clone()), numbers(copied));
         let most = once.iter().fold(0.0, |most: f64, v| most.max(v.abs()));
         // Blocks of other sizes are summed in other orders.

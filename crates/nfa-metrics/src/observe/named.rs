@@ -103,7 +103,7 @@ mod tests {
         let refused = |f: &(dyn Fn(Tensor<2>, &mut Sites) -> Tensor<2> + Sync)| observe(&x, f).err();
         let coupled = refused(&|x, at| at.value("x", x.clone()) - x.mean_dim(0));
         assert!(matches!(coupled, Some(SitesError::RowsCoupled { .. })));
-        let (one, other) = (tensor("a", 4, 4), tensor("b", 4, 4));
+        let (one, other, wide) = (tensor("a", 4, 4), tensor("b", 4, 4), tensor("c", 2, 8));
         let twice = refused(&|x, at| {
             let h = at.dense("a", x, one.clone(), None);
             at.dense("a", h, other.clone(), None)
@@ -129,6 +129,22 @@ mod tests {
             at.value("x", x) * noise
         });
         assert_eq!(noisy, Some(SitesError::CopiesDiffer));
+        // Burn's batch normalisation takes the statistics of the batch where it is differentiated.
+        let norm = burn::nn::BatchNormConfig::new(4).init(&Device::flex());
+        let normed = refused(&|x, at| {
+            let n = x.dims()[0];
+            let h = norm.forward(at.value("x", x).reshape([n, 4, 1]).cast(DType::F32));
+            h.reshape([n, 4])
+        });
+        assert_eq!(normed, Some(SitesError::CopiesDiffer));
+        let width = refused(&|x, at| {
+            let h = at.dense("a", x, one.clone(), None);
+            let y = at.dense("b", Tensor::cat(vec![h.clone(), h], 1), wide.clone(), None);
+            at.follows("a", "b");
+            y
+        });
+        let misfit = SitesError::Misfit { before: "a".into(), writes: 4, after: "b".into(), reads: 8 };
+        assert_eq!(width, Some(misfit));
         // Tokens first: the batch can't be told apart.
         let turned = refused(&|x, at| {
             let n = x.dims()[0];

@@ -25,6 +25,17 @@ pub enum SitesError {
         /// How many outputs it has.
         outputs: usize,
     },
+    /// A site is said to read what another writes, and reads another number of values.
+    Misfit {
+        /// The one that writes.
+        before: String,
+        /// So many.
+        writes: usize,
+        /// The one that reads.
+        after: String,
+        /// So many.
+        reads: usize,
+    },
     /// Changing one sample changed another's outputs: batch normalisation in training mode, say.
     RowsCoupled {
         /// The row that changed although another was touched.
@@ -53,11 +64,19 @@ impl fmt::Display for SitesError {
                  [n, tokens, d]"
             ),
             SitesError::Unknown { what, name } => {
-                write!(f, "{what} speaks of {name}, and no map of this name has passed before it")
+                write!(
+                    f,
+                    "`{what}` speaks of {name}, and no site has this name (of a map that is split, its parts are sites)"
+                )
             }
             SitesError::Uneven { name, said, outputs } => {
                 write!(f, "{name} has {outputs} outputs, which {said} don't make up")
             }
+            SitesError::Misfit { before, writes, after, reads } => write!(
+                f,
+                "`follows` says that {after} reads what {before} writes, and it reads {reads} values where {before} \
+                 writes {writes}"
+            ),
             SitesError::RowsCoupled { row } => write!(
                 f,
                 "row {row}'s outputs change with another row: a layer couples samples (batch normalisation while \
@@ -65,8 +84,9 @@ impl fmt::Display for SitesError {
             ),
             SitesError::CopiesDiffer => write!(
                 f,
-                "the same rows have different outputs when they come twice: dropout or noise (leave it out while \
-                 measuring), or a map that works across the batch"
+                "the same rows have different outputs when they come twice, or when they are differentiated: dropout, \
+                 noise or batch normalisation while training (measure `model.valid()`), or a map that works across the \
+                 batch"
             ),
             SitesError::Changing(name) => {
                 write!(

@@ -33,6 +33,38 @@ pub trait Ours: Backend {
         let _ = (x, w, options);
         z
     }
+    /// `z` as it is, and δ ↦ δ ∘ slope.
+    fn known_entrywise(h: FloatTensor<Self>, z: FloatTensor<Self>, slope: FloatTensor<Self>) -> FloatTensor<Self> {
+        let _ = (h, slope);
+        z
+    }
+    /// `z` as it is, and a softmax's way back.
+    fn known_softmax(h: FloatTensor<Self>, z: FloatTensor<Self>, one: FloatTensor<Self>) -> FloatTensor<Self> {
+        let _ = (h, one);
+        z
+    }
+    /// `z` as it is, and a product's way back to both factors.
+    fn known_product(
+        a: FloatTensor<Self>,
+        b: FloatTensor<Self>,
+        z: FloatTensor<Self>,
+        one_a: FloatTensor<Self>,
+        one_b: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
+        let _ = (a, b, one_a, one_b);
+        z
+    }
+    /// `z` as it is, and a layer norm's way back.
+    fn known_norm(
+        h: FloatTensor<Self>,
+        z: FloatTensor<Self>,
+        unit: FloatTensor<Self>,
+        inverse: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
+        let _ = (h, unit, inverse, gamma);
+        z
+    }
     /// A convolution.
     fn convolution(
         x: FloatTensor<Self>,
@@ -162,6 +194,109 @@ struct KnownDense;
 struct KnownConvolution;
 #[derive(Debug)]
 struct ConvolutionStep;
+#[derive(Debug)]
+struct KnownEntrywise;
+#[derive(Debug)]
+struct KnownSoftmax;
+#[derive(Debug)]
+struct KnownProduct;
+#[derive(Debug)]
+struct KnownNorm;
+
+/// Everything of a tensor in front of its last `kept` axes as one axis; with the copies' axis in front.
+fn folded<B: Backend>(tensor: FloatTensor<B>, copies: usize, kept: usize) -> FloatTensor<B> {
+    let shape = tensor.shape().to_vec();
+    let (outer, inner) = shape.split_at(shape.len() - kept);
+    let mut new = vec![copies, outer.iter().product::<usize>() / copies];
+    new.extend(inner);
+    B::float_reshape(tensor, Shape::from(new))
+}
+
+/// How many copies of one the other holds.
+fn copies_of<B: Backend>(all: &FloatTensor<B>, one: &FloatTensor<B>) -> usize {
+    all.shape().num_elements() / one.shape().num_elements().max(1)
+}
+
+impl<B: Backend> Backward<B, 1> for KnownEntrywise {
+    type State = FloatTensor<B>;
+
+    fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let ([to_h], slope) = (ops.parents, ops.state);
+        let delta = grads.consume::<B>(&ops.node);
+        let Some(node) = to_h else { return };
+        let (shape, copies) = (delta.shape(), copies_of::<B>(&delta, &slope));
+        let through = B::float_mul(folded::<B>(delta, copies, 0), folded::<B>(slope, 1, 0));
+        grads.register::<B>(node.id, B::float_reshape(through, shape));
+    }
+}
+
+impl<B: Backend> Backward<B, 1> for KnownSoftmax {
+    type State = FloatTensor<B>;
+
+    fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let ([to_h], one) = (ops.parents, ops.state);
+        let delta = grads.consume::<B>(&ops.node);
+        let Some(node) = to_h else { return };
+        // y ∘ (δ - Σ δ ∘ y)
+        let (shape, copies) = (delta.shape(), copies_of::<B>(&delta, &one));
+        let one = folded::<B>(one, 1, 1);
+        let weighed = B::float_mul(folded::<B>(delta, copies, 1), one.clone());
+        let sums = B::float_sum_dim(weighed.clone(), 2);
+        let through = B::float_sub(weighed, B::float_mul(sums, one));
+        grads.register::<B>(node.id, B::float_reshape(through, shape));
+    }
+}
+
+impl<B: Backend> Backward<B, 2> for KnownProduct {
+    type State = (FloatTensor<B>, FloatTensor<B>);
+
+    fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let ([to_a, to_b], (one_a, one_b)) = (ops.parents, ops.state);
+        let delta = grads.consume::<B>(&ops.node);
+        let outer = |t: &FloatTensor<B>| {
+            let shape = t.shape().to_vec();
+            shape[..shape.len() - 2].iter().product::<usize>()
+        };
+        let copies = outer(&delta) / outer(&one_a).max(1);
+        let all = |one: &FloatTensor<B>| {
+            let mut shape = one.shape().to_vec();
+            shape[0] *= copies;
+            Shape::from(shape)
+        };
+        let (shape_a, shape_b) = (all(&one_a), all(&one_b));
+        let delta = folded::<B>(delta, copies, 2);
+        if let Some(node) = to_a {
+            let turned = B::float_transpose(folded::<B>(one_b, 1, 2));
+            let through = B::float_matmul(delta.clone(), turned);
+            grads.register::<B>(node.id, B::float_reshape(through, shape_a));
+        }
+        if let Some(node) = to_b {
+            let turned = B::float_transpose(folded::<B>(one_a, 1, 2));
+            let through = B::float_matmul(turned, delta);
+            grads.register::<B>(node.id, B::float_reshape(through, shape_b));
+        }
+    }
+}
+
+impl<B: Backend> Backward<B, 1> for KnownNorm {
+    type State = (FloatTensor<B>, FloatTensor<B>, FloatTensor<B>);
+
+    fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let ([to_h], (unit, inverse, gamma)) = (ops.parents, ops.state);
+        let delta = grads.consume::<B>(&ops.node);
+        let Some(node) = to_h else { return };
+        // g = δ ∘ γ; (g - mean g - x̂ mean(g ∘ x̂)) / σ
+        let (shape, copies) = (delta.shape(), copies_of::<B>(&delta, &unit));
+        let (unit, inverse) = (folded::<B>(unit, 1, 1), folded::<B>(inverse, 1, 1));
+        let gamma = folded::<B>(gamma, 1, 1);
+        let g = B::float_mul(folded::<B>(delta, copies, 1), gamma);
+        let along = B::float_mean_dim(B::float_mul(g.clone(), unit.clone()), 2);
+        let mean = B::float_mean_dim(g.clone(), 2);
+        let through = B::float_sub(B::float_sub(g, mean), B::float_mul(along, unit));
+        let through = B::float_mul(through, inverse);
+        grads.register::<B>(node.id, B::float_reshape(through, shape));
+    }
+}
 
 impl<B: Backend> Backward<B, 2> for KnownDense {
     type State = B::FloatTensorPrimitive;
@@ -242,6 +377,51 @@ impl<B: Ours, C: CheckpointStrategy> Ours for Autodiff<B, C> {
         }
     }
 
+    fn known_entrywise(h: FloatTensor<Self>, z: FloatTensor<Self>, slope: FloatTensor<Self>) -> FloatTensor<Self> {
+        let (z, slope) = (z.into_primitive(), slope.into_primitive());
+        match KnownEntrywise.prepare::<C>([h.node()]).compute_bound().stateful() {
+            OpsKind::Tracked(step) => step.finish(slope, z),
+            OpsKind::UnTracked(step) => step.finish(z),
+        }
+    }
+
+    fn known_softmax(h: FloatTensor<Self>, z: FloatTensor<Self>, one: FloatTensor<Self>) -> FloatTensor<Self> {
+        let (z, one) = (z.into_primitive(), one.into_primitive());
+        match KnownSoftmax.prepare::<C>([h.node()]).compute_bound().stateful() {
+            OpsKind::Tracked(step) => step.finish(one, z),
+            OpsKind::UnTracked(step) => step.finish(z),
+        }
+    }
+
+    fn known_product(
+        a: FloatTensor<Self>,
+        b: FloatTensor<Self>,
+        z: FloatTensor<Self>,
+        one_a: FloatTensor<Self>,
+        one_b: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
+        let (z, ones) = (z.into_primitive(), (one_a.into_primitive(), one_b.into_primitive()));
+        match KnownProduct.prepare::<C>([a.node(), b.node()]).compute_bound().stateful() {
+            OpsKind::Tracked(step) => step.finish(ones, z),
+            OpsKind::UnTracked(step) => step.finish(z),
+        }
+    }
+
+    fn known_norm(
+        h: FloatTensor<Self>,
+        z: FloatTensor<Self>,
+        unit: FloatTensor<Self>,
+        inverse: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
+        let (z, state) =
+            (z.into_primitive(), (unit.into_primitive(), inverse.into_primitive(), gamma.into_primitive()));
+        match KnownNorm.prepare::<C>([h.node()]).compute_bound().stateful() {
+            OpsKind::Tracked(step) => step.finish(state, z),
+            OpsKind::UnTracked(step) => step.finish(z),
+        }
+    }
+
     fn convolution(
         x: FloatTensor<Self>,
         w: FloatTensor<Self>,
@@ -277,4 +457,40 @@ pub(super) fn conv2d(x: Tensor<4>, w: Tensor<4>, b: Option<Tensor<1>>, options: 
     let [x, w] = [x, w].map(|t| if tracked { t.autodiff() } else { t }.into_dispatch());
     let b = if tracked { b.autodiff() } else { b }.into_dispatch();
     Tensor::from_dispatch(<Dispatch as Ours>::convolution(x, w, b, options))
+}
+
+/// See [`super::known_entrywise`].
+pub(super) fn known_entrywise<const D: usize>(h: Tensor<D>, z: Tensor<D>, slope: Tensor<D>) -> Tensor<D> {
+    let [h, z, slope] = [h, z, slope].map(|t| t.autodiff().into_dispatch());
+    Tensor::from_dispatch(<Dispatch as Ours>::known_entrywise(h, z, slope))
+}
+
+/// See [`super::known_softmax`].
+pub(super) fn known_softmax<const D: usize>(h: Tensor<D>, z: Tensor<D>, one: Tensor<D>) -> Tensor<D> {
+    let [h, z, one] = [h, z, one].map(|t| t.autodiff().into_dispatch());
+    Tensor::from_dispatch(<Dispatch as Ours>::known_softmax(h, z, one))
+}
+
+/// See [`super::known_product`].
+pub(super) fn known_product<const D: usize>(
+    a: Tensor<D>,
+    b: Tensor<D>,
+    z: Tensor<D>,
+    one_a: Tensor<D>,
+    one_b: Tensor<D>,
+) -> Tensor<D> {
+    let [a, b, z, one_a, one_b] = [a, b, z, one_a, one_b].map(|t| t.autodiff().into_dispatch());
+    Tensor::from_dispatch(<Dispatch as Ours>::known_product(a, b, z, one_a, one_b))
+}
+
+/// See [`super::known_norm`].
+pub(super) fn known_norm<const D: usize>(
+    h: Tensor<D>,
+    z: Tensor<D>,
+    unit: Tensor<D>,
+    inverse: Tensor<D>,
+    gamma: Tensor<1>,
+) -> Tensor<D> {
+    let [h, z, unit, inverse] = [h, z, unit, inverse].map(|t| t.autodiff().into_dispatch());
+    Tensor::from_dispatch(<Dispatch as Ours>::known_norm(h, z, unit, inverse, gamma.autodiff().into_dispatch()))
 }

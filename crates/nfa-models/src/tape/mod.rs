@@ -55,3 +55,63 @@ pub(crate) fn known_conv2d(x: Tensor<4>, z: Tensor<4>, w: Tensor<4>, options: Co
     #[cfg(not(feature = "flex"))]
     unreachable!("no tensor is ours: {:?} {:?} {:?} {options:?}", x.dims(), z.dims(), w.dims())
 }
+
+/// z, of all copies, with the Jacobian of a function of single numbers whose slopes are those of one copy; of tensors
+/// that [are ours](is_ours), as those below.
+pub(crate) fn known_entrywise<const D: usize>(h: Tensor<D>, z: Tensor<D>, slope: Tensor<D>) -> Tensor<D> {
+    #[cfg(feature = "flex")]
+    {
+        extension::known_entrywise(h, z, slope)
+    }
+    #[cfg(not(feature = "flex"))]
+    unreachable!("no tensor is ours: {:?} {:?} {:?}", h.dims(), z.dims(), slope.dims())
+}
+
+/// z, of all copies, with the Jacobian of a softmax over the last axis; `one` is that of one copy.
+pub(crate) fn known_softmax<const D: usize>(h: Tensor<D>, z: Tensor<D>, one: Tensor<D>) -> Tensor<D> {
+    #[cfg(feature = "flex")]
+    {
+        extension::known_softmax(h, z, one)
+    }
+    #[cfg(not(feature = "flex"))]
+    unreachable!("no tensor is ours: {:?} {:?} {:?}", h.dims(), z.dims(), one.dims())
+}
+
+/// z, of all copies, with the Jacobian of a product whose factors are those of one copy.
+pub(crate) fn known_product<const D: usize>(
+    a: Tensor<D>,
+    b: Tensor<D>,
+    z: Tensor<D>,
+    one_a: Tensor<D>,
+    one_b: Tensor<D>,
+) -> Tensor<D> {
+    #[cfg(feature = "flex")]
+    {
+        extension::known_product(a, b, z, one_a, one_b)
+    }
+    #[cfg(not(feature = "flex"))]
+    unreachable!("no tensor is ours: {:?} {:?} {:?} {:?}", a.dims(), b.dims(), z.dims(), (one_a.dims(), one_b.dims()))
+}
+
+/// z, of all copies, with the Jacobian of a layer norm: `unit` and `inverse` are the normalised values of one copy and
+/// what they were multiplied by.
+pub(crate) fn known_norm<const D: usize>(
+    h: Tensor<D>,
+    z: Tensor<D>,
+    unit: Tensor<D>,
+    inverse: Tensor<D>,
+    gamma: Tensor<1>,
+) -> Tensor<D> {
+    #[cfg(feature = "flex")]
+    {
+        extension::known_norm(h, z, unit, inverse, gamma)
+    }
+    #[cfg(not(feature = "flex"))]
+    unreachable!(
+        "no tensor is ours: {:?} {:?} {:?} {:?}",
+        h.dims(),
+        z.dims(),
+        unit.dims(),
+        (inverse.dims(), gamma.dims())
+    )
+}

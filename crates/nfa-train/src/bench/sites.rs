@@ -6,7 +6,7 @@ use std::path::Path;
 use burn::module::Param;
 use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::{LayerNorm, LayerNormConfig, Linear};
-use burn::tensor::activation::{relu, softmax, tanh};
+use burn::tensor::activation::{relu, tanh};
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use nfa_metrics::{AgopOptions, Forward, Mat, Sites, observe_forward};
 use nfa_models::Stream;
@@ -194,7 +194,9 @@ fn residual(drawn: &Drawn, place: Place<'_>) -> Box<Forward<'static>> {
     Box::new(move |x, at| {
         let mut h = at.linear("stem", x, &stem);
         for (i, (norm, up, down)) in blocks.iter().enumerate() {
-            let u = tanh(at.linear(format_args!("blocks.{i}.up"), norm.forward(h.clone()), up));
+            let normed = at.layer_norm(h.clone(), norm);
+            let u = at.linear(format_args!("blocks.{i}.up"), normed, up);
+            let u = at.activation(u, tanh);
             h = h + at.linear(format_args!("blocks.{i}.down"), u, down);
         }
         at.linear("head", h, &head)
@@ -214,7 +216,9 @@ fn attention(drawn: &Drawn, place: Place<'_>) -> Box<Forward<'static>> {
         let k = apart(at.linear("k", x.clone(), &k));
         let v = apart(at.linear("v", x.clone(), &v));
         let scale = 1.0 / ((d / HEADS) as f64).sqrt();
-        let mix = softmax(q.matmul(k.swap_dims(2, 3)).mul_scalar(scale), 3).matmul(v);
+        let scores = at.matmul(q, k.swap_dims(2, 3)).mul_scalar(scale);
+        let shares = at.softmax(scores);
+        let mix = at.matmul(shares, v);
         let mix: Tensor<3> = mix.swap_dims(1, 2).reshape([n, TOKENS, d]);
         let h = x + at.linear("o", mix, &o);
         at.linear("head", h.mean_dim(1).reshape([n, d]), &head)
@@ -227,8 +231,10 @@ fn convolution(drawn: &Drawn, place: Place<'_>, with_head: bool) -> Box<Forward<
     Box::new(move |x, at| {
         let [n, d] = x.dims();
         let side = d.isqrt();
-        let h = relu(at.conv2d("conv1", x.reshape([n, 1, side, side]), &conv1));
-        let h: Tensor<2> = relu(at.conv2d("conv2", h, &conv2)).flatten(1, 3);
+        let h = at.conv2d("conv1", x.reshape([n, 1, side, side]), &conv1);
+        let h = at.activation(h, relu);
+        let h = at.conv2d("conv2", h, &conv2);
+        let h: Tensor<2> = at.activation(h, relu).flatten(1, 3);
         match &head {
             Some(head) => at.linear("head", h, head),
             None => h,
@@ -300,7 +306,8 @@ pub fn run(bench: &Bench<'_>, args: &SitesArgs, common: &Common) -> Result<()> {
             };
             let label = format!("{} on {name}", network.name);
             let times = clock::time(&mut work, BLOCK, common.repeats, &|| bench.pulse(&label))?.per(1);
-            let mut row = Row { kind: "sites", device: name.clone(), dtype: dtype.name(), auto: true, ..Row::default() };
+            let mut row =
+                Row { kind: "sites", device: name.clone(), dtype: dtype.name(), auto: true, ..Row::default() };
             row.path = Some(network.name);
             row.timed(&times, 1.0, None, None);
             row.peak_memory_bytes = memory.and_then(|peak| peak.bytes());

@@ -56,8 +56,8 @@ pub struct MeasureArgs {
     /// More exponents for the details
     #[arg(long, value_name = "A,...", value_delimiter = ',')]
     pub alpha: Vec<f64>,
-    /// Layers to measure, from 0
-    #[arg(long, value_name = "all|0,1", default_value = "all")]
+    /// Layers to measure: numbers from 0, names, or patterns such as *.up
+    #[arg(long, value_name = "all|0,NAME,...", default_value = "all")]
     pub layer: String,
     /// Multiply the inputs
     #[arg(long, value_name = "F", default_value_t = 1.0, help_heading = "Rows")]

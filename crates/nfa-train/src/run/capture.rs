@@ -19,6 +19,8 @@ pub(super) struct Captured<'a> {
     pub(super) loss: (&'a str, &'a dyn Loss),
     /// λ.
     pub(super) weight_decay: f64,
+    /// Whether it acts beside the step.
+    pub(super) decoupled: bool,
 }
 
 impl Captured<'_> {
@@ -38,7 +40,11 @@ impl Captured<'_> {
             init: Some(&self.init),
             loss: Some((name, &losses)),
             weight_decay: self.weight_decay,
-            decay: "",
+            decay: match (self.weight_decay > 0.0, self.decoupled) {
+                (false, _) => "none",
+                (true, false) => "coupled",
+                (true, true) => "decoupled",
+            },
         };
         capture(&|x, at| network.forward(x, at), &self.rows.inputs, &what).map_err(|error| unmeasured(&error))
     }

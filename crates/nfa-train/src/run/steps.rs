@@ -126,6 +126,7 @@ impl Runner<'_> {
             rows: &probed,
             loss: (config.loss.get("kind").and_then(toml::Value::as_str).unwrap_or_default(), loss.as_ref()),
             weight_decay: solver.decay().weight_decay,
+            decoupled: solver.decouples(),
         });
         let (total, now) = (config.course.steps(), Instant::now());
         let steps = Steps {

@@ -224,6 +224,12 @@ pub trait Solver: Send {
         None
     }
 
+    /// Whether decay is no penalty's gradient but acts beside the step, as AdamW's: then no stationary point of a
+    /// penalised loss is approached.
+    fn decouples(&self) -> bool {
+        false
+    }
+
     /// What t counts in formulas.
     fn clock(&self) -> Clock {
         Clock::Step

@@ -145,6 +145,7 @@ impl SitesOnRows<'_> {
             rows,
             batch: self.options.batch,
             inputs: false,
+            uses: &self.layout.uses,
         })
     }
 

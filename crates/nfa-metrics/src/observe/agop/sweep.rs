@@ -35,6 +35,8 @@ pub(crate) struct Sweep<'a> {
     pub(crate) batch: Option<usize>,
     /// Whether maps' inputs are wanted too.
     pub(crate) inputs: bool,
+    /// The maps as they pass, each use, whatever the rows are.
+    pub(crate) uses: &'a [String],
 }
 
 /// δ = ∂/∂z at one use of a map, of some samples and outputs.
@@ -71,8 +73,8 @@ const ROWS: usize = 1280;
 const ROWS_PER_WIDTH: f64 = 2.5;
 /// Samples of a pass, at least.
 const SAMPLES: usize = 64;
-/// Copies of what the sites put out that a pass holds at a time, about.
-const HELD: usize = 4;
+/// Copies of what the sites put out that a pass holds at a time, about: what they put out, and what is made of it.
+const HELD: usize = 2;
 
 impl Sweep<'_> {
     /// As many rows as products need and memory holds.
@@ -129,6 +131,12 @@ impl Sweep<'_> {
         let mut at = if self.inputs { at.with_inputs() } else { at };
         let y = (self.forward)(x, &mut at);
         let record = at.finish()?;
+        let passed = |i: usize| record.uses.get(i).map(|used| &used.name);
+        // A site that comes and goes would lose its share without a word.
+        if let Some(i) = (0..self.uses.len().max(record.uses.len())).find(|&i| passed(i) != self.uses.get(i)) {
+            let name = passed(i).or(self.uses.get(i)).cloned().unwrap_or_default();
+            return Err(SitesError::Changing(name));
+        }
         let selected = (self.select)(y, samples.clone(), outputs.clone());
         // What does not depend on any map has no tape, and gradient 0.
         let mut gradients = selected.is_tracked().then(|| selected.backward());

@@ -30,6 +30,7 @@ impl Default for AdamW {
 
 impl Rule<2> for AdamW {
     const SLOTS: [&'static str; 2] = ["exp_avg", "exp_avg_sq"];
+    const DECOUPLED: bool = true;
 
     #[inline(always)]
     fn update<E: Entry>(&self, turn: &Turn, value: E, gradient: E, moments: [E; 2]) -> (E, [E; 2]) {

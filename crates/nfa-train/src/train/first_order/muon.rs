@@ -63,6 +63,7 @@ impl Default for Muon {
 impl Rule<1> for Muon {
     const SLOTS: [&'static str; 1] = ["momentum"];
     const WHOLE: bool = true;
+    const DECOUPLED: bool = true;
 
     fn update<E: Entry>(&self, turn: &Turn, value: E, gradient: E, [buffer]: [E; 1]) -> (E, [E; 1]) {
         let buffer = buffer.times(self.momentum) + gradient.clone();

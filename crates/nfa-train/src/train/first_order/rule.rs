@@ -68,6 +68,8 @@ pub trait Rule<const N: usize>: Copy + Send + Sync + 'static {
     const SLOTS: [&'static str; N];
     /// See [`Solver::decay_law`](crate::train::solver::Solver::decay_law).
     const LAW: Option<DecayLaw> = None;
+    /// See [`Solver::decouples`](crate::train::solver::Solver::decouples).
+    const DECOUPLED: bool = false;
     /// See [`Solver::takes_batches`](crate::train::solver::Solver::takes_batches).
     const BATCHES: bool = true;
     /// Whether a parameter is updated as a whole: then [`Entry::matrix`] sees all of it.

@@ -95,6 +95,10 @@ impl<R: Rule<N>, const N: usize> Solver for FirstOrder<R, N> {
         R::LAW
     }
 
+    fn decouples(&self) -> bool {
+        R::DECOUPLED
+    }
+
     fn takes_batches(&self) -> bool {
         R::BATCHES
     }

@@ -418,6 +418,10 @@ impl<T: Real + Entry, R: Rule<N>, const N: usize> Solver for Fused<T, R, N> {
         R::LAW
     }
 
+    fn decouples(&self) -> bool {
+        R::DECOUPLED
+    }
+
     fn takes_batches(&self) -> bool {
         R::BATCHES
     }

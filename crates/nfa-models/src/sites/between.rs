@@ -1,0 +1,103 @@
+//! What stands between maps, computed once for all copies of the rows: no sites, and no other numbers.
+
+use burn::module::Param;
+use burn::nn::LayerNorm;
+use burn::tensor::{Tensor, TensorData, activation};
+
+use crate::sites::Sites;
+use crate::sites::recording::Recording;
+use crate::tape;
+
+/// The same functions as Burn's. A sweep carries every sample several times over; handed to `at`, what stands between
+/// two maps is computed for one copy, and differentiated for all. Computed without `at` the numbers are the same, and
+/// the sweep takes longer.
+impl Sites {
+    /// A function of single numbers: `at.activation(h, relu)`.
+    ///
+    /// # Shapes
+    /// h: `[n, ..]` → the same
+    pub fn activation<const D: usize>(&mut self, h: Tensor<D>, f: impl Fn(Tensor<D>) -> Tensor<D>) -> Tensor<D> {
+        let Some((copies, one)) = self.0.as_ref().and_then(|recording| recording.one_of(&h)) else { return f(h) };
+        let leaf = one.autodiff().require_grad();
+        let value = f(leaf.clone());
+        // Of single numbers: the gradient of the sum is the slope at each.
+        let slope = value.clone().sum();
+        let slope = slope.is_tracked().then(|| leaf.grad(&slope.backward())).flatten();
+        let value = Tensor::cat(vec![value.inner(); copies], 0);
+        match slope {
+            Some(slope) if h.is_tracked() => tape::known_entrywise(h, value, slope),
+            _ => value,
+        }
+    }
+
+    /// Softmax over the last axis.
+    ///
+    /// # Shapes
+    /// h: `[n, .., t]` → the same
+    pub fn softmax<const D: usize>(&mut self, h: Tensor<D>) -> Tensor<D> {
+        let Some((copies, one)) = self.0.as_ref().and_then(|recording| recording.one_of(&h)) else {
+            return activation::softmax(h, D - 1);
+        };
+        let value = activation::softmax(one, D - 1);
+        let all = Tensor::cat(vec![value.clone(); copies], 0);
+        if h.is_tracked() { tape::known_softmax(h, all, value) } else { all }
+    }
+
+    /// The product of two values, such as attention's scores.
+    ///
+    /// # Shapes
+    /// a: `[n, .., m, k]`, b: `[n, .., k, l]` → `[n, .., m, l]`
+    pub fn matmul<const D: usize>(&mut self, a: Tensor<D>, b: Tensor<D>) -> Tensor<D> {
+        let one = |h: &Tensor<D>| self.0.as_ref().and_then(|recording| recording.one_of(h));
+        // A product of matrices has no axis of samples, and what is broadcast is summed on the way back.
+        let both = if D > 2 && a.dims()[..D - 2] == b.dims()[..D - 2] { one(&a).zip(one(&b)) } else { None };
+        let Some(((copies, one_a), (_, one_b))) = both else { return a.matmul(b) };
+        let all = Tensor::cat(vec![one_a.clone().matmul(one_b.clone()); copies], 0);
+        if a.is_tracked() || b.is_tracked() { tape::known_product(a, b, all, one_a, one_b) } else { all }
+    }
+
+    /// Burn's layer norm.
+    ///
+    /// # Shapes
+    /// h: `[n, .., d]` → the same
+    pub fn layer_norm<const D: usize>(&mut self, h: Tensor<D>, layer: &LayerNorm) -> Tensor<D> {
+        let d = h.dims()[D - 1];
+        let Some((copies, one)) = self.0.as_ref().and_then(|recording| recording.one_of(&h)).filter(|_| d > 1) else {
+            return layer.forward(h);
+        };
+        let gamma = layer.gamma.val().inner();
+        let apart = one.clone() - one.mean_dim(D - 1);
+        let variance = apart.clone().powi_scalar(2).mean_dim(D - 1);
+        let inverse = (variance + epsilon(layer, d)).sqrt().recip();
+        let unit = apart * inverse.clone();
+        let mut value = unit.clone() * gamma.clone().unsqueeze();
+        if let Some(beta) = &layer.beta {
+            value = value + beta.val().inner().unsqueeze();
+        }
+        let all = Tensor::cat(vec![value; copies], 0);
+        if h.is_tracked() { tape::known_norm(h, all, unit, inverse, gamma) } else { all }
+    }
+}
+
+impl Recording {
+    /// How many copies there are, and one of them off the tape; `None` where each is to be computed.
+    fn one_of<const D: usize>(&self, h: &Tensor<D>) -> Option<(usize, Tensor<D>)> {
+        let (copies, rows) = (self.copies, h.dims()[0]);
+        let apart = copies > 1 && rows.is_multiple_of(copies) && tape::is_ours(h);
+        apart.then(|| (copies, h.clone().inner().slice([0..rows / copies])))
+    }
+}
+
+/// What a layer adds to the variance, which it keeps to itself: from a row whose variance is small beside it.
+fn epsilon(layer: &LayerNorm, d: usize) -> f64 {
+    let gamma = layer.gamma.val().inner();
+    let mut plain = layer.clone();
+    (plain.gamma, plain.beta) = (Param::from_tensor(gamma.ones_like()), None);
+    let s = 1e-6;
+    let mut row = vec![0.0; d];
+    (row[0], row[1]) = (s, -s);
+    let row = Tensor::<2>::from_data(TensorData::new(row, [1, d]), (&gamma.device(), gamma.dtype()));
+    let first = plain.forward(row).slice([0..1, 0..1]).try_into_vec_as::<f64>().unwrap_or_default();
+    let first = first.first().copied().unwrap_or(1.0);
+    (s / first).powi(2) - 2.0 * s * s / d as f64
+}
