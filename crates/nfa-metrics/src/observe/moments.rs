@@ -70,8 +70,7 @@ pub fn moments(
         };
         loss(y, samples, &roots)
     };
-    let widest = layout.sites.iter().map(|placed| placed.outputs).max().unwrap_or(1);
-    let rows = Sweep::rows_within(options.memory, widest, layout.numbers, x.dtype());
+    let rows = Sweep::rows_within(options.memory, &layout, x.dtype());
     let batch = options.batch;
     let sweep = Sweep { forward, x, maps, select: &select, outputs: 1, rows, batch, inputs: true, uses: &layout.uses };
     let zeros = |rows: usize, cols: usize| Mat::zeros(rows, cols);

@@ -6,10 +6,10 @@ use std::path::Path;
 use burn::module::Param;
 use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::{LayerNorm, LayerNormConfig, Linear};
-use burn::tensor::activation::{relu, tanh};
+use burn::tensor::activation::relu;
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use nfa_metrics::{AgopOptions, Forward, Mat, Sites, observe_forward};
-use nfa_models::Stream;
+use nfa_models::{Activation, Stream};
 
 use crate::bench::args::{Common, SitesArgs};
 use crate::bench::memory::Peak;
@@ -196,7 +196,7 @@ fn residual(drawn: &Drawn, place: Place<'_>) -> Box<Forward<'static>> {
         for (i, (norm, up, down)) in blocks.iter().enumerate() {
             let normed = at.layer_norm(h.clone(), norm);
             let u = at.linear(format_args!("blocks.{i}.up"), normed, up);
-            let u = at.activation(u, tanh);
+            let u = at.activation(u, |u| Activation::Tanh.forward(u));
             h = h + at.linear(format_args!("blocks.{i}.down"), u, down);
         }
         at.linear("head", h, &head)

@@ -29,8 +29,10 @@ pub struct SitesFile {
 }
 
 /// One site of `sites.json`.
-#[derive(Debug, serde::Deserialize)]
+#[derive(Clone, Debug, serde::Deserialize)]
 pub struct SiteLine {
     /// Its name in the network.
     pub name: String,
+    /// Whether its outputs are the network's.
+    pub last: bool,
 }

@@ -9,6 +9,7 @@ use crate::claim::plot::Plot;
 use crate::claim::variables::Variables;
 use crate::keys::{get, number};
 use crate::record::direction::Direction;
+use crate::record::layout::SiteLine;
 use crate::record::theory::Theory;
 use crate::record::{Cell, Record, csv_line};
 
@@ -68,6 +69,8 @@ pub struct StudyRun {
     pub manifest: serde_json::Value,
     /// What theory needs to know of it, as its solver and its network told.
     pub theory: Theory,
+    /// Its layers by name (`sites.json`); none of runs of before 0.4.
+    pub sites: Vec<SiteLine>,
     /// Its rows.
     pub record: Record,
     /// What the fan draws, at the first and the last probe.
@@ -156,9 +159,22 @@ impl StudyRun {
         layers
     }
 
-    /// Whether a law says nothing at a layer: at the last of a chain of several, where it holds by definition.
+    /// Whether a law says nothing at a layer: at the last of several, where it holds by definition.
     pub fn is_given(&self, law: &Law, layer: usize) -> bool {
-        law.last.is_some() && self.theory.depth.is_some_and(|depth| depth > 1 && depth == layer + 1)
+        let last = match self.sites.get(layer) {
+            Some(site) => site.last && self.sites.len() > 1,
+            None => self.theory.depth.is_some_and(|depth| depth > 1 && depth == layer + 1),
+        };
+        law.last.is_some() && last
+    }
+
+    /// A layer by number, and by name where its network gave it one: `3 blocks.0.up`.
+    pub fn layer(&self, layer: usize) -> String {
+        let name = self.sites.get(layer).map(|site| site.name.as_str());
+        match name.filter(|name| *name != format!("layers.{layer}")) {
+            Some(name) => format!("{layer} {name}"),
+            None => layer.to_string(),
+        }
     }
 
     /// A threshold of the verdict as this run resolved it.

@@ -12,7 +12,7 @@ use crate::keys::get;
 use crate::machine::disk::Store;
 use crate::record::Record;
 use crate::record::direction::read_directions;
-use crate::record::layout::{PlanFile, PlanLine};
+use crate::record::layout::{PlanFile, PlanLine, SitesFile};
 use crate::record::status::{Outcome, Status};
 use crate::record::theory::{Clock, DecayLaw, Theory};
 use crate::registries::Registries;
@@ -100,6 +100,8 @@ fn run(store: &dyn Store, folder: &Path, planned: PlanLine) -> Result<StudyRun> 
     };
     let manifest = text("manifest.json")?.and_then(|text| serde_json::from_str(&text).ok());
     let manifest: serde_json::Value = manifest.unwrap_or_default();
+    // Names alone: without them, or with others, nothing else is wrong.
+    let sites = text("sites.json")?.and_then(|text| serde_json::from_str::<SitesFile>(&text).ok());
     let theory = match manifest.get("theory") {
         Some(told) => Theory::deserialize(told).map_err(|error| damaged(&path("manifest.json"), &error))?,
         None => of_mlp(&config),
@@ -113,6 +115,7 @@ fn run(store: &dyn Store, folder: &Path, planned: PlanLine) -> Result<StudyRun> 
         config,
         manifest,
         theory,
+        sites: sites.map_or_else(Vec::new, |file| file.sites),
         record,
         directions,
     })

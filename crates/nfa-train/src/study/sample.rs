@@ -28,6 +28,7 @@ pub(crate) fn run(arm: &str, depth: u32) -> StudyRun {
             linear: true,
             ..Theory::default()
         },
+        sites: Vec::new(),
         record: record(depth),
         directions: (0..depth).flat_map(|layer| directions(depth, layer)).collect(),
     }

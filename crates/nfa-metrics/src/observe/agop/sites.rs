@@ -134,8 +134,7 @@ impl SitesOnRows<'_> {
         let (outputs, sketches) =
             (of_outputs(self.weights), of_sketches(self.weights, self.options.sketch.unwrap_or(1)));
         let select: &Select<'_> = if self.options.sketch.is_some() { &sketches } else { &outputs };
-        let widest = self.layout.sites.iter().map(|placed| placed.outputs).max().unwrap_or(1);
-        let rows = Sweep::rows_within(self.options.memory, widest, self.layout.numbers, self.x.dtype());
+        let rows = Sweep::rows_within(self.options.memory, self.layout, self.x.dtype());
         f(&Sweep {
             forward: self.forward,
             x: self.x,

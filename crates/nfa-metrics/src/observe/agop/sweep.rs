@@ -12,7 +12,7 @@ use nfa_models::{Sites, SitesError};
 
 use crate::observe::agop::rows::sign_rows;
 use crate::observe::jacobian::numbers;
-use crate::observe::layout::Forward;
+use crate::observe::layout::{Forward, Layout, Placed};
 
 /// The number that a pass differentiates, of the outputs `[copies * b, c]` of some samples; copy k stands for the k-th
 /// of a range of outputs.
@@ -67,8 +67,10 @@ impl Delta<'_> {
     }
 }
 
-/// Rows of a pass, at least: products of that many run at full speed.
+/// Rows of a pass's products, at least: with that many they run at full speed.
 const ROWS: usize = 1280;
+/// Samples and copies of a pass, at least, however many positions each has.
+const LEAST: usize = 320;
 /// And this many times the widest map's outputs, as weights are packed anew in each pass.
 const ROWS_PER_WIDTH: f64 = 2.5;
 /// Samples of a pass, at least.
@@ -77,11 +79,13 @@ const SAMPLES: usize = 64;
 const HELD: usize = 2;
 
 impl Sweep<'_> {
-    /// As many rows as products need and memory holds.
-    pub(crate) fn rows_within(memory: usize, widest: usize, numbers: usize, dtype: DType) -> usize {
-        let bytes = HELD * numbers * dtype.size();
-        let wanted = ROWS.max((ROWS_PER_WIDTH * widest as f64) as usize);
-        wanted.min(memory / bytes.max(1)).max(1)
+    /// Samples times outputs of a pass: as many as products need and memory holds.
+    pub(crate) fn rows_within(memory: usize, layout: &Layout, dtype: DType) -> usize {
+        let most = |of: fn(&Placed) -> usize| layout.sites.iter().map(of).max().unwrap_or(1).max(1);
+        let (widest, positions) = (most(|placed| placed.outputs), most(|placed| placed.positions));
+        let wanted = ROWS.max((ROWS_PER_WIDTH * widest as f64) as usize) / positions;
+        let bytes = HELD * layout.numbers * dtype.size();
+        wanted.max(LEAST).min(memory / bytes.max(1)).max(1)
     }
 
     /// Outputs that a pass takes, and its samples.

@@ -120,7 +120,7 @@ fn row(run: &StudyRun, law: &str, layer: usize, shape: &Shape) -> Markup {
         tr.broken[!done] {
             @if shape.keys.is_empty() { th scope="row" { (run.id) } }
             @for key in &shape.keys { th.right scope="row" { (setting(run, key)) } }
-            @if shape.layer { td.right { (layer) } }
+            @if shape.layer { td.right { (run.layer(layer)) } }
             td.right.strong { (alpha(number("alpha"))) }
             td.right.theory { (fixed(number("predicted"), 4)) }
             td { (verdict(run, law, layer)) }

@@ -88,7 +88,7 @@ impl<'a> Lines<'a> {
         match &self.of {
             Of::One => String::new(),
             Of::Values(key, values) => named(run, key, &values[line]),
-            Of::Layers(layers) => format!("layer {}", layers[line]),
+            Of::Layers(layers) => format!("layer {}", run.layer(layers[line])),
         }
     }
 
