@@ -12,8 +12,8 @@ use burn::tensor::{DType, Element, Shape, Tensor, TensorData};
 use burn_flex::FlexTensor;
 use bytemuck::Pod;
 
-use crate::host::Real;
 use crate::host::convolution::Convolution;
+use crate::host::{Real, vectorised};
 
 /// What a backend does for us. What is written here is Burn's own way.
 #[backend_extension(Flex, Autodiff)]
@@ -64,6 +64,35 @@ pub trait Ours: Backend {
     ) -> FloatTensor<Self> {
         let _ = (h, unit, inverse, gamma);
         z
+    }
+    /// δ ∘ slope, the slopes of one copy.
+    fn entrywise_to_input(delta: FloatTensor<Self>, slope: FloatTensor<Self>) -> FloatTensor<Self> {
+        let (shape, copies) = (delta.shape(), copies_of::<Self>(&delta, &slope));
+        let through = Self::float_mul(folded::<Self>(delta, copies, 0), folded::<Self>(slope, 1, 0));
+        Self::float_reshape(through, shape)
+    }
+    /// y ∘ (δ - Σ δ ∘ y) along the last axis, y of one copy.
+    fn softmax_to_input(delta: FloatTensor<Self>, one: FloatTensor<Self>) -> FloatTensor<Self> {
+        let (shape, copies) = (delta.shape(), copies_of::<Self>(&delta, &one));
+        let one = folded::<Self>(one, 1, 1);
+        let weighed = Self::float_mul(folded::<Self>(delta, copies, 1), one.clone());
+        let sums = Self::float_sum_dim(weighed.clone(), 2);
+        Self::float_reshape(Self::float_sub(weighed, Self::float_mul(sums, one)), shape)
+    }
+    /// (g - mean g - x̂ mean(g ∘ x̂)) / σ along the last axis with g = δ ∘ γ; x̂ and 1/σ of one copy.
+    fn norm_to_input(
+        delta: FloatTensor<Self>,
+        unit: FloatTensor<Self>,
+        inverse: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
+        let (shape, copies) = (delta.shape(), copies_of::<Self>(&delta, &unit));
+        let (unit, inverse) = (folded::<Self>(unit, 1, 1), folded::<Self>(inverse, 1, 1));
+        let g = Self::float_mul(folded::<Self>(delta, copies, 1), folded::<Self>(gamma, 1, 1));
+        let along = Self::float_mean_dim(Self::float_mul(g.clone(), unit.clone()), 2);
+        let mean = Self::float_mean_dim(g.clone(), 2);
+        let through = Self::float_sub(Self::float_sub(g, mean), Self::float_mul(along, unit));
+        Self::float_reshape(Self::float_mul(through, inverse), shape)
     }
     /// A convolution.
     fn convolution(
@@ -150,7 +179,76 @@ fn to_weights<T: Real + Pod>(
     (tensor(dw, w.shape()), tensor(db, [of.channels[1]]))
 }
 
+/// The numbers of a tensor, to be changed where nobody else holds them.
+fn taken<T: Real>(tensor: FlexTensor) -> Vec<T> {
+    let data = if tensor.is_contiguous() { tensor.into_data() } else { tensor.to_contiguous().into_data() };
+    data.try_into_vec().unwrap_or_default()
+}
+
+fn entrywise<T: Real + Pod>(delta: FlexTensor, slope: &FlexTensor) -> FlexTensor {
+    let (shape, slope) = (delta.shape(), slope.to_contiguous());
+    let (mut values, slope) = (taken::<T>(delta), numbers::<T>(&slope));
+    vectorised(|| {
+        for copy in values.chunks_exact_mut(slope.len().max(1)) {
+            copy.iter_mut().zip(slope).for_each(|(value, slope)| *value *= *slope);
+        }
+    });
+    tensor(values, shape)
+}
+
+fn softmax<T: Real + Pod>(delta: FlexTensor, one: &FlexTensor) -> FlexTensor {
+    let (shape, one) = (delta.shape(), one.to_contiguous());
+    let t = shape.to_vec().last().copied().unwrap_or(1).max(1);
+    let (mut values, one) = (taken::<T>(delta), numbers::<T>(&one));
+    vectorised(|| {
+        for (row, y) in values.chunks_exact_mut(t).zip(one.chunks_exact(t).cycle()) {
+            let sum: T = row.iter().zip(y).map(|(value, y)| *value * *y).sum();
+            row.iter_mut().zip(y).for_each(|(value, y)| *value = *y * (*value - sum));
+        }
+    });
+    tensor(values, shape)
+}
+
+fn norm<T: Real + Pod>(delta: FlexTensor, unit: &FlexTensor, inverse: &FlexTensor, gamma: &FlexTensor) -> FlexTensor {
+    let shape = delta.shape();
+    let [unit, inverse, gamma] = [unit, inverse, gamma].map(|t| t.to_contiguous());
+    let (mut values, gamma) = (taken::<T>(delta), numbers::<T>(&gamma));
+    let d = gamma.len().max(1);
+    let share = T::from_f64(1.0 / d as f64);
+    vectorised(|| {
+        let rows = numbers::<T>(&unit).chunks_exact(d).zip(numbers::<T>(&inverse)).cycle();
+        for (row, (unit, inverse)) in values.chunks_exact_mut(d).zip(rows) {
+            row.iter_mut().zip(gamma).for_each(|(value, gamma)| *value *= *gamma);
+            let mean = row.iter().copied().sum::<T>() * share;
+            let along = row.iter().zip(unit).map(|(value, unit)| *value * *unit).sum::<T>() * share;
+            row.iter_mut().zip(unit).for_each(|(value, unit)| *value = (*value - mean - along * *unit) * *inverse);
+        }
+    });
+    tensor(values, shape)
+}
+
 impl Ours for Flex {
+    fn entrywise_to_input(delta: FlexTensor, slope: FlexTensor) -> FlexTensor {
+        match delta.dtype() {
+            DType::F64 => entrywise::<f64>(delta, &slope),
+            _ => entrywise::<f32>(delta, &slope),
+        }
+    }
+
+    fn softmax_to_input(delta: FlexTensor, one: FlexTensor) -> FlexTensor {
+        match delta.dtype() {
+            DType::F64 => softmax::<f64>(delta, &one),
+            _ => softmax::<f32>(delta, &one),
+        }
+    }
+
+    fn norm_to_input(delta: FlexTensor, unit: FlexTensor, inverse: FlexTensor, gamma: FlexTensor) -> FlexTensor {
+        match delta.dtype() {
+            DType::F64 => norm::<f64>(delta, &unit, &inverse, &gamma),
+            _ => norm::<f32>(delta, &unit, &inverse, &gamma),
+        }
+    }
+
     fn convolution(x: FlexTensor, w: FlexTensor, b: FlexTensor, options: ConvOptions<2>) -> FlexTensor {
         let [x, w, b] = [x, w, b].map(|t| t.to_contiguous());
         match (form_of(&x, &w, &options), x.dtype()) {
@@ -217,33 +315,27 @@ fn copies_of<B: Backend>(all: &FloatTensor<B>, one: &FloatTensor<B>) -> usize {
     all.shape().num_elements() / one.shape().num_elements().max(1)
 }
 
-impl<B: Backend> Backward<B, 1> for KnownEntrywise {
+impl<B: Ours> Backward<B, 1> for KnownEntrywise {
     type State = FloatTensor<B>;
 
     fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
         let ([to_h], slope) = (ops.parents, ops.state);
         let delta = grads.consume::<B>(&ops.node);
-        let Some(node) = to_h else { return };
-        let (shape, copies) = (delta.shape(), copies_of::<B>(&delta, &slope));
-        let through = B::float_mul(folded::<B>(delta, copies, 0), folded::<B>(slope, 1, 0));
-        grads.register::<B>(node.id, B::float_reshape(through, shape));
+        if let Some(node) = to_h {
+            grads.register::<B>(node.id, B::entrywise_to_input(delta, slope));
+        }
     }
 }
 
-impl<B: Backend> Backward<B, 1> for KnownSoftmax {
+impl<B: Ours> Backward<B, 1> for KnownSoftmax {
     type State = FloatTensor<B>;
 
     fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
         let ([to_h], one) = (ops.parents, ops.state);
         let delta = grads.consume::<B>(&ops.node);
-        let Some(node) = to_h else { return };
-        // y ∘ (δ - Σ δ ∘ y)
-        let (shape, copies) = (delta.shape(), copies_of::<B>(&delta, &one));
-        let one = folded::<B>(one, 1, 1);
-        let weighed = B::float_mul(folded::<B>(delta, copies, 1), one.clone());
-        let sums = B::float_sum_dim(weighed.clone(), 2);
-        let through = B::float_sub(weighed, B::float_mul(sums, one));
-        grads.register::<B>(node.id, B::float_reshape(through, shape));
+        if let Some(node) = to_h {
+            grads.register::<B>(node.id, B::softmax_to_input(delta, one));
+        }
     }
 }
 
@@ -278,23 +370,15 @@ impl<B: Backend> Backward<B, 2> for KnownProduct {
     }
 }
 
-impl<B: Backend> Backward<B, 1> for KnownNorm {
+impl<B: Ours> Backward<B, 1> for KnownNorm {
     type State = (FloatTensor<B>, FloatTensor<B>, FloatTensor<B>);
 
     fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
         let ([to_h], (unit, inverse, gamma)) = (ops.parents, ops.state);
         let delta = grads.consume::<B>(&ops.node);
-        let Some(node) = to_h else { return };
-        // g = δ ∘ γ; (g - mean g - x̂ mean(g ∘ x̂)) / σ
-        let (shape, copies) = (delta.shape(), copies_of::<B>(&delta, &unit));
-        let (unit, inverse) = (folded::<B>(unit, 1, 1), folded::<B>(inverse, 1, 1));
-        let gamma = folded::<B>(gamma, 1, 1);
-        let g = B::float_mul(folded::<B>(delta, copies, 1), gamma);
-        let along = B::float_mean_dim(B::float_mul(g.clone(), unit.clone()), 2);
-        let mean = B::float_mean_dim(g.clone(), 2);
-        let through = B::float_sub(B::float_sub(g, mean), B::float_mul(along, unit));
-        let through = B::float_mul(through, inverse);
-        grads.register::<B>(node.id, B::float_reshape(through, shape));
+        if let Some(node) = to_h {
+            grads.register::<B>(node.id, B::norm_to_input(delta, unit, inverse, gamma));
+        }
     }
 }
 
