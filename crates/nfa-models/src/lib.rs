@@ -110,3 +110,8 @@ pub use network::{Chain, Network};
 pub use parameters::{ParameterError, Parameters};
 #[cfg(feature = "burn")]
 pub use sites::{Site, Sites, SitesError};
+
+/// The page's example, compiled.
+#[cfg(all(doctest, feature = "burn"))]
+#[doc = include_str!("../../../docs/sites.md")]
+mod page {}

@@ -63,6 +63,7 @@ fn probe(bencher: Bencher<'_, '_>) {
         thresholds: &thresholds,
         data: &data,
         probed: &data.train,
+        layers: None,
         rows: distinct(&plan, &data.train),
         loss: &Mse {},
     };

@@ -3,7 +3,11 @@
 //! Where the build has no backend that they are written for, or a tensor lives elsewhere, Burn's own are taken.
 
 #[cfg(feature = "flex")]
-mod extension;
+mod flex;
+#[cfg(feature = "flex")]
+mod ours;
+#[cfg(feature = "flex")]
+mod steps;
 
 use burn::tensor::module;
 use burn::tensor::ops::ConvOptions;
@@ -22,8 +26,8 @@ pub(crate) fn is_ours<const D: usize>(tensor: &Tensor<D>) -> bool {
 /// x: `[n, c_in, h, w]`, w: `[c_out, c_in / groups, kernel]`, b: `[c_out]` → `[n, c_out, h', w']`
 pub(crate) fn conv2d(x: Tensor<4>, w: Tensor<4>, b: Option<Tensor<1>>, options: ConvOptions<2>) -> Tensor<4> {
     #[cfg(feature = "flex")]
-    if is_ours(&x) && extension::takes(&x, &w, &options) {
-        return extension::conv2d(x, w, b, options);
+    if is_ours(&x) && flex::takes(&x, &w, &options) {
+        return steps::conv2d(x, w, b, options);
     }
     module::conv2d(x, w, b, options)
 }
@@ -37,7 +41,7 @@ pub(crate) fn known_dense<const D: usize>(h: Tensor<D>, z: Tensor<D>, weight: Te
     {
         let (shape, [k, d]) = (z.dims(), weight.dims());
         let rows: usize = shape[..D - 1].iter().product();
-        extension::known_dense(h.reshape([rows, d]), z.reshape([rows, k]), weight).reshape(shape)
+        steps::known_dense(h.reshape([rows, d]), z.reshape([rows, k]), weight).reshape(shape)
     }
     #[cfg(not(feature = "flex"))]
     unreachable!("no tensor is ours: {:?} {:?} {:?}", h.dims(), z.dims(), weight.dims())
@@ -50,7 +54,7 @@ pub(crate) fn known_dense<const D: usize>(h: Tensor<D>, z: Tensor<D>, weight: Te
 pub(crate) fn known_conv2d(x: Tensor<4>, z: Tensor<4>, w: Tensor<4>, options: ConvOptions<2>) -> Tensor<4> {
     #[cfg(feature = "flex")]
     {
-        extension::known_conv2d(x, z, w, options)
+        steps::known_conv2d(x, z, w, options)
     }
     #[cfg(not(feature = "flex"))]
     unreachable!("no tensor is ours: {:?} {:?} {:?} {options:?}", x.dims(), z.dims(), w.dims())
@@ -61,7 +65,7 @@ pub(crate) fn known_conv2d(x: Tensor<4>, z: Tensor<4>, w: Tensor<4>, options: Co
 pub(crate) fn known_entrywise<const D: usize>(h: Tensor<D>, z: Tensor<D>, slope: Tensor<D>) -> Tensor<D> {
     #[cfg(feature = "flex")]
     {
-        extension::known_entrywise(h, z, slope)
+        steps::known_entrywise(h, z, slope)
     }
     #[cfg(not(feature = "flex"))]
     unreachable!("no tensor is ours: {:?} {:?} {:?}", h.dims(), z.dims(), slope.dims())
@@ -71,7 +75,7 @@ pub(crate) fn known_entrywise<const D: usize>(h: Tensor<D>, z: Tensor<D>, slope:
 pub(crate) fn known_softmax<const D: usize>(h: Tensor<D>, z: Tensor<D>, one: Tensor<D>) -> Tensor<D> {
     #[cfg(feature = "flex")]
     {
-        extension::known_softmax(h, z, one)
+        steps::known_softmax(h, z, one)
     }
     #[cfg(not(feature = "flex"))]
     unreachable!("no tensor is ours: {:?} {:?} {:?}", h.dims(), z.dims(), one.dims())
@@ -87,7 +91,7 @@ pub(crate) fn known_product<const D: usize>(
 ) -> Tensor<D> {
     #[cfg(feature = "flex")]
     {
-        extension::known_product(a, b, z, one_a, one_b)
+        steps::known_product(a, b, z, one_a, one_b)
     }
     #[cfg(not(feature = "flex"))]
     unreachable!("no tensor is ours: {:?} {:?} {:?} {:?}", a.dims(), b.dims(), z.dims(), (one_a.dims(), one_b.dims()))
@@ -104,7 +108,7 @@ pub(crate) fn known_norm<const D: usize>(
 ) -> Tensor<D> {
     #[cfg(feature = "flex")]
     {
-        extension::known_norm(h, z, unit, inverse, gamma)
+        steps::known_norm(h, z, unit, inverse, gamma)
     }
     #[cfg(not(feature = "flex"))]
     unreachable!(

@@ -1,0 +1,291 @@
+//! The operations on Burn's tape: forward, and the ways back.
+
+use burn::backend::autodiff::checkpoint::base::Checkpointer;
+use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
+use burn::backend::autodiff::grads::Gradients;
+use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
+use burn::backend::tensor::FloatTensor;
+use burn::backend::{Autodiff, Backend, Dispatch, TensorMetadata};
+use burn::tensor::ops::ConvOptions;
+use burn::tensor::{Shape, Tensor};
+
+use crate::tape::ours::{Ours, folded};
+
+#[derive(Debug)]
+struct KnownDense;
+#[derive(Debug)]
+struct KnownConvolution;
+#[derive(Debug)]
+struct ConvolutionStep;
+#[derive(Debug)]
+struct KnownEntrywise;
+#[derive(Debug)]
+struct KnownSoftmax;
+#[derive(Debug)]
+struct KnownProduct;
+#[derive(Debug)]
+struct KnownNorm;
+
+impl<B: Ours> Backward<B, 1> for KnownEntrywise {
+    type State = FloatTensor<B>;
+
+    fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let ([to_h], slope) = (ops.parents, ops.state);
+        let delta = grads.consume::<B>(&ops.node);
+        if let Some(node) = to_h {
+            grads.register::<B>(node.id, B::entrywise_to_input(delta, slope));
+        }
+    }
+}
+
+impl<B: Ours> Backward<B, 1> for KnownSoftmax {
+    type State = FloatTensor<B>;
+
+    fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let ([to_h], one) = (ops.parents, ops.state);
+        let delta = grads.consume::<B>(&ops.node);
+        if let Some(node) = to_h {
+            grads.register::<B>(node.id, B::softmax_to_input(delta, one));
+        }
+    }
+}
+
+impl<B: Backend> Backward<B, 2> for KnownProduct {
+    type State = (FloatTensor<B>, FloatTensor<B>);
+
+    fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let ([to_a, to_b], (one_a, one_b)) = (ops.parents, ops.state);
+        let delta = grads.consume::<B>(&ops.node);
+        let outer = |t: &FloatTensor<B>| {
+            let shape = t.shape().to_vec();
+            shape[..shape.len() - 2].iter().product::<usize>()
+        };
+        let copies = outer(&delta) / outer(&one_a).max(1);
+        let all = |one: &FloatTensor<B>| {
+            let mut shape = one.shape().to_vec();
+            shape[0] *= copies;
+            Shape::from(shape)
+        };
+        let (shape_a, shape_b) = (all(&one_a), all(&one_b));
+        let delta = folded::<B>(delta, copies, 2);
+        if let Some(node) = to_a {
+            let turned = B::float_transpose(folded::<B>(one_b, 1, 2));
+            let through = B::float_matmul(delta.clone(), turned);
+            grads.register::<B>(node.id, B::float_reshape(through, shape_a));
+        }
+        if let Some(node) = to_b {
+            let turned = B::float_transpose(folded::<B>(one_a, 1, 2));
+            let through = B::float_matmul(turned, delta);
+            grads.register::<B>(node.id, B::float_reshape(through, shape_b));
+        }
+    }
+}
+
+impl<B: Ours> Backward<B, 1> for KnownNorm {
+    type State = (FloatTensor<B>, FloatTensor<B>, FloatTensor<B>);
+
+    fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let ([to_h], (unit, inverse, gamma)) = (ops.parents, ops.state);
+        let delta = grads.consume::<B>(&ops.node);
+        if let Some(node) = to_h {
+            grads.register::<B>(node.id, B::norm_to_input(delta, unit, inverse, gamma));
+        }
+    }
+}
+
+impl<B: Backend> Backward<B, 2> for KnownDense {
+    type State = B::FloatTensorPrimitive;
+
+    fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let [to_h, to_z] = ops.parents;
+        let delta = grads.consume::<B>(&ops.node);
+        if let Some(node) = to_h {
+            grads.register::<B>(node.id, B::float_matmul(delta.clone(), ops.state));
+        }
+        if let Some(node) = to_z {
+            grads.register::<B>(node.id, delta);
+        }
+    }
+}
+
+impl<B: Ours> Backward<B, 2> for KnownConvolution {
+    type State = (B::FloatTensorPrimitive, B::FloatTensorPrimitive, ConvOptions<2>);
+
+    fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let [to_x, to_z] = ops.parents;
+        let delta = grads.consume::<B>(&ops.node);
+        let (x, w, options) = ops.state;
+        if let Some(node) = to_x {
+            grads.register::<B>(node.id, B::convolution_to_input(x, w, delta.clone(), options));
+        }
+        if let Some(node) = to_z {
+            grads.register::<B>(node.id, delta);
+        }
+    }
+}
+
+impl<B: Ours> Backward<B, 3> for ConvolutionStep {
+    type State = (B::FloatTensorPrimitive, B::FloatTensorPrimitive, B::FloatTensorPrimitive, ConvOptions<2>);
+
+    fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let [to_x, to_w, to_b] = ops.parents;
+        let delta = grads.consume::<B>(&ops.node);
+        let (x, w, b, options) = ops.state;
+        if let Some(node) = to_x {
+            let dx = B::convolution_to_input(x.clone(), w.clone(), delta.clone(), options.clone());
+            grads.register::<B>(node.id, dx);
+        }
+        if to_w.is_none() && to_b.is_none() {
+            return;
+        }
+        let (dw, db) = B::convolution_to_weights(x, w, b, delta, options);
+        if let Some(node) = to_w {
+            grads.register::<B>(node.id, dw);
+        }
+        if let Some(node) = to_b {
+            grads.register::<B>(node.id, db);
+        }
+    }
+}
+
+impl<B: Ours, C: CheckpointStrategy> Ours for Autodiff<B, C> {
+    fn known_dense(h: FloatTensor<Self>, z: FloatTensor<Self>, w: FloatTensor<Self>) -> FloatTensor<Self> {
+        let nodes = [h.node(), z.node()];
+        let (z, w) = (z.into_primitive(), w.into_primitive());
+        match KnownDense.prepare::<C>(nodes).compute_bound().stateful() {
+            OpsKind::Tracked(step) => step.finish(w, z),
+            OpsKind::UnTracked(step) => step.finish(z),
+        }
+    }
+
+    fn known_convolution(
+        x: FloatTensor<Self>,
+        z: FloatTensor<Self>,
+        w: FloatTensor<Self>,
+        options: ConvOptions<2>,
+    ) -> FloatTensor<Self> {
+        let nodes = [x.node(), z.node()];
+        let (z, w) = (z.into_primitive(), w.into_primitive());
+        match KnownConvolution.prepare::<C>(nodes).compute_bound().stateful() {
+            OpsKind::Tracked(step) => step.finish((x.into_primitive(), w, options), z),
+            OpsKind::UnTracked(step) => step.finish(z),
+        }
+    }
+
+    fn known_entrywise(h: FloatTensor<Self>, z: FloatTensor<Self>, slope: FloatTensor<Self>) -> FloatTensor<Self> {
+        let (z, slope) = (z.into_primitive(), slope.into_primitive());
+        match KnownEntrywise.prepare::<C>([h.node()]).compute_bound().stateful() {
+            OpsKind::Tracked(step) => step.finish(slope, z),
+            OpsKind::UnTracked(step) => step.finish(z),
+        }
+    }
+
+    fn known_softmax(h: FloatTensor<Self>, z: FloatTensor<Self>, one: FloatTensor<Self>) -> FloatTensor<Self> {
+        let (z, one) = (z.into_primitive(), one.into_primitive());
+        match KnownSoftmax.prepare::<C>([h.node()]).compute_bound().stateful() {
+            OpsKind::Tracked(step) => step.finish(one, z),
+            OpsKind::UnTracked(step) => step.finish(z),
+        }
+    }
+
+    fn known_product(
+        a: FloatTensor<Self>,
+        b: FloatTensor<Self>,
+        z: FloatTensor<Self>,
+        one_a: FloatTensor<Self>,
+        one_b: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
+        let (z, ones) = (z.into_primitive(), (one_a.into_primitive(), one_b.into_primitive()));
+        match KnownProduct.prepare::<C>([a.node(), b.node()]).compute_bound().stateful() {
+            OpsKind::Tracked(step) => step.finish(ones, z),
+            OpsKind::UnTracked(step) => step.finish(z),
+        }
+    }
+
+    fn known_norm(
+        h: FloatTensor<Self>,
+        z: FloatTensor<Self>,
+        unit: FloatTensor<Self>,
+        inverse: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
+        let (z, state) =
+            (z.into_primitive(), (unit.into_primitive(), inverse.into_primitive(), gamma.into_primitive()));
+        match KnownNorm.prepare::<C>([h.node()]).compute_bound().stateful() {
+            OpsKind::Tracked(step) => step.finish(state, z),
+            OpsKind::UnTracked(step) => step.finish(z),
+        }
+    }
+
+    fn convolution(
+        x: FloatTensor<Self>,
+        w: FloatTensor<Self>,
+        b: FloatTensor<Self>,
+        options: ConvOptions<2>,
+    ) -> FloatTensor<Self> {
+        let nodes = [x.node(), w.node(), b.node()];
+        let (x, w, b) = (x.into_primitive(), w.into_primitive(), b.into_primitive());
+        let z = B::convolution(x.clone(), w.clone(), b.clone(), options.clone());
+        match ConvolutionStep.prepare::<C>(nodes).compute_bound().stateful() {
+            OpsKind::Tracked(step) => step.finish((x, w, b, options), z),
+            OpsKind::UnTracked(step) => step.finish(z),
+        }
+    }
+}
+
+/// See [`super::known_dense`]; of matrices.
+pub(super) fn known_dense(h: Tensor<2>, z: Tensor<2>, w: Tensor<2>) -> Tensor<2> {
+    let [h, z, w] = [h, z, w].map(|t| t.autodiff().into_dispatch());
+    Tensor::from_dispatch(<Dispatch as Ours>::known_dense(h, z, w))
+}
+
+/// See [`super::known_conv2d`].
+pub(super) fn known_conv2d(x: Tensor<4>, z: Tensor<4>, w: Tensor<4>, options: ConvOptions<2>) -> Tensor<4> {
+    let [x, z, w] = [x, z, w].map(|t| t.autodiff().into_dispatch());
+    Tensor::from_dispatch(<Dispatch as Ours>::known_convolution(x, z, w, options))
+}
+
+/// See [`super::conv2d`].
+pub(super) fn conv2d(x: Tensor<4>, w: Tensor<4>, b: Option<Tensor<1>>, options: ConvOptions<2>) -> Tensor<4> {
+    let b = b.unwrap_or_else(|| Tensor::zeros([w.dims()[0]], (&x.device(), x.dtype())));
+    let tracked = x.is_autodiff() || w.is_autodiff() || b.is_autodiff();
+    let [x, w] = [x, w].map(|t| if tracked { t.autodiff() } else { t }.into_dispatch());
+    let b = if tracked { b.autodiff() } else { b }.into_dispatch();
+    Tensor::from_dispatch(<Dispatch as Ours>::convolution(x, w, b, options))
+}
+
+/// See [`super::known_entrywise`].
+pub(super) fn known_entrywise<const D: usize>(h: Tensor<D>, z: Tensor<D>, slope: Tensor<D>) -> Tensor<D> {
+    let [h, z, slope] = [h, z, slope].map(|t| t.autodiff().into_dispatch());
+    Tensor::from_dispatch(<Dispatch as Ours>::known_entrywise(h, z, slope))
+}
+
+/// See [`super::known_softmax`].
+pub(super) fn known_softmax<const D: usize>(h: Tensor<D>, z: Tensor<D>, one: Tensor<D>) -> Tensor<D> {
+    let [h, z, one] = [h, z, one].map(|t| t.autodiff().into_dispatch());
+    Tensor::from_dispatch(<Dispatch as Ours>::known_softmax(h, z, one))
+}
+
+/// See [`super::known_product`].
+pub(super) fn known_product<const D: usize>(
+    a: Tensor<D>,
+    b: Tensor<D>,
+    z: Tensor<D>,
+    one_a: Tensor<D>,
+    one_b: Tensor<D>,
+) -> Tensor<D> {
+    let [a, b, z, one_a, one_b] = [a, b, z, one_a, one_b].map(|t| t.autodiff().into_dispatch());
+    Tensor::from_dispatch(<Dispatch as Ours>::known_product(a, b, z, one_a, one_b))
+}
+
+/// See [`super::known_norm`].
+pub(super) fn known_norm<const D: usize>(
+    h: Tensor<D>,
+    z: Tensor<D>,
+    unit: Tensor<D>,
+    inverse: Tensor<D>,
+    gamma: Tensor<1>,
+) -> Tensor<D> {
+    let [h, z, unit, inverse] = [h, z, unit, inverse].map(|t| t.autodiff().into_dispatch());
+    Tensor::from_dispatch(<Dispatch as Ours>::known_norm(h, z, unit, inverse, gamma.autodiff().into_dispatch()))
+}
