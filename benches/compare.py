@@ -36,7 +36,7 @@ PEERS = HERE / "peers"
 BARS = {"agop A": (2.5, 1.0), "agop B": (3.0, 1.0), "agop C": (1.0, None)}
 NETWORKS = ["residual", "attention", "convolution", "step8", "step28"]
 BARS |= {"sites residual": (1.0, None), "sites attention": (0.9, None), "sites convolution": (0.8, None)}
-BARS |= {"sites step8": (1.0, None), "sites step28": (0.9, None)}
+BARS |= {"sites step8": (1.0, None), "sites step28": (0.95, None)}
 BARS |= {f"train {name}": (1.0, None) for name in "SML"} | {"grid S": (1.0, None)}
 
 
