@@ -17,13 +17,20 @@ impl Sites {
     /// # Shapes
     /// h: `[n, ..]` → the same
     pub fn activation<const D: usize>(&mut self, h: Tensor<D>, f: impl Fn(Tensor<D>) -> Tensor<D>) -> Tensor<D> {
-        let Some((copies, one)) = self.0.as_ref().and_then(|recording| recording.one_of(&h)) else { return f(h) };
-        let leaf = one.autodiff().require_grad();
-        let value = f(leaf.clone());
-        // Of single numbers: the gradient of the sum is the slope at each.
-        let slope = value.clone().sum();
-        let slope = slope.is_tracked().then(|| leaf.grad(&slope.backward())).flatten();
-        let value = Tensor::cat(vec![value.inner(); copies], 0);
+        let one = |recording: &mut Box<Recording>| {
+            let (copies, one) = recording.one_of(&h)?;
+            let computed = recording.keep(|| {
+                let leaf = one.autodiff().require_grad();
+                let value = f(leaf.clone());
+                // Of single numbers: the gradient of the sum is the slope at each.
+                let slope = value.clone().sum();
+                let slope = slope.is_tracked().then(|| leaf.grad(&slope.backward())).flatten();
+                (value.inner(), slope)
+            });
+            Some((copies, computed))
+        };
+        let Some((copies, (value, slope))) = self.0.as_mut().and_then(one) else { return f(h) };
+        let value = Tensor::cat(vec![value; copies], 0);
         match slope {
             Some(slope) if h.is_tracked() => tape::known_entrywise(h, value, slope),
             _ => value,
@@ -35,10 +42,11 @@ impl Sites {
     /// # Shapes
     /// h: `[n, .., t]` → the same
     pub fn softmax<const D: usize>(&mut self, h: Tensor<D>) -> Tensor<D> {
-        let Some((copies, one)) = self.0.as_ref().and_then(|recording| recording.one_of(&h)) else {
-            return activation::softmax(h, D - 1);
+        let one = |recording: &mut Box<Recording>| {
+            let (copies, one) = recording.one_of(&h)?;
+            Some((copies, recording.keep(|| activation::softmax(one, D - 1))))
         };
-        let value = activation::softmax(one, D - 1);
+        let Some((copies, value)) = self.0.as_mut().and_then(one) else { return activation::softmax(h, D - 1) };
         let all = Tensor::cat(vec![value.clone(); copies], 0);
         if h.is_tracked() { tape::known_softmax(h, all, value) } else { all }
     }
@@ -48,11 +56,17 @@ impl Sites {
     /// # Shapes
     /// a: `[n, .., m, k]`, b: `[n, .., k, l]` → `[n, .., m, l]`
     pub fn matmul<const D: usize>(&mut self, a: Tensor<D>, b: Tensor<D>) -> Tensor<D> {
-        let one = |h: &Tensor<D>| self.0.as_ref().and_then(|recording| recording.one_of(h));
         // A product of matrices has no axis of samples, and what is broadcast is summed on the way back.
-        let both = if D > 2 && a.dims()[..D - 2] == b.dims()[..D - 2] { one(&a).zip(one(&b)) } else { None };
-        let Some(((copies, one_a), (_, one_b))) = both else { return a.matmul(b) };
-        let all = Tensor::cat(vec![one_a.clone().matmul(one_b.clone()); copies], 0);
+        let alike = D > 2 && a.dims()[..D - 2] == b.dims()[..D - 2];
+        let one = |recording: &mut Box<Recording>| {
+            let ((copies, a), (_, b)) = recording.one_of(&a).zip(recording.one_of(&b))?;
+            let value = recording.keep(|| a.clone().matmul(b.clone()));
+            Some((copies, a, b, value))
+        };
+        let Some((copies, one_a, one_b, value)) = self.0.as_mut().filter(|_| alike).and_then(one) else {
+            return a.matmul(b);
+        };
+        let all = Tensor::cat(vec![value; copies], 0);
         if a.is_tracked() || b.is_tracked() { tape::known_product(a, b, all, one_a, one_b) } else { all }
     }
 
@@ -62,18 +76,26 @@ impl Sites {
     /// h: `[n, .., d]` → the same
     pub fn layer_norm<const D: usize>(&mut self, h: Tensor<D>, layer: &LayerNorm) -> Tensor<D> {
         let d = h.dims()[D - 1];
-        let Some((copies, one)) = self.0.as_ref().and_then(|recording| recording.one_of(&h)).filter(|_| d > 1) else {
+        let gamma = layer.gamma.val().inner();
+        let one = |recording: &mut Box<Recording>| {
+            let (copies, one) = recording.one_of(&h)?;
+            let computed = recording.keep(|| {
+                let apart = one.clone() - one.mean_dim(D - 1);
+                let variance = apart.clone().powi_scalar(2).mean_dim(D - 1);
+                let inverse = (variance + epsilon(layer, d)).sqrt().recip();
+                let unit = apart * inverse.clone();
+                let value = unit.clone() * gamma.clone().unsqueeze();
+                let value = match &layer.beta {
+                    Some(beta) => value + beta.val().inner().unsqueeze(),
+                    None => value,
+                };
+                (value, unit, inverse)
+            });
+            Some((copies, computed))
+        };
+        let Some((copies, (value, unit, inverse))) = self.0.as_mut().filter(|_| d > 1).and_then(one) else {
             return layer.forward(h);
         };
-        let gamma = layer.gamma.val().inner();
-        let apart = one.clone() - one.mean_dim(D - 1);
-        let variance = apart.clone().powi_scalar(2).mean_dim(D - 1);
-        let inverse = (variance + epsilon(layer, d)).sqrt().recip();
-        let unit = apart * inverse.clone();
-        let mut value = unit.clone() * gamma.clone().unsqueeze();
-        if let Some(beta) = &layer.beta {
-            value = value + beta.val().inner().unsqueeze();
-        }
         let all = Tensor::cat(vec![value; copies], 0);
         if h.is_tracked() { tape::known_norm(h, all, unit, inverse, gamma) } else { all }
     }
@@ -83,7 +105,8 @@ impl Recording {
     /// How many copies there are, and one of them off the tape; `None` where each is to be computed.
     fn one_of<const D: usize>(&self, h: &Tensor<D>) -> Option<(usize, Tensor<D>)> {
         let (copies, rows) = (self.copies, h.dims()[0]);
-        let apart = copies > 1 && rows.is_multiple_of(copies) && tape::is_ours(h);
+        let once = copies > 1 || self.kept.is_some();
+        let apart = once && rows.is_multiple_of(copies) && tape::is_ours(h);
         apart.then(|| (copies, h.clone().inner().slice([0..rows / copies])))
     }
 }

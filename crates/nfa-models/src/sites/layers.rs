@@ -105,7 +105,8 @@ impl Sites {
             Input::Ids(ids.clone().reshape([n * tokens]).inner())
         });
         let passing = Passing { name, weight: Some(layer.weight.val().transpose()), groups: 1, channels: 2 };
-        recording.leave(passing, layer.forward(ids), shared, input)
+        let rows = recording.keep(|| layer.forward(ids));
+        recording.leave(passing, rows, shared, input)
     }
 }
 

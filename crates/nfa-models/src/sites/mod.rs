@@ -39,7 +39,7 @@ use std::fmt;
 use burn::tensor::Tensor;
 
 pub use fault::SitesError;
-pub use record::{Record, Site};
+pub use record::{Kept, Record, Site};
 pub use used::{Input, Use};
 
 use recording::Recording;
@@ -110,6 +110,18 @@ impl Sites {
     #[must_use]
     pub fn with_weights(self) -> Self {
         self.with(|recording| recording.weights = true)
+    }
+
+    /// Keeps what maps and what stands between them compute, or takes it from a pass over the same rows that did: then
+    /// only the tape is made anew. Where a backend has no operations of ours it is computed again.
+    #[must_use]
+    pub fn keeping(self, kept: Kept) -> Self {
+        self.with(|recording| recording.kept = Some(Kept { at: 0, ..kept }))
+    }
+
+    /// Whether values of these rows are kept at all.
+    pub fn keeps(x: &Tensor<2>) -> bool {
+        crate::tape::is_ours(x)
     }
 
     /// Puts other numbers in the place of what the map of this name puts out.

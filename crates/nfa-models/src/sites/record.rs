@@ -1,6 +1,9 @@
 //! What passed in one forward pass.
 
+use std::any::Any;
+use std::fmt;
 use std::ops::Range;
+use std::rc::Rc;
 
 use crate::sites::used::Use;
 
@@ -15,6 +18,22 @@ pub struct Record {
     pub follows: Vec<(usize, usize)>,
     /// Maps that are no sites, and why.
     pub skipped: Vec<(String, String)>,
+    /// What was computed, where it was to be kept ([`Sites::keeping`](crate::Sites::keeping)).
+    pub kept: Kept,
+}
+
+/// What was computed in one pass, for others over the same rows.
+#[derive(Clone, Default)]
+pub struct Kept {
+    pub(super) values: Vec<Rc<dyn Any>>,
+    /// The next one's place.
+    pub(super) at: usize,
+}
+
+impl fmt::Debug for Kept {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} values", self.values.len())
+    }
 }
 
 /// A map, or some of its outputs.

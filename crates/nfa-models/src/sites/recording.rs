@@ -1,11 +1,12 @@
 //! Remembers the maps of one forward pass.
 
 use std::ops::Range;
+use std::rc::Rc;
 
 use burn::tensor::{DType, Device, Tensor};
 
 use crate::sites::fault::SitesError;
-use crate::sites::record::{Record, Site};
+use crate::sites::record::{Kept, Record, Site};
 use crate::sites::used::{Input, Take, Use};
 
 /// Remembers the maps of one forward pass.
@@ -21,6 +22,8 @@ pub(super) struct Recording {
     pub(super) weights: bool,
     /// What stands for a map's outputs.
     pub(super) replaced: Option<(String, Tensor<1>)>,
+    /// What was computed in a pass over the same rows.
+    pub(super) kept: Option<Kept>,
     /// Which site reads which.
     pub(super) follows: Vec<(String, String)>,
     uses: Vec<Use>,
@@ -50,6 +53,7 @@ impl Recording {
             inputs: false,
             weights: false,
             replaced: None,
+            kept: None,
             follows: Vec::new(),
             uses: Vec::new(),
             parts: Vec::new(),
@@ -81,17 +85,42 @@ impl Recording {
         }
         // All copies are the same rows: where no leaf lies before, one of them says it all, and where z's way back is
         // known it needs no tape either.
-        let known = back.filter(|_| self.copies > 1 && h.is_tracked()).map(|back| (back, h.clone()));
+        let once = self.copies > 1 || self.kept.is_some();
+        let known = back.filter(|_| once && h.is_tracked()).map(|back| (back, h.clone()));
         let shared = self.copies > 1 && (known.is_some() || !h.is_tracked());
-        let h = match shared {
-            true => h.inner().slice([0..rows / self.copies]),
-            false => h,
+        let h = match (shared, known.is_some()) {
+            (true, _) => h.inner().slice([0..rows / self.copies]),
+            (false, true) => h.inner(),
+            (false, false) => h,
         };
         let input = if self.inputs { input(h.clone()) } else { None };
-        let z = self.leave(passing, f(h), shared, input);
+        let z = if back.is_some() { self.keep(|| f(h)) } else { f(h) };
+        let z = self.leave(passing, z, shared, input);
         match known {
             Some((back, h)) => back(h, z),
             None => z,
+        }
+    }
+
+    /// A value of this pass: that of the pass before over the same rows, where there was one.
+    pub(super) fn keep<V: Clone + 'static>(&mut self, value: impl FnOnce() -> V) -> V {
+        let Some(kept) = &mut self.kept else { return value() };
+        let known = kept.values.get(kept.at).map(|known| known.downcast_ref::<V>().cloned());
+        kept.at += 1;
+        match known {
+            Some(Some(known)) => known,
+            // Another value than before in its place: the passes differ.
+            Some(None) => {
+                self.fail(SitesError::Changing("between two maps".into()));
+                value()
+            }
+            None => {
+                let value = value();
+                if let Some(kept) = &mut self.kept {
+                    kept.values.push(Rc::new(value.clone()));
+                }
+                value
+            }
         }
     }
 
@@ -224,7 +253,7 @@ impl Recording {
                 follows.push(pair);
             }
         }
-        Ok(Record { uses: self.uses, sites, follows, skipped: self.skipped })
+        Ok(Record { uses: self.uses, sites, follows, skipped: self.skipped, kept: self.kept.unwrap_or_default() })
     }
 }
 

@@ -85,7 +85,8 @@ fn sweep(shape: &Shape<'_>, symmetric: f64) -> f64 {
 /// through its last layer as through all others.
 pub fn autodiff(shape: &Shape<'_>) -> f64 {
     let (n, c, last) = (shape.samples as f64, shape.outputs(), shape.depth() - 1);
-    let through = if shape.layers.iter().any(|&l| l < last) { n * (1.0 + c) * shape.weights(last..last + 1) } else { 0.0 };
+    let through =
+        if shape.layers.iter().any(|&l| l < last) { n * (1.0 + c) * shape.weights(last..last + 1) } else { 0.0 };
     host(&Shape { linear: false, ..shape.clone() }) + through
 }
 

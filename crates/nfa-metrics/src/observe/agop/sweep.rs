@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use burn::tensor::{DType, Tensor, TensorData};
 use nfa_models::host::Real;
-use nfa_models::sites::Use;
+use nfa_models::sites::{Kept, Use};
 use nfa_models::{Sites, SitesError};
 
 use crate::observe::agop::rows::sign_rows;
@@ -91,15 +91,22 @@ impl Sweep<'_> {
     /// Outputs that a pass takes, and its samples.
     fn shape(&self) -> (usize, usize) {
         let n = self.x.dims()[0].max(1);
-        let outputs = (self.rows / SAMPLES).clamp(1, self.outputs.max(1));
-        let batch = self.batch.unwrap_or_else(|| self.rows / outputs).clamp(1, n);
+        let rows = self.rows.max(1);
+        if self.keeps() {
+            // A pass for each output costs no forward then: several at a time where the samples are few.
+            let batch = self.batch.unwrap_or(rows).clamp(1, n);
+            return ((rows / batch).clamp(1, self.outputs.max(1)), batch);
+        }
+        let outputs = (rows / SAMPLES).clamp(1, self.outputs.max(1));
+        let batch = self.batch.unwrap_or(rows / outputs).clamp(1, n);
         (outputs, batch)
     }
 
     /// The samples of all passes, in at most so many parts of about the same length, each in batches.
     pub(crate) fn parts(&self, most: usize) -> Vec<Vec<Range<usize>>> {
         let (n, (_, batch)) = (self.x.dims()[0], self.shape());
-        let parts = n.div_ceil(batch).clamp(1, most.max(1));
+        // Powers of two are shared out evenly.
+        let parts = n.div_ceil(batch).next_power_of_two().clamp(1, most.max(1));
         let part = |p: usize| {
             let (start, end) = (p * n / parts, (p + 1) * n / parts);
             let count = (end - start).div_ceil(batch).max(1);
@@ -114,11 +121,16 @@ impl Sweep<'_> {
     /// # Errors
     /// What the network says of its maps does not add up.
     pub(crate) fn visit(&self, samples: &Range<usize>, sink: &mut dyn FnMut(Delta<'_>)) -> Result<(), SitesError> {
-        let each = self.shape().0;
+        let (each, mut kept) = (self.shape().0, Kept::default());
         for from in (0..self.outputs).step_by(each) {
-            self.pass(samples.clone(), from..(from + each).min(self.outputs), sink)?;
+            self.pass(samples.clone(), from..(from + each).min(self.outputs), &mut kept, sink)?;
         }
         Ok(())
+    }
+
+    /// Whether what a pass computes is kept for the next one over the same samples.
+    fn keeps(&self) -> bool {
+        self.outputs > 1 && Sites::keeps(self.x)
     }
 
     /// One forward and one backward pass.
@@ -126,15 +138,18 @@ impl Sweep<'_> {
         &self,
         samples: Range<usize>,
         outputs: Range<usize>,
+        kept: &mut Kept,
         sink: &mut dyn FnMut(Delta<'_>),
     ) -> Result<(), SitesError> {
         let r = outputs.len();
         let x = self.x.clone().inner().slice([samples.clone()]);
         let x = Tensor::cat(vec![x; r], 0);
         let at = Sites::recording(r).only(&self.maps);
-        let mut at = if self.inputs { at.with_inputs() } else { at };
+        let at = if self.inputs { at.with_inputs() } else { at };
+        let mut at = if self.keeps() { at.keeping(std::mem::take(kept)) } else { at };
         let y = (self.forward)(x, &mut at);
         let record = at.finish()?;
+        *kept = record.kept.clone();
         let passed = |i: usize| record.uses.get(i).map(|used| &used.name);
         // A site that comes and goes would lose its share without a word.
         if let Some(i) = (0..self.uses.len().max(record.uses.len())).find(|&i| passed(i) != self.uses.get(i)) {
