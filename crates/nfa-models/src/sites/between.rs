@@ -1,4 +1,4 @@
-//! What stands between maps, computed once for all copies of the rows: no sites, and no other numbers.
+//! What stands between maps, computed once for all outputs: no sites, and no other numbers.
 
 use burn::module::Param;
 use burn::nn::LayerNorm;
@@ -8,9 +8,9 @@ use crate::sites::Sites;
 use crate::sites::recording::Recording;
 use crate::tape;
 
-/// The same functions as Burn's. A sweep carries every sample several times over; handed to `at`, what stands between
-/// two maps is computed for one copy, and differentiated for all. Computed without `at` the numbers are the same, and
-/// the sweep takes longer.
+/// The same functions as Burn's. A sweep passes the same samples once for each output; handed to `at`, what stands
+/// between two maps is computed in the first pass alone, and differentiated in all. Computed without `at` the numbers are
+/// the same, and the sweep takes longer.
 impl Sites {
     /// A function of single numbers: `at.activation(h, relu)`.
     ///

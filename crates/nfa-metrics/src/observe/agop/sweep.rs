@@ -1,7 +1,8 @@
 //! All sites of any network in one sweep, differentiated by Burn at what the maps put out.
 //!
-//! A pass carries some samples several times over, one output selected in each copy, so that a backward pass serves
-//! all sites and many outputs. Copies are computed once where nothing that is differentiated lies before.
+//! A backward pass serves all sites. Burn's tape is used up by it: so the values of a pass are kept for the next output
+//! over the same samples, and the tape alone is made anew; where samples are few, or on a device without operations of
+//! ours, a pass carries them several times over, one output selected in each copy.
 
 use std::ops::Range;
 
