@@ -9,6 +9,7 @@ use nfa_metrics::{
     observe_network,
 };
 use nfa_models::init::{geometric, orthonormal_columns};
+use nfa_models::testing::layers;
 use nfa_models::{Activation, AnyNetwork, Context, Init, Mlp, Stream, models};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
@@ -94,18 +95,6 @@ impl Setting {
 
 fn observed(network: &dyn AnyNetwork, x: &Tensor<2>, weights: Option<&[f64]>, options: &AgopOptions) -> Observation {
     observe_network(network, x, weights, options).expect("has sites")
-}
-
-/// The layers of a network from one on, up to another.
-fn layers(network: &Mlp, from: usize, to: usize, x: Tensor<2>) -> Tensor<2> {
-    let chain = AnyNetwork::chain(network).expect("an Mlp is one");
-    (from..to).fold(x, |h, l| {
-        let mut z = h.matmul(chain.weights[l].clone().transpose());
-        if let Some(bias) = &chain.biases[l] {
-            z = z + bias.clone().unsqueeze();
-        }
-        chain.activations.get(l).map_or(z.clone(), |activation| activation.forward(z))
-    })
 }
 
 /// Independent normals of standard deviation 1/sqrt(cols).
@@ -290,8 +279,9 @@ proptest! {
         let network = s.network(&parts);
         let observation = s.observe_network(&parts);
         for l in 0..s.depth() {
-            let h = layers(&network, 0, l, tensor(&parts.x)).unsqueeze_dim(1);
-            let rows = jacobian(|h| layers(&network, l, s.depth(), h.squeeze_dim(1)), &h);
+            let chain = AnyNetwork::chain(&network).expect("an Mlp is one");
+            let h = layers(&chain, 0..l, tensor(&parts.x)).unsqueeze_dim(1);
+            let rows = jacobian(|h| layers(&chain, l..s.depth(), h.squeeze_dim(1)), &h);
             let mean = rows.into_iter().map(|row| to_host(row).squared_norm_l2()).sum::<f64>() / s.samples as f64;
             prop_assert!((agop(&observation, l).trace() - mean).abs() <= ROUNDING * mean);
             let matrix = agop(&observation, l).matrix();

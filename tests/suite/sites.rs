@@ -348,6 +348,23 @@ fn a_run_its_capture_and_a_capture_made_elsewhere_are_one() {
 }
 
 #[test]
+fn rows_without_weight_are_in_no_block_of_a_capture() {
+    let golden = Golden::named("residual");
+    let (forward, x) = (golden.forward(DType::F64), golden.tensor::<2>("inputs", DType::F64));
+    let weights = [0.0, 3.0, 0.0, 0.0, 2.0, 1.0];
+    let what = Capturing { weights: Some(&weights), ..Capturing::default() };
+    let kept = Capture::from_bytes(&capture(&forward, &x, &what).expect("has sites")).expect("valid");
+    assert_eq!(kept.sites[0].counts.len(), 3);
+    let run = observe_forward(&forward, &x, Some(&weights), &AgopOptions::default()).expect("has sites");
+    let captured = kept.observation();
+    for l in 0..run.layers.len() {
+        assert!(relative(agop(&captured, l), agop(&run, l)) <= 1e-13, "{}", run.layers[l].name);
+    }
+    let none = Capturing { weights: Some(&[0.0; 6]), ..Capturing::default() };
+    assert!(capture(&forward, &x, &none).is_err_and(|error| error.to_string().contains("no row has a weight")));
+}
+
+#[test]
 fn in_f32_every_site_agrees_to_its_rounding_on_any_number_of_cores() {
     for golden in Golden::all() {
         let (forward, x) = (golden.forward(DType::F32), golden.tensor::<2>("inputs", DType::F32));

@@ -9,7 +9,7 @@
 use burn::tensor::{DType, Device, Tensor, TensorData};
 
 use crate::context::Context;
-use crate::network::AnyNetwork;
+use crate::network::{AnyNetwork, Chain};
 use crate::parameters::{Parameter, Parameters};
 use crate::rng::Stream;
 use crate::sites::{Record, Sites, SitesError};
@@ -61,6 +61,20 @@ pub fn check(name: &str, mut network: Box<dyn AnyNetwork>, shape: [usize; 2], de
     site_gradients(name, network.as_ref(), &x);
 }
 
+/// Some of a chain's layers, one after the other, in Burn's operations alone.
+///
+/// # Shapes
+/// h: `[n, d]` of the first → `[n, h]` of the last
+pub fn layers(chain: &Chain, layers: std::ops::Range<usize>, h: Tensor<2>) -> Tensor<2> {
+    layers.fold(h, |h, l| {
+        let mut z = h.matmul(chain.weights[l].clone().transpose());
+        if let Some(bias) = &chain.biases[l] {
+            z = z + bias.clone().unsqueeze();
+        }
+        chain.activations.get(l).map_or(z.clone(), |activation| activation.forward(z))
+    })
+}
+
 fn values<const D: usize>(tensor: &Tensor<D>) -> Vec<f64> {
     tensor.clone().inner().try_into_vec_as::<f64>().expect("readable")
 }
@@ -98,7 +112,7 @@ fn sites(name: &str, network: &dyn AnyNetwork, x: &Tensor<2>) {
     let near = |a: f64, b: f64| (a - b).abs() <= 1e-13 * (1.0 + a.abs());
     let same = values(&y).iter().zip(&whole).all(|(&a, &b)| near(a, b));
     assert!(same, "{name}: recording its sites changes the outputs");
-    assert!(!one.sites.is_empty(), "{name}: {}", SitesError::None);
+    assert!(!one.sites.is_empty(), "{name}: {}", SitesError::NoSite);
     let (y, three) = record(name, network, x, 3);
     for (copy, found) in values(&y).chunks(whole.len()).enumerate() {
         for (a, b) in whole.iter().zip(found) {

@@ -21,7 +21,7 @@ impl Seen {
     pub fn finding(&self, rows: &Tensor<2>) -> Result<Finding, SitesError> {
         let options = AgopOptions { layers: Some(vec![0]), ..AgopOptions::default() };
         let observed = observe_forward(&self.forward, rows, None, &options)?;
-        let pair = nfa::LAW.at(&observed, 0).ok_or(SitesError::None)?;
+        let pair = nfa::LAW.at(&observed, 0).ok_or(SitesError::NoSite)?;
         Ok(assess(&pair, nfa::LAW.family, None, &Thresholds::default()))
     }
 }

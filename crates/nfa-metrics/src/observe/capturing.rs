@@ -10,7 +10,8 @@ use safetensors::{Dtype, View};
 use crate::matrix::Mat;
 use crate::observe::agop::options::AgopOptions;
 use crate::observe::agop::sites::SitesOnRows;
-use crate::observe::layout::{Forward, Layout};
+use crate::observe::capture::CaptureError;
+use crate::observe::layout::{Forward, Layout, Placed};
 use crate::observe::moments::{Moments, SampleLosses, moments};
 
 /// What a capture holds beside weights and K.
@@ -37,14 +38,28 @@ const BLOCKS: usize = 16;
 /// x: `[n, d]`, forward: `[n, d]` → `[n, c]`
 ///
 /// # Errors
-/// Sites that can't be measured: see [`SitesError`].
-pub fn capture(forward: &Forward<'_>, x: &Tensor<2>, what: &Capturing<'_>) -> Result<Vec<u8>, SitesError> {
+/// Sites that can't be measured ([`SitesError`](nfa_models::SitesError)); rows of which none has a weight.
+pub fn capture(forward: &Forward<'_>, x: &Tensor<2>, what: &Capturing<'_>) -> Result<Vec<u8>, CaptureError> {
+    let whole = |message: String| CaptureError { entry: String::new(), message };
+    let (layout, ks, counts, found) = observed(forward, x, what).map_err(|error| whole(error.to_string()))?;
+    if ks.is_empty() {
+        return Err(whole("no row has a weight".into()));
+    }
+    let (entries, notes) = (entries(&layout, &ks, &counts, found.as_deref(), x.dtype(), what), notes(&layout, x, what));
+    safetensors::serialize(entries, Some(notes)).map_err(|error| whole(error.to_string()))
+}
+
+type Observed = (Layout, Vec<Vec<Mat>>, Vec<f64>, Option<Vec<Moments>>);
+
+/// The network's sites; K of each by blocks, and the blocks' samples; moments where they are asked for.
+fn observed(forward: &Forward<'_>, x: &Tensor<2>, what: &Capturing<'_>) -> Result<Observed, SitesError> {
     let layout = Layout::new(forward, x)?.with_weights();
     let options = AgopOptions::default();
-    let n = x.dims()[0];
-    let blocks = BLOCKS.min(n).max(1);
-    // Drawn, as the order of a file may follow its classes.
-    let order = Stream::root(0).fork("capture.blocks").permutation(n);
+    // Drawn, as the order of a file may follow its classes; what has no weight is in no block.
+    let mut order = Stream::root(0).fork("capture.blocks").permutation(x.dims()[0]);
+    order.retain(|&row| what.weights.is_none_or(|weights| weights[row] > 0.0));
+    let n = order.len();
+    let blocks = BLOCKS.min(n);
     let (mut ks, mut counts) = (Vec::with_capacity(blocks), Vec::with_capacity(blocks));
     for b in 0..blocks {
         let rows = &order[b * n / blocks..(b + 1) * n / blocks];
@@ -58,49 +73,61 @@ pub fn capture(forward: &Forward<'_>, x: &Tensor<2>, what: &Capturing<'_>) -> Re
         counts.push(count);
     }
     let found = what.loss.map(|(_, loss)| moments(forward, x, loss, what.weights, &options)).transpose()?;
-    let double = x.dtype() == DType::F64;
+    Ok((layout, ks, counts, found))
+}
+
+/// The arrays of a capture.
+fn entries(
+    layout: &Layout,
+    ks: &[Vec<Mat>],
+    counts: &[f64],
+    found: Option<&[Moments]>,
+    dtype: DType,
+    what: &Capturing<'_>,
+) -> Vec<(String, Numbers)> {
+    let double = dtype == DType::F64;
     let mut entries: Vec<(String, Numbers)> = Vec::new();
-    let names: Vec<String> = layout.sites.iter().map(|placed| placed.site.name.replace(',', "_")).collect();
-    for (i, (placed, name)) in layout.sites.iter().zip(&names).enumerate() {
+    for (i, placed) in layout.sites.iter().enumerate() {
+        let name = &placed.site.name;
         let Some(weight) = &placed.weight else { continue };
         let mut put = |part: &str, numbers: Numbers| entries.push((format!("{name}.{part}"), numbers));
         put("weight", Numbers::of(&[weight], false, double));
         put("k", Numbers::of(&ks.iter().map(|block| &block[i]).collect::<Vec<_>>(), true, double));
-        put("count", Numbers { shape: vec![blocks], values: counts.clone(), double: true });
+        put("count", Numbers { shape: vec![counts.len()], values: counts.to_vec(), double: true });
         if let Some(init) = what.init.and_then(|init| init.get(i)) {
             put("weight_init", Numbers::of(&[init], false, double));
         }
-        if let Some(Moments { gradient, values, gradients, weight, .. }) = found.as_ref().and_then(|all| all.get(i)) {
+        if let Some(Moments { gradient, values, gradients, weight, .. }) = found.and_then(|all| all.get(i)) {
             put("grad", Numbers::of(&[gradient], false, double));
             put("hh", Numbers::of(&[values], false, double));
             put("gg", Numbers::of(&[&(weight.transpose() * gradients * weight)], false, double));
         }
     }
-    let last: Vec<&str> = layout
-        .sites
-        .iter()
-        .zip(&names)
-        .filter(|(placed, _)| placed.last.is_some())
-        .map(|(_, name)| &name[..])
-        .collect();
+    entries
+}
+
+/// The metadata of a capture.
+fn notes(layout: &Layout, x: &Tensor<2>, what: &Capturing<'_>) -> HashMap<String, String> {
+    let names = |which: &dyn Fn(&Placed) -> bool| -> String {
+        let sites = layout.sites.iter().filter(|placed| which(placed));
+        sites.map(|placed| placed.site.name.as_str()).collect::<Vec<_>>().join(",")
+    };
     let skipped: Vec<String> = layout.skipped.iter().map(|(name, why)| format!("{name}: {why}")).collect();
     let notes = [
         ("format", "nfa.capture/1".to_string()),
         ("framework", "burn".into()),
-        ("n", n.to_string()),
+        ("n", x.dims()[0].to_string()),
         ("outputs", layout.outputs.to_string()),
         ("loss", what.loss.map_or("", |(name, _)| name).to_string()),
         ("weight_decay", what.weight_decay.to_string()),
         ("decay", what.decay.to_string()),
         ("mode", "eval".into()),
         ("estimator", "exact".into()),
-        ("order", names.join(",")),
-        ("last", last.join(",")),
+        ("order", names(&|_| true)),
+        ("last", names(&|placed| placed.last.is_some())),
         ("skipped", skipped.join("; ")),
     ];
-    let notes: HashMap<String, String> = notes.into_iter().map(|(key, value)| (key.to_string(), value)).collect();
-    // Shapes and lengths agree by construction.
-    Ok(safetensors::serialize(entries, Some(notes)).unwrap_or_default())
+    notes.into_iter().map(|(key, value)| (key.to_string(), value)).collect()
 }
 
 /// Numbers of a file.

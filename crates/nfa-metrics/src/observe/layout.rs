@@ -97,7 +97,7 @@ impl Layout {
 
     fn of(record: &Record, [rows, outputs]: [usize; 2]) -> Result<Self, SitesError> {
         if record.sites.is_empty() {
-            return Err(SitesError::None);
+            return Err(SitesError::NoSite);
         }
         let mut weights: Vec<(&str, Option<Mat>, usize)> = Vec::new();
         for used in &record.uses {
@@ -166,7 +166,7 @@ impl Layout {
     ) -> Result<(), SitesError> {
         let twice = few.clone().repeat(&[2, 1]);
         // On the tape, as they will be: there dropout and batch normalisation may be at work.
-        let (copied, found) = pass(forward, twice, Sites::recording(2))?;
+        let (copied, found) = pass(forward, twice, Sites::recording(2).checking())?;
         let (once, twice) = (numbers(y.clone()), numbers(copied));
         let most = once.iter().fold(0.0, |most: f64, v| most.max(v.abs()));
         // Blocks of other sizes are summed in other orders.

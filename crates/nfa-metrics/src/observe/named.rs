@@ -87,6 +87,32 @@ mod tests {
     }
 
     #[test]
+    fn weights_that_are_trained_are_measured_as_others_are() {
+        // On the tape's device parameters are tracked; passes over the same samples must not share a tape.
+        use burn::module::Param;
+        use burn::nn::{Linear, LinearConfig};
+        let (tape, x) = (Device::flex().autodiff(), tensor("x", 700, 4).cast(DType::F32));
+        let tracked = [LinearConfig::new(4, 5).init(&tape), LinearConfig::new(5, 3).init(&tape)];
+        let found = |layers: [Linear; 2]| {
+            let sites = observe(&x, move |x, at| {
+                let z = at.linear("first", x, &layers[0]);
+                let h = at.activation(z, activation::tanh);
+                let z = at.linear("second", h, &layers[1]);
+                z.clone() * z
+            });
+            sites.expect("rows are independent").into_iter().map(|(_, agop)| agop.matrix().clone()).collect::<Vec<_>>()
+        };
+        let off = |layer: &Linear| Linear {
+            weight: Param::from_tensor(layer.weight.val().inner()),
+            bias: layer.bias.as_ref().map(|bias| Param::from_tensor(bias.val().inner())),
+        };
+        let plain = found([off(&tracked[0]), off(&tracked[1])]);
+        assert!(tracked.iter().all(|layer| layer.weight.val().is_tracked()));
+        assert!(plain.iter().all(|agop| crate::matrix::squared_norm(agop) > 0.0));
+        assert_eq!(found(tracked), plain);
+    }
+
+    #[test]
     fn positions_add_up_and_what_cannot_be_measured_is_refused() {
         // Two positions of width 2: f = sum of both through the same map.
         let (w, x) = (tensor("w", 3, 2), tensor("x", 5, 4));
@@ -109,7 +135,7 @@ mod tests {
             at.dense("a", h, other.clone(), None)
         });
         assert_eq!(twice, Some(SitesError::Repeated("a".into())));
-        assert_eq!(refused(&|x, _| x), Some(SitesError::None));
+        assert_eq!(refused(&|x, _| x), Some(SitesError::NoSite));
         let uneven = refused(&|x, at| {
             let z = at.dense("qkv", x, one.clone(), None);
             at.split("qkv", &[("q", 2), ("k", 1)]);
@@ -145,6 +171,19 @@ mod tests {
         });
         let misfit = SitesError::Misfit { before: "a".into(), writes: 4, after: "b".into(), reads: 8 };
         assert_eq!(width, Some(misfit));
+        let summed = refused(&|x, at| {
+            let h = at.value("x", x);
+            at.activation(h, |h| activation::softmax(h, 1))
+        });
+        assert_eq!(summed, Some(SitesError::NotEntrywise));
+        let listed = refused(&|x, at| at.value("a,b", x));
+        assert_eq!(listed, Some(SitesError::Name("a,b".into())));
+        let head = refused(&|x, at| {
+            let z = at.dense("a", x, one.clone(), None);
+            at.heads("a", 2);
+            at.value("a.head1", z)
+        });
+        assert_eq!(head, Some(SitesError::Repeated("a.head1".into())));
         // Tokens first: the batch can't be told apart.
         let turned = refused(&|x, at| {
             let n = x.dims()[0];

@@ -2,10 +2,11 @@
 
 use burn::module::Param;
 use burn::nn::LayerNorm;
-use burn::tensor::{Tensor, TensorData, activation};
+use burn::tensor::{DType, Tensor, TensorData, activation};
 
-use crate::sites::Sites;
+use crate::rng::Stream;
 use crate::sites::recording::Recording;
+use crate::sites::{Sites, SitesError};
 use crate::tape;
 
 /// The same functions as Burn's. A sweep passes the same samples once for each output; handed to `at`, what stands
@@ -19,6 +20,9 @@ impl Sites {
     pub fn activation<const D: usize>(&mut self, h: Tensor<D>, f: impl Fn(Tensor<D>) -> Tensor<D>) -> Tensor<D> {
         let one = |recording: &mut Box<Recording>| {
             let (copies, one) = recording.one_of(&h)?;
+            if recording.checks && !is_entrywise(&f, &one) {
+                recording.fail(SitesError::NotEntrywise);
+            }
             let computed = recording.keep(|| {
                 let leaf = one.autodiff().require_grad();
                 let value = f(leaf.clone());
@@ -76,24 +80,23 @@ impl Sites {
     /// h: `[n, .., d]` → the same
     pub fn layer_norm<const D: usize>(&mut self, h: Tensor<D>, layer: &LayerNorm) -> Tensor<D> {
         let d = h.dims()[D - 1];
-        let gamma = layer.gamma.val().inner();
         let one = |recording: &mut Box<Recording>| {
             let (copies, one) = recording.one_of(&h)?;
             let computed = recording.keep(|| {
                 let apart = one.clone() - one.mean_dim(D - 1);
                 let variance = apart.clone().powi_scalar(2).mean_dim(D - 1);
                 let inverse = (variance + epsilon(layer, d)).sqrt().recip();
-                let unit = apart * inverse.clone();
+                let (unit, gamma) = (apart * inverse.clone(), layer.gamma.val().inner());
                 let value = unit.clone() * gamma.clone().unsqueeze();
                 let value = match &layer.beta {
                     Some(beta) => value + beta.val().inner().unsqueeze(),
                     None => value,
                 };
-                (value, unit, inverse)
+                (value, unit, inverse, gamma)
             });
             Some((copies, computed))
         };
-        let Some((copies, (value, unit, inverse))) = self.0.as_mut().filter(|_| d > 1).and_then(one) else {
+        let Some((copies, (value, unit, inverse, gamma))) = self.0.as_mut().filter(|_| d > 1).and_then(one) else {
             return layer.forward(h);
         };
         let all = Tensor::cat(vec![value; copies], 0);
@@ -111,6 +114,24 @@ impl Recording {
     }
 }
 
+/// Whether a function takes each number by itself: some numbers are changed, and the others' values must stay.
+fn is_entrywise<const D: usize>(f: &impl Fn(Tensor<D>) -> Tensor<D>, h: &Tensor<D>) -> bool {
+    let (shape, count) = (h.dims(), h.dims().iter().product::<usize>());
+    // At random, so that none of the axes is spared.
+    let changed: Vec<f64> =
+        Stream::root(0).fork("sites.entrywise").normals(count).into_iter().map(|v| v.max(0.0)).collect();
+    let moved = h.clone() + Tensor::from_data(TensorData::new(changed.clone(), shape), (&h.device(), h.dtype()));
+    let [before, after] = [h.clone(), moved].map(f);
+    if before.dims() != shape {
+        return false;
+    }
+    let eps = if h.dtype() == DType::F64 { f64::EPSILON } else { f64::from(f32::EPSILON) };
+    let [before, after] = [before, after].map(|y| y.inner().try_into_vec_as::<f64>().unwrap_or_default());
+    // Of a number that stays all but rounding does.
+    let same = |a: f64, b: f64| (a - b).abs() <= 1e3 * eps * a.abs().max(1.0) || !a.is_finite();
+    (0..count).all(|i| changed[i] > 0.0 || same(before[i], after[i]))
+}
+
 /// What a layer adds to the variance, which it keeps to itself: from a row whose variance is small beside it.
 fn epsilon(layer: &LayerNorm, d: usize) -> f64 {
     let gamma = layer.gamma.val().inner();
@@ -122,5 +143,5 @@ fn epsilon(layer: &LayerNorm, d: usize) -> f64 {
     let row = Tensor::<2>::from_data(TensorData::new(row, [1, d]), (&gamma.device(), gamma.dtype()));
     let first = plain.forward(row).slice([0..1, 0..1]).try_into_vec_as::<f64>().unwrap_or_default();
     let first = first.first().copied().unwrap_or(1.0);
-    (s / first).powi(2) - 2.0 * s * s / d as f64
+    ((s / first).powi(2) - 2.0 * s * s / d as f64).max(0.0)
 }

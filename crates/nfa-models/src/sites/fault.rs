@@ -46,8 +46,12 @@ pub enum SitesError {
     CopiesDiffer,
     /// The sites that pass, or their order, depend on the rows.
     Changing(String),
+    /// A name that can't stand in a list of names.
+    Name(String),
+    /// A function that is said to work on single numbers does not.
+    NotEntrywise,
     /// No map passed.
-    None,
+    NoSite,
 }
 
 impl fmt::Display for SitesError {
@@ -94,7 +98,16 @@ impl fmt::Display for SitesError {
                     "the site {name} comes and goes, or changes its form, with the rows: its place is not defined"
                 )
             }
-            SitesError::None => write!(
+            SitesError::Name(name) => write!(
+                f,
+                "{name:?} is no name for a site: names are not empty, without commas, semicolons and spaces at their ends"
+            ),
+            SitesError::NotEntrywise => write!(
+                f,
+                "a function given to at.activation does not take each number by itself (softmax and norms do not: \
+                 at.softmax, at.layer_norm; others are written with Burn's functions alone)"
+            ),
+            SitesError::NoSite => write!(
                 f,
                 "the forward pass hands no map to its sites: compute layers as at.linear(\"name\", h, &layer) or \
                  at.dense(\"name\", h, weight, bias)"

@@ -124,6 +124,12 @@ impl Sites {
         crate::tape::is_ours(x)
     }
 
+    /// Holds functions against what is said of them: that of [`Sites::activation`] works on single numbers.
+    #[must_use]
+    pub fn checking(self) -> Self {
+        self.with(|recording| recording.checks = true)
+    }
+
     /// Puts other numbers in the place of what the map of this name puts out.
     #[must_use]
     pub fn replacing(self, name: &str, numbers: Tensor<1>) -> Self {

@@ -22,6 +22,8 @@ pub(super) struct Recording {
     pub(super) weights: bool,
     /// What stands for a map's outputs.
     pub(super) replaced: Option<(String, Tensor<1>)>,
+    /// Whether what is said of functions is held against them.
+    pub(super) checks: bool,
     /// What was computed in a pass over the same rows.
     pub(super) kept: Option<Kept>,
     /// Which site reads which.
@@ -53,6 +55,7 @@ impl Recording {
             inputs: false,
             weights: false,
             replaced: None,
+            checks: false,
             kept: None,
             follows: Vec::new(),
             uses: Vec::new(),
@@ -94,7 +97,11 @@ impl Recording {
             (false, false) => h,
         };
         let input = if self.inputs { input(h.clone()) } else { None };
-        let z = if back.is_some() { self.keep(|| f(h)) } else { f(h) };
+        // Off the tape where it is computed once: weights that are trained would tie it to a tape that is used up.
+        let z = match back.is_some() && once {
+            true => self.keep(|| f(h).inner()),
+            false => f(h),
+        };
         let z = self.leave(passing, z, shared, input);
         match known {
             Some((back, h)) => back(h, z),
@@ -242,6 +249,16 @@ impl Recording {
                 let heads: Vec<Site> = heads.collect();
                 sites.push(part);
                 sites.extend(heads);
+            }
+        }
+        for (i, site) in sites.iter().enumerate() {
+            // Lists of names stand in captures and on the command line.
+            let plain = !site.name.is_empty() && !site.name.contains([',', ';']) && site.name.trim() == site.name;
+            if !plain || site.name.contains(char::is_control) {
+                return Err(SitesError::Name(site.name.clone()));
+            }
+            if sites[..i].iter().any(|before| before.name == site.name) {
+                return Err(SitesError::Repeated(site.name.clone()));
             }
         }
         let place = |name: &String| sites.iter().position(|site| site.name == *name);

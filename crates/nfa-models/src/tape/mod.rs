@@ -32,90 +32,32 @@ pub(crate) fn conv2d(x: Tensor<4>, w: Tensor<4>, b: Option<Tensor<1>>, options: 
     module::conv2d(x, w, b, options)
 }
 
-/// z with the Jacobian of h ↦ h Wᵀ, of tensors that [are ours](is_ours).
-///
-/// # Shapes
-/// h: `[.., d]`, z: `[.., k]`, weight: `[k, d]` → z's
-pub(crate) fn known_dense<const D: usize>(h: Tensor<D>, z: Tensor<D>, weight: Tensor<2>) -> Tensor<D> {
-    #[cfg(feature = "flex")]
-    {
-        let (shape, [k, d]) = (z.dims(), weight.dims());
-        let rows: usize = shape[..D - 1].iter().product();
-        steps::known_dense(h.reshape([rows, d]), z.reshape([rows, k]), weight).reshape(shape)
-    }
-    #[cfg(not(feature = "flex"))]
-    unreachable!("no tensor is ours: {:?} {:?} {:?}", h.dims(), z.dims(), weight.dims())
-}
+/// Values with ways back of our own, of tensors that [are ours](is_ours).
+#[cfg(feature = "flex")]
+pub(crate) use steps::{known_conv2d, known_dense, known_entrywise, known_norm, known_product, known_softmax};
 
-/// z with the Jacobian of a convolution in x, of tensors that [are ours](is_ours).
-///
-/// # Shapes
-/// As of [`conv2d`]
-pub(crate) fn known_conv2d(x: Tensor<4>, z: Tensor<4>, w: Tensor<4>, options: ConvOptions<2>) -> Tensor<4> {
-    #[cfg(feature = "flex")]
-    {
-        steps::known_conv2d(x, z, w, options)
-    }
-    #[cfg(not(feature = "flex"))]
-    unreachable!("no tensor is ours: {:?} {:?} {:?} {options:?}", x.dims(), z.dims(), w.dims())
-}
+/// The same for builds in which no tensor is ours, where nobody comes to them.
+#[cfg(not(feature = "flex"))]
+pub(crate) use elsewhere::*;
 
-/// z, of all copies, with the Jacobian of a function of single numbers whose slopes are those of one copy; of tensors
-/// that [are ours](is_ours), as those below.
-pub(crate) fn known_entrywise<const D: usize>(h: Tensor<D>, z: Tensor<D>, slope: Tensor<D>) -> Tensor<D> {
-    #[cfg(feature = "flex")]
-    {
-        steps::known_entrywise(h, z, slope)
-    }
-    #[cfg(not(feature = "flex"))]
-    unreachable!("no tensor is ours: {:?} {:?} {:?}", h.dims(), z.dims(), slope.dims())
-}
+#[cfg(not(feature = "flex"))]
+mod elsewhere {
+    use burn::tensor::Tensor;
+    use burn::tensor::ops::ConvOptions;
 
-/// z, of all copies, with the Jacobian of a softmax over the last axis; `one` is that of one copy.
-pub(crate) fn known_softmax<const D: usize>(h: Tensor<D>, z: Tensor<D>, one: Tensor<D>) -> Tensor<D> {
-    #[cfg(feature = "flex")]
-    {
-        steps::known_softmax(h, z, one)
+    macro_rules! nowhere {
+        ($($name:ident($($argument:ty),*);)*) => {
+            $(pub(crate) fn $name<const D: usize>(_: Tensor<D>, z: Tensor<D> $(, _: $argument)*) -> Tensor<D> {
+                z
+            })*
+        };
     }
-    #[cfg(not(feature = "flex"))]
-    unreachable!("no tensor is ours: {:?} {:?} {:?}", h.dims(), z.dims(), one.dims())
-}
-
-/// z, of all copies, with the Jacobian of a product whose factors are those of one copy.
-pub(crate) fn known_product<const D: usize>(
-    a: Tensor<D>,
-    b: Tensor<D>,
-    z: Tensor<D>,
-    one_a: Tensor<D>,
-    one_b: Tensor<D>,
-) -> Tensor<D> {
-    #[cfg(feature = "flex")]
-    {
-        steps::known_product(a, b, z, one_a, one_b)
+    nowhere! {
+        known_conv2d(Tensor<4>, ConvOptions<2>);
+        known_dense(Tensor<2>);
+        known_entrywise(Tensor<D>);
+        known_softmax(Tensor<D>);
+        known_product(Tensor<D>, Tensor<D>, Tensor<D>);
+        known_norm(Tensor<D>, Tensor<D>, Tensor<1>);
     }
-    #[cfg(not(feature = "flex"))]
-    unreachable!("no tensor is ours: {:?} {:?} {:?} {:?}", a.dims(), b.dims(), z.dims(), (one_a.dims(), one_b.dims()))
-}
-
-/// z, of all copies, with the Jacobian of a layer norm: `unit` and `inverse` are the normalised values of one copy and
-/// what they were multiplied by.
-pub(crate) fn known_norm<const D: usize>(
-    h: Tensor<D>,
-    z: Tensor<D>,
-    unit: Tensor<D>,
-    inverse: Tensor<D>,
-    gamma: Tensor<1>,
-) -> Tensor<D> {
-    #[cfg(feature = "flex")]
-    {
-        steps::known_norm(h, z, unit, inverse, gamma)
-    }
-    #[cfg(not(feature = "flex"))]
-    unreachable!(
-        "no tensor is ours: {:?} {:?} {:?} {:?}",
-        h.dims(),
-        z.dims(),
-        unit.dims(),
-        (inverse.dims(), gamma.dims())
-    )
 }

@@ -233,14 +233,22 @@ impl<B: Ours, C: CheckpointStrategy> Ours for Autodiff<B, C> {
     }
 }
 
-/// See [`super::known_dense`]; of matrices.
-pub(super) fn known_dense(h: Tensor<2>, z: Tensor<2>, w: Tensor<2>) -> Tensor<2> {
-    let [h, z, w] = [h, z, w].map(|t| t.autodiff().into_dispatch());
-    Tensor::from_dispatch(<Dispatch as Ours>::known_dense(h, z, w))
+/// z with the Jacobian of h ↦ h Wᵀ.
+///
+/// # Shapes
+/// h: `[.., d]`, z: `[.., k]`, weight: `[k, d]` → z's
+pub(crate) fn known_dense<const D: usize>(h: Tensor<D>, z: Tensor<D>, weight: Tensor<2>) -> Tensor<D> {
+    let (shape, [k, d]) = (z.dims(), weight.dims());
+    let rows: usize = shape[..D - 1].iter().product();
+    let [h, z, w] = [h.reshape([rows, d]), z.reshape([rows, k]), weight].map(|t| t.autodiff().into_dispatch());
+    Tensor::<2>::from_dispatch(<Dispatch as Ours>::known_dense(h, z, w)).reshape(shape)
 }
 
-/// See [`super::known_conv2d`].
-pub(super) fn known_conv2d(x: Tensor<4>, z: Tensor<4>, w: Tensor<4>, options: ConvOptions<2>) -> Tensor<4> {
+/// z with the Jacobian of a convolution in x.
+///
+/// # Shapes
+/// As of [`super::conv2d`]
+pub(crate) fn known_conv2d(x: Tensor<4>, z: Tensor<4>, w: Tensor<4>, options: ConvOptions<2>) -> Tensor<4> {
     let [x, z, w] = [x, z, w].map(|t| t.autodiff().into_dispatch());
     Tensor::from_dispatch(<Dispatch as Ours>::known_convolution(x, z, w, options))
 }
@@ -254,20 +262,29 @@ pub(super) fn conv2d(x: Tensor<4>, w: Tensor<4>, b: Option<Tensor<1>>, options: 
     Tensor::from_dispatch(<Dispatch as Ours>::convolution(x, w, b, options))
 }
 
-/// See [`super::known_entrywise`].
-pub(super) fn known_entrywise<const D: usize>(h: Tensor<D>, z: Tensor<D>, slope: Tensor<D>) -> Tensor<D> {
+/// z, of all copies, with the Jacobian of a function of single numbers whose slopes are those of one copy.
+///
+/// # Shapes
+/// h, z: `[copies * n, ..]`, slope: `[n, ..]` → z's
+pub(crate) fn known_entrywise<const D: usize>(h: Tensor<D>, z: Tensor<D>, slope: Tensor<D>) -> Tensor<D> {
     let [h, z, slope] = [h, z, slope].map(|t| t.autodiff().into_dispatch());
     Tensor::from_dispatch(<Dispatch as Ours>::known_entrywise(h, z, slope))
 }
 
-/// See [`super::known_softmax`].
-pub(super) fn known_softmax<const D: usize>(h: Tensor<D>, z: Tensor<D>, one: Tensor<D>) -> Tensor<D> {
+/// z, of all copies, with the Jacobian of a softmax over the last axis; `one` is that of one copy.
+///
+/// # Shapes
+/// h, z: `[copies * n, .., t]`, one: `[n, .., t]` → z's
+pub(crate) fn known_softmax<const D: usize>(h: Tensor<D>, z: Tensor<D>, one: Tensor<D>) -> Tensor<D> {
     let [h, z, one] = [h, z, one].map(|t| t.autodiff().into_dispatch());
     Tensor::from_dispatch(<Dispatch as Ours>::known_softmax(h, z, one))
 }
 
-/// See [`super::known_product`].
-pub(super) fn known_product<const D: usize>(
+/// z = ab, of all copies, with the Jacobian of the product; its factors are those of one copy.
+///
+/// # Shapes
+/// a: `[copies * n, .., m, k]`, b: `[copies * n, .., k, l]` → `[copies * n, .., m, l]`
+pub(crate) fn known_product<const D: usize>(
     a: Tensor<D>,
     b: Tensor<D>,
     z: Tensor<D>,
@@ -278,8 +295,12 @@ pub(super) fn known_product<const D: usize>(
     Tensor::from_dispatch(<Dispatch as Ours>::known_product(a, b, z, one_a, one_b))
 }
 
-/// See [`super::known_norm`].
-pub(super) fn known_norm<const D: usize>(
+/// z, of all copies, with the Jacobian of a layer norm: `unit` are the normalised values of one copy, `inverse` what
+/// they were multiplied by.
+///
+/// # Shapes
+/// h, z: `[copies * n, .., d]`, unit: `[n, .., d]`, inverse: `[n, .., 1]`, gamma: `[d]` → z's
+pub(crate) fn known_norm<const D: usize>(
     h: Tensor<D>,
     z: Tensor<D>,
     unit: Tensor<D>,

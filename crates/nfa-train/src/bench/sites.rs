@@ -27,8 +27,7 @@ pub struct Network {
     pub doc: &'static str,
     /// Numbers of a row, and rows.
     shape: [usize; 2],
-    /// Parameters by name.
-    parameters: &'static [(&'static str, &'static [usize])],
+    parameters: fn() -> Vec<Shape>,
     build: fn(&Drawn, Place<'_>) -> Box<Forward<'static>>,
     /// Whether a step is timed (loss Σ f², gradients in inputs and parameters) and not its sites.
     step: bool,
@@ -42,7 +41,7 @@ pub const NETWORKS: [Network; 5] = [
         name: "residual",
         doc: "three pre-norm residual blocks 128-256-128 (tanh) between 64 inputs and 10 outputs; 8 sites",
         shape: [64, 2048],
-        parameters: &RESIDUAL,
+        parameters: of_residual,
         build: residual,
         step: false,
     },
@@ -50,7 +49,7 @@ pub const NETWORKS: [Network; 5] = [
         name: "attention",
         doc: "four heads over 16 tokens of 32 numbers, a skip, their mean to 10 outputs; q, k, v, o, head",
         shape: [512, 512],
-        parameters: &ATTENTION,
+        parameters: of_attention,
         build: attention,
         step: false,
     },
@@ -58,7 +57,7 @@ pub const NETWORKS: [Network; 5] = [
         name: "convolution",
         doc: "3 x 3 convolutions 1-16-32 (relu) of 8 x 8 images, a head of 10; 3 sites",
         shape: [64, 1797],
-        parameters: &[CONV1.0, CONV1.1, CONV2.0, CONV2.1, ("head.weight", &[10, 512]), ("head.bias", &[10])],
+        parameters: of_convolution,
         build: |drawn, place| convolution(drawn, place, true),
         step: false,
     },
@@ -66,7 +65,7 @@ pub const NETWORKS: [Network; 5] = [
         name: "step8",
         doc: "forward and backward through 3 x 3 convolutions 1-16-32 (relu) of 64 images of 8 x 8",
         shape: [64, 64],
-        parameters: &[CONV1.0, CONV1.1, CONV2.0, CONV2.1],
+        parameters: of_convolutions,
         build: |drawn, place| convolution(drawn, place, false),
         step: true,
     },
@@ -74,58 +73,48 @@ pub const NETWORKS: [Network; 5] = [
         name: "step28",
         doc: "forward and backward through 3 x 3 convolutions 1-16-32 (relu) of 128 images of 28 x 28",
         shape: [784, 128],
-        parameters: &[CONV1.0, CONV1.1, CONV2.0, CONV2.1],
+        parameters: of_convolutions,
         build: |drawn, place| convolution(drawn, place, false),
         step: true,
     },
 ];
 
-type Shape = (&'static str, &'static [usize]);
+/// A parameter's name and shape.
+type Shape = (String, Vec<usize>);
 
-const CONV1: (Shape, Shape) = (("conv1.weight", &[16, 1, 3, 3]), ("conv1.bias", &[16]));
-const CONV2: (Shape, Shape) = (("conv2.weight", &[32, 16, 3, 3]), ("conv2.bias", &[32]));
+/// Weights and biases of a map.
+fn map(name: &str, weight: &[usize]) -> Vec<Shape> {
+    vec![(format!("{name}.weight"), weight.to_vec()), (format!("{name}.bias"), vec![weight[0]])]
+}
 
-const RESIDUAL: [Shape; 22] = [
-    ("stem.weight", &[128, 64]),
-    ("stem.bias", &[128]),
-    ("blocks.0.norm.weight", &[128]),
-    ("blocks.0.norm.bias", &[128]),
-    ("blocks.0.up.weight", &[256, 128]),
-    ("blocks.0.up.bias", &[256]),
-    ("blocks.0.down.weight", &[128, 256]),
-    ("blocks.0.down.bias", &[128]),
-    ("blocks.1.norm.weight", &[128]),
-    ("blocks.1.norm.bias", &[128]),
-    ("blocks.1.up.weight", &[256, 128]),
-    ("blocks.1.up.bias", &[256]),
-    ("blocks.1.down.weight", &[128, 256]),
-    ("blocks.1.down.bias", &[128]),
-    ("blocks.2.norm.weight", &[128]),
-    ("blocks.2.norm.bias", &[128]),
-    ("blocks.2.up.weight", &[256, 128]),
-    ("blocks.2.up.bias", &[256]),
-    ("blocks.2.down.weight", &[128, 256]),
-    ("blocks.2.down.bias", &[128]),
-    ("head.weight", &[10, 128]),
-    ("head.bias", &[10]),
-];
+fn of_residual() -> Vec<Shape> {
+    let mut shapes = map("stem", &[128, 64]);
+    for i in 0..3 {
+        let norm = |part: &str| (format!("blocks.{i}.norm.{part}"), vec![128]);
+        shapes.extend(["weight", "bias"].map(norm));
+        shapes.extend(map(&format!("blocks.{i}.up"), &[256, 128]));
+        shapes.extend(map(&format!("blocks.{i}.down"), &[128, 256]));
+    }
+    shapes.extend(map("head", &[10, 128]));
+    shapes
+}
 
-const ATTENTION: [Shape; 10] = [
-    ("q.weight", &[32, 32]),
-    ("q.bias", &[32]),
-    ("k.weight", &[32, 32]),
-    ("k.bias", &[32]),
-    ("v.weight", &[32, 32]),
-    ("v.bias", &[32]),
-    ("o.weight", &[32, 32]),
-    ("o.bias", &[32]),
-    ("head.weight", &[10, 32]),
-    ("head.bias", &[10]),
-];
+fn of_attention() -> Vec<Shape> {
+    let inner = ["q", "k", "v", "o"].into_iter().flat_map(|name| map(name, &[32, 32]));
+    inner.chain(map("head", &[10, 32])).collect()
+}
+
+fn of_convolutions() -> Vec<Shape> {
+    [map("conv1", &[16, 1, 3, 3]), map("conv2", &[32, 16, 3, 3])].concat()
+}
+
+fn of_convolution() -> Vec<Shape> {
+    [of_convolutions(), map("head", &[10, 512])].concat()
+}
 
 /// The parameters and rows of a network.
 struct Drawn {
-    parameters: Vec<(&'static str, Vec<usize>, Vec<f64>)>,
+    parameters: Vec<(String, Vec<usize>, Vec<f64>)>,
     /// `[n, d]`
     x: (Vec<f64>, [usize; 2]),
 }
@@ -135,20 +124,20 @@ impl Drawn {
         let stream = Stream::root(0).fork("bench").fork("sites").fork(network.name);
         // Exact in f32, so that all compute with the same.
         let single = |values: Vec<f64>, scale: f64| values.into_iter().map(|v| f64::from((v * scale) as f32)).collect();
-        let parameter = |&(name, shape): &Shape| {
+        let parameter = |(name, shape): Shape| {
             let fan = shape[1..].iter().product::<usize>() as f64;
-            let drawn = stream.fork(name).normals(shape.iter().product());
+            let drawn = stream.fork(&name).normals(shape.iter().product());
             // Vectors are biases, or a norm's factors about 1.
             let values: Vec<f64> = single(drawn, if shape.len() == 1 { 0.1 } else { 1.0 / fan.sqrt() });
             let values = match name.ends_with("norm.weight") {
                 true => values.into_iter().map(|v| f64::from((1.0 + v) as f32)).collect(),
                 false => values,
             };
-            (name, shape.to_vec(), values)
+            (name, shape, values)
         };
         let [d, n] = network.shape;
         let x = (single(stream.fork("x").normals(n * d), 1.0), [n, d]);
-        Drawn { parameters: network.parameters.iter().map(parameter).collect(), x }
+        Drawn { parameters: (network.parameters)().into_iter().map(parameter).collect(), x }
     }
 
     fn tensor<const D: usize>(&self, name: &str, place: Place<'_>) -> Tensor<D> {

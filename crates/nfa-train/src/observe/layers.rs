@@ -9,7 +9,7 @@ pub enum Layers {
     /// Every one.
     All,
     /// These.
-    Some(Vec<Choice>),
+    Chosen(Vec<Choice>),
 }
 
 /// A layer, or several.
@@ -28,7 +28,7 @@ impl Layers {
         let choice = |part: &str| part.parse().map_or_else(|_| Choice::Name(part.into()), Choice::Place);
         match word {
             "all" => Layers::All,
-            list => Layers::Some(list.split(',').map(|part| choice(part.trim())).collect()),
+            list => Layers::Chosen(list.split(',').map(|part| choice(part.trim())).collect()),
         }
     }
 
@@ -37,7 +37,7 @@ impl Layers {
     /// # Errors
     /// A number or a name that is none of them.
     pub fn among(&self, names: &[String]) -> Result<Option<Vec<usize>>, NoLayer> {
-        let Layers::Some(choices) = self else { return Ok(None) };
+        let Layers::Chosen(choices) = self else { return Ok(None) };
         let mut places = Vec::new();
         for choice in choices {
             let meant: Vec<usize> = match choice {
@@ -111,7 +111,7 @@ impl Serialize for Layers {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
             Layers::All => serializer.serialize_str("all"),
-            Layers::Some(choices) => choices.serialize(serializer),
+            Layers::Chosen(choices) => choices.serialize(serializer),
         }
     }
 }
@@ -130,7 +130,7 @@ impl<'de> Deserialize<'de> for Layers {
                     Value::String(name) => Ok(Choice::Name(name.clone())),
                     _ => Err(wrong(list)),
                 };
-                values.iter().map(choice).collect::<Result<_, _>>().map(Layers::Some)
+                values.iter().map(choice).collect::<Result<_, _>>().map(Layers::Chosen)
             }
             other => Err(wrong(&other)),
         }

@@ -5,8 +5,7 @@ use nfa_metrics::{Capturing, Mat, capture};
 use nfa_models::AnyNetwork;
 
 use crate::data::split::Split;
-use crate::error::Result;
-use crate::run::form::unmeasured;
+use crate::error::{Error, Result};
 use crate::train::loss::Loss;
 
 /// What a capture is made of.
@@ -46,6 +45,7 @@ impl Captured<'_> {
                 (true, true) => "decoupled",
             },
         };
-        capture(&|x, at| network.forward(x, at), &self.rows.inputs, &what).map_err(|error| unmeasured(&error))
+        capture(&|x, at| network.forward(x, at), &self.rows.inputs, &what)
+            .map_err(|error| Error::input(format!("probe.capture: {error}")))
     }
 }

@@ -1,7 +1,7 @@
 //! The form of a run's network: which sites it has, and which of them are measured.
 
 use burn::tensor::Tensor;
-use nfa_metrics::{Layout, SitesError};
+use nfa_metrics::{Layout, Mat, Placed, SitesError};
 use nfa_models::AnyNetwork;
 use serde_json::{Value, json};
 
@@ -22,7 +22,7 @@ impl Form {
         let layout =
             Layout::new(&|x, at| network.forward(x, at), x).map_err(|error| unmeasured(&error))?.with_weights();
         if layout.sites.is_empty() {
-            return Err(unmeasured(&SitesError::None));
+            return Err(unmeasured(&SitesError::NoSite));
         }
         let names: Vec<String> = layout.sites.iter().map(|placed| placed.site.name.clone()).collect();
         let measured = layers.among(&names).map_err(|NoLayer { asked, there }| {
@@ -33,20 +33,17 @@ impl Form {
 
     /// `sites.json`: which layer is which.
     pub(super) fn json(&self) -> Value {
-        let size = |rows: bool, i: usize| {
-            self.layout.sites[i].weight.as_ref().map(|w| if rows { w.nrows() } else { w.ncols() })
-        };
-        let site = |i: usize| {
-            let placed = &self.layout.sites[i];
+        let site = |(i, placed): (usize, &Placed)| {
+            let [d_out, d_in] = [Mat::nrows, Mat::ncols].map(|size| placed.weight.as_ref().map(size));
             json!({
-                "layer": i, "name": placed.site.name, "d_in": size(false, i), "d_out": size(true, i),
+                "layer": i, "name": placed.site.name, "d_in": d_in, "d_out": d_out,
                 "positions": placed.positions, "last": placed.last.is_some(), "readers": self.layout.readers(i),
                 "measured": self.measured.as_ref().is_none_or(|layers| layers.contains(&i)),
             })
         };
         let skipped: Vec<Value> =
             self.layout.skipped.iter().map(|(name, why)| json!({ "name": name, "reason": why })).collect();
-        let sites: Vec<Value> = (0..self.layout.sites.len()).map(site).collect();
+        let sites: Vec<Value> = self.layout.sites.iter().enumerate().map(site).collect();
         json!({ "schema": SITES, "sites": sites, "skipped": skipped })
     }
 }

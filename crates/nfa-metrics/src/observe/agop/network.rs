@@ -145,6 +145,7 @@ mod tests {
     use crate::observe::inputs::{Inputs, OnBurn, OnHost, Sampled};
     use crate::observe::jacobian::{jacobian, numbers};
     use burn::tensor::{DType, Device, TensorData};
+    use nfa_models::testing::layers;
     use nfa_models::{Activation, Mlp, Stream};
 
     fn tensor(stream: &Stream, name: &str, rows: usize, cols: usize, dtype: DType) -> Tensor<2> {
@@ -170,22 +171,11 @@ mod tests {
         AnyNetwork::chain(network).expect("an Mlp is one").weights.into_iter().map(to_host).collect()
     }
 
-    /// The layers from one on, up to another.
-    fn layers(network: &Mlp, from: usize, to: usize, x: Tensor<2>) -> Tensor<2> {
-        let chain = AnyNetwork::chain(network).expect("an Mlp is one");
-        (from..to).fold(x, |h, l| {
-            let mut z = h.matmul(chain.weights[l].clone().transpose());
-            if let Some(bias) = &chain.biases[l] {
-                z = z + bias.clone().unsqueeze();
-            }
-            chain.activations.get(l).map_or(z.clone(), |activation| activation.forward(z))
-        })
-    }
-
     /// ∂f/∂h at a layer's input, `[n, d]` per output.
     fn jacobians(network: &Mlp, layer: usize, x: &Tensor<2>) -> Vec<Mat> {
-        let h = layers(network, 0, layer, x.clone()).unsqueeze_dim(1);
-        let rows = jacobian(|h| layers(network, layer, weights_of(network).len(), h.squeeze_dim(1)), &h);
+        let chain = AnyNetwork::chain(network).expect("an Mlp is one");
+        let h = layers(&chain, 0..layer, x.clone()).unsqueeze_dim(1);
+        let rows = jacobian(|h| layers(&chain, layer..chain.weights.len(), h.squeeze_dim(1)), &h);
         rows.into_iter().map(to_host).collect()
     }
 

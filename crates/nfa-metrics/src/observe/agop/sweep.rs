@@ -76,8 +76,8 @@ const LEAST: usize = 320;
 const ROWS_PER_WIDTH: f64 = 2.5;
 /// Samples of a pass, at least.
 const SAMPLES: usize = 64;
-/// Copies of what the sites put out that a pass holds at a time, about: what they put out, and what is made of it.
-const HELD: usize = 2;
+/// Copies of what the sites put out that a pass holds at a time, about: that, what is made of it, slopes and gradients.
+const HELD: usize = 4;
 
 impl Sweep<'_> {
     /// Samples times outputs of a pass: as many as products need and memory holds.
