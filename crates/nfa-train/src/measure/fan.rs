@@ -36,6 +36,6 @@ pub fn svg(measurement: &Measurement, laws: &Laws) -> Option<String> {
     });
     let panel = Panel { title: measurement.title.clone(), drawn: drawn.collect(), found: all.clone() };
     let groups = vec![(measurement.title.clone(), all)];
-    let fan = Fan { law, layer: None, panels: vec![panel], groups, stopped: "", choice: &choice };
+    let fan = Fan { law, layer: None, name: String::new(), panels: vec![panel], groups, stopped: "", choice: &choice };
     fan.figure().map(|figure| figure.standalone())
 }

@@ -9,7 +9,7 @@ use crate::report::figures::view::View;
 use crate::report::figures::{fan, misfit, plots, strip};
 use crate::report::tables::{checks, runs as table, seeds};
 use crate::report::{answer, reproduce};
-use crate::study::Study;
+use crate::study::{Study, layer_of_all};
 
 /// Figures that stand open on the page; the others are folded.
 const OPEN: usize = 4;
@@ -141,13 +141,14 @@ fn runs(study: &Study, law: &str) -> Markup {
     let first = |layer: usize| layer == 0;
     let others = |layer: usize| layer > 0;
     let rest = table::length(study, law, &others);
+    let name = layer_of_all(&study.runs, 0);
     html! {
-        h2 { "Every run, layer 0, at its last probe" }
+        h2 { "Every run, layer " (name) ", at its last probe" }
         @if study.runs.is_empty() {
             p { "No run yet." }
         } @else {
             p.finding { (verdicts(study, law)) }
-            (table::scroll("Every run, layer 0", study.runs.len(), table::html(study, law, &first)))
+            (table::scroll(&format!("Every run, layer {name}"), study.runs.len(), table::html(study, law, &first)))
             (seeds::html(study, law))
             p.reading {
                 "Strong features are not good features: the verdict says how far the weights follow the law, the test error how well the network does its job."

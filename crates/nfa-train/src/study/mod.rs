@@ -183,6 +183,18 @@ impl StudyRun {
     }
 }
 
+/// A layer of several runs as [`StudyRun::layer`] has it, by name where they all agree.
+pub fn layer_of_all<'a>(runs: impl IntoIterator<Item = &'a StudyRun>, layer: usize) -> String {
+    let mut names: Vec<String> =
+        runs.into_iter().filter(|run| run.sites.len() > layer).map(|run| run.layer(layer)).collect();
+    names.sort_unstable();
+    names.dedup();
+    match names.len() {
+        1 => names.remove(0),
+        _ => layer.to_string(),
+    }
+}
+
 /// The layer of a column, from 0.
 pub fn layer_of(column: &str) -> Option<usize> {
     column.rsplit_once("layer").and_then(|(_, digits)| digits.parse().ok())

@@ -133,7 +133,7 @@ fn finding(view: &View<'_>, law: &Law) -> String {
                 *sum += segment * bar.misfit;
             }
             if worst.as_ref().is_none_or(|(misfit, _)| bar.misfit > *misfit) {
-                worst = Some((bar.misfit, format!("{}, layer {}", view.name(run), bar.layer)));
+                worst = Some((bar.misfit, format!("{}, layer {}", view.name(run), run.layer(bar.layer))));
             }
         }
     }

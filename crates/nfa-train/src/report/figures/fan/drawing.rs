@@ -38,7 +38,7 @@ impl Fan<'_> {
             }
             @for (row, drawn) in panel.drawn.iter().enumerate() { (legend(drawn, row)) }
         };
-        let layers = self.layer.map_or("its layers".to_string(), |layer| format!("layer {layer}"));
+        let layers = self.layer.map_or("its layers".to_string(), |_| format!("layer {}", self.name));
         Drawing { height, title: format!("{}: fan of {layers}", panel.title), desc: summary, body }
     }
 }

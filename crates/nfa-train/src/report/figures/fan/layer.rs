@@ -8,7 +8,7 @@ use crate::report::draw::format::UNDEFINED;
 use crate::report::figures::fan::disc::discs;
 use crate::report::figures::fan::{Drawn, Fan, Found, Panel};
 use crate::report::figures::view::{Network, View};
-use crate::study::StudyRun;
+use crate::study::{StudyRun, layer_of_all};
 
 /// The fan, a panel a group of networks; `None` where no directions were recorded.
 pub(crate) fn of_layer(view: &View<'_>, layer: usize) -> Option<Figure> {
@@ -25,7 +25,8 @@ pub(crate) fn of_layer(view: &View<'_>, layer: usize) -> Option<Figure> {
     });
     let groups = view.groups.iter().map(|group| (group.title.clone(), found(&group.runs)));
     let (panels, groups) = (panels.collect(), groups.collect());
-    Fan { law, layer: Some(layer), panels, groups, stopped: &view.stopped, choice: &view.choice }.figure()
+    let name = layer_of_all(view.groups.iter().flat_map(|group| group.runs.iter().copied()), layer);
+    Fan { law, layer: Some(layer), name, panels, groups, stopped: &view.stopped, choice: &view.choice }.figure()
 }
 
 /// What was found at a layer of a run.

@@ -73,6 +73,8 @@ pub(crate) struct Fan<'a> {
     pub(crate) law: &'a Law,
     /// The layer that is drawn of every network; `None` where each is a layer itself.
     pub(crate) layer: Option<usize>,
+    /// That layer in words: its number, and its name where it has one.
+    pub(crate) name: String,
     /// Its panels.
     pub(crate) panels: Vec<Panel>,
     /// Everything that was found, drawn or not, with the names of groups.
@@ -95,7 +97,7 @@ impl Fan<'_> {
         let domain = domain(&all);
         let (id, heading) = match self.layer {
             None | Some(0) => ("fan".to_string(), "The fan".to_string()),
-            Some(layer) => (format!("fan-layer{layer}"), format!("The fan of layer {layer}")),
+            Some(layer) => (format!("fan-layer{layer}"), format!("The fan of layer {}", self.name)),
         };
         let zero = all.iter().any(|disc| parked(disc, domain) && visible(disc));
         Some(Figure {

@@ -77,7 +77,7 @@ impl Fan<'_> {
         if misfits.is_empty() {
             return format!("Directions of {} against {}", self.law.left, self.law.right);
         }
-        let whose = self.layer.map_or("the layers\u{2019}".to_string(), |layer| format!("layer {layer}\u{2019}s"));
+        let whose = self.layer.map_or("the layers\u{2019}".to_string(), |_| format!("layer {}\u{2019}s", self.name));
         let of = count(all.len(), self.noun());
         format!(
             "Theory predicts no exponent here; {whose} distance from the nearest ray (misfit) is {}; of {of} the law {}",
