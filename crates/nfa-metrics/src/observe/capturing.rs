@@ -38,7 +38,7 @@ const BLOCKS: usize = 16;
 /// x: `[n, d]`, forward: `[n, d]` → `[n, c]`
 ///
 /// # Errors
-/// Sites that can't be measured ([`SitesError`](nfa_models::SitesError)); rows of which none has a weight.
+/// Sites that can't be measured ([`SitesError`]); rows of which none has a weight.
 pub fn capture(forward: &Forward<'_>, x: &Tensor<2>, what: &Capturing<'_>) -> Result<Vec<u8>, CaptureError> {
     let whole = |message: String| CaptureError { entry: String::new(), message };
     let (layout, ks, counts, found) = observed(forward, x, what).map_err(|error| whole(error.to_string()))?;
