@@ -199,23 +199,14 @@ fn site_gradients(name: &str, network: &dyn AnyNetwork, x: &Tensor<2>) {
         if record.uses.iter().filter(|other| other.name == used.name).count() > 1 {
             continue;
         }
-        let rows = used.rows(&mut gradients).unwrap_or_else(|| panic!("{name}: nothing depends on {}", used.name));
+        let delta = used.delta(&mut gradients).unwrap_or_else(|| panic!("{name}: nothing depends on {}", used.name));
         let output = used.output.clone().unwrap_or_else(|| panic!("{name}: {} puts nothing out", used.name));
-        let (count, k) = (used.positions(), used.outputs());
-        // Positions behind channels, as a convolution has them.
-        let ordered = |flat: Tensor<1>| match used.channels_last() {
-            true => values(&flat),
-            false => {
-                let n = used.first();
-                values(&flat.reshape([n, count / n, k]).swap_dims(1, 2).reshape([count * k]))
-            }
-        };
-        let gradient = ordered(rows.reshape([count * k]));
+        let count = delta.dims().iter().product();
         let at = |moved: Tensor<2>| {
-            let mut at = Sites::recording(1).only(&[]).replacing(&used.name, moved.reshape([count * k]));
+            let mut at = Sites::recording(1).only(&[]).replacing(&used.name, moved.reshape([count]));
             network.forward(x.clone(), &mut at)
         };
-        differences(&format!("{name}: gradient at {}", used.name), &gradient, &output.reshape([1, count * k]), at);
+        differences(&format!("{name}: gradient at {}", used.name), &values(&delta), &output.reshape([1, count]), at);
     }
 }
 

@@ -101,8 +101,8 @@ pub fn moments(
 
 impl Moments {
     fn add(&mut self, delta: &Delta<'_>, site: &Site, weights: Option<&[f64]>) {
-        let (count, d) = (delta.rows.dims()[0], self.weight.ncols());
-        let rows = delta.rows.clone().slice([0..count, site.rows.clone()]);
+        let (count, d) = (delta.count(), self.weight.ncols());
+        let rows = delta.rows().slice([0..count, site.rows.clone()]);
         self.gradients += to_host(rows.clone().transpose().matmul(rows.clone()));
         let positions = delta.positions().max(1);
         let weight = |row: usize| weights.map_or(1.0, |weights| weights[delta.samples.start + row / positions]);

@@ -4,10 +4,13 @@
 //! out the patches is one copy for each place of the kernel, and what stands between two output rows is computed
 //! and passed over.
 
+use std::ops::Range;
+
 use rayon::prelude::*;
 
 use crate::host::gemm::{Into, View, product};
-use crate::host::{Cores, Real};
+use crate::host::runs::{pairs, sum};
+use crate::host::{Cores, Real, vectorised};
 
 /// The sizes of a convolution (in the sense of neural networks: the kernel isn't turned) over two axes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,7 +60,10 @@ impl Convolution {
         let mut z = vec![T::from_f64(0.0); x.len() / form.from.max(1) * form.to];
         let work = |block: &mut Block<'_, T>, (z, x): (&mut [T], &[T])| {
             let width = z.len() / form.to * form.run;
-            block.lay_out(x);
+            vectorised(
+                #[inline(always)]
+                || block.lay_out(x),
+            );
             let to = &mut block.beside[..form.c_out * width];
             let how = match b {
                 Some(b) => {
@@ -88,11 +94,17 @@ impl Convolution {
         let mut dx = vec![T::from_f64(0.0); dz.len() / form.to.max(1) * form.from];
         let work = |block: &mut Block<'_, T>, (dx, dz): (&mut [T], &[T])| {
             let width = dz.len() / form.to * form.run;
-            block.spread(dz);
+            vectorised(
+                #[inline(always)]
+                || block.spread(dz),
+            );
             let (patches, from) = (&mut block.patches[..form.patch * width], &block.beside[..form.c_out * width]);
             let w = View::new(w, form.c_out, form.patch).t();
             product(patches, width, Into::Set, w, View::new(from, form.c_out, width), Cores::One);
-            block.fold(dx);
+            vectorised(
+                #[inline(always)]
+                || block.fold(dx),
+            );
         };
         dx.par_chunks_mut(form.together * form.from)
             .zip(dz.par_chunks(form.together * form.to))
@@ -196,11 +208,17 @@ impl Form {
         self.of.padding != [(0, 0); 2]
     }
 
-    /// Where the rows of an image lie in the padded one.
-    fn rows(&self) -> impl Iterator<Item = usize> {
+    /// Numbers of a padded image.
+    fn size(&self) -> usize {
+        self.of.channels[0] * self.of.padded().iter().product::<usize>()
+    }
+
+    /// The rows of so many numbers of images, each with its place in the padded ones.
+    fn rows(&self, count: usize) -> impl Iterator<Item = (usize, Range<usize>)> {
         let ([height, width], [(top, _), (left, _)]) = (self.of.padded(), self.of.padding);
-        let [h, c] = [self.of.image[0], self.of.channels[0]];
-        (0..c).flat_map(move |c| (0..h).map(move |y| (c * height + y + top) * width + left))
+        let [h, w] = self.of.image;
+        let place = move |row: usize| (row / h * height + row % h + top) * width + left;
+        (0..count / w.max(1)).map(move |row| (place(row), row * w..(row + 1) * w))
     }
 }
 
@@ -211,38 +229,39 @@ struct Block<'a, T> {
     patches: Vec<T>,
     /// z or ∂/∂z, `[c_out, samples * run]`; zero between rows.
     beside: Vec<T>,
-    /// A padded image, zero at its edges; empty without padding.
+    /// Columns that gradients were spread over.
+    spread: usize,
+    /// The padded images, zero at their edges; empty without padding.
     padded: Vec<T>,
 }
 
 impl<'a, T: Real> Block<'a, T> {
     fn new(form: &'a Form) -> Self {
         let columns = form.together * form.run;
-        let [height, width] = form.of.padded();
-        let padded = if form.is_padded() { form.of.channels[0] * height * width } else { 0 };
+        let padded = if form.is_padded() { form.together * form.size() } else { 0 };
         let [patches, beside, padded] = [form.patch * columns, form.c_out * columns, padded].map(|n| form.zeros(n));
-        Block { form, patches, beside, padded }
+        Block { form, patches, beside, spread: 0, padded }
     }
 
     /// The patches of some images.
+    #[inline(always)]
     fn lay_out(&mut self, images: &[T]) {
         let Block { form, patches, padded, .. } = self;
-        let width = images.len() / form.from * form.run;
-        for (j, image) in images.chunks_exact(form.from).enumerate() {
-            let image = match form.is_padded() {
-                false => image,
-                true => {
-                    let w = form.of.image[1];
-                    form.rows()
-                        .zip(image.chunks_exact(w))
-                        .for_each(|(at, row)| padded[at..at + w].copy_from_slice(row));
-                    &padded[..]
+        let (width, size) = (images.len() / form.from * form.run, form.size());
+        let images = match form.is_padded() {
+            false => images,
+            true => {
+                for (at, row) in form.rows(images.len()) {
+                    padded[at..at + row.len()].copy_from_slice(&images[row]);
                 }
-            };
-            for (row, &from) in patches.chunks_exact_mut(width).zip(&form.places) {
-                let row = &mut row[j * form.run..(j + 1) * form.run];
+                &padded[..]
+            }
+        };
+        // Row by row, which is how they are written.
+        for (row, &from) in patches.chunks_exact_mut(width).zip(&form.places) {
+            for (row, image) in row.chunks_exact_mut(form.run).zip(images.chunks_exact(size)) {
                 match form.of.stride {
-                    [1, 1] => row.copy_from_slice(&image[from..from + form.run]),
+                    [1, 1] => pairs(row, &image[from..from + form.run], |to, from| *to = from),
                     [down, right] => {
                         for (y, row) in row.chunks_exact_mut(form.out[1]).enumerate() {
                             let line = &image[from + y * down * form.of.padded()[1]..];
@@ -255,51 +274,48 @@ impl<'a, T: Real> Block<'a, T> {
     }
 
     /// The sum of patches where they overlap, onto images.
+    #[inline(always)]
     fn fold(&mut self, images: &mut [T]) {
         let Block { form, patches, padded, .. } = self;
-        let width = images.len() / form.from * form.run;
-        for (j, image) in images.chunks_exact_mut(form.from).enumerate() {
-            let to: &mut [T] = match form.is_padded() {
-                false => image,
-                true => {
-                    padded.fill(T::from_f64(0.0));
-                    &mut *padded
-                }
-            };
-            for (row, &at) in patches.chunks_exact(width).zip(&form.places) {
-                let row = &row[j * form.run..(j + 1) * form.run];
+        let (width, size) = (images.len() / form.from * form.run, form.size());
+        let count = images.len();
+        padded.fill(T::from_f64(0.0));
+        let all: &mut [T] = if form.is_padded() { padded } else { images };
+        for (row, &at) in patches.chunks_exact(width).zip(&form.places) {
+            for (row, image) in row.chunks_exact(form.run).zip(all.chunks_exact_mut(size)) {
                 match form.of.stride {
-                    [1, 1] => to[at..at + form.run].iter_mut().zip(row).for_each(|(to, from)| *to += *from),
+                    [1, 1] => pairs(&mut image[at..at + form.run], row, |to, from| *to += from),
                     [down, right] => {
                         for (y, row) in row.chunks_exact(form.out[1]).enumerate() {
-                            let line = &mut to[at + y * down * form.of.padded()[1]..];
+                            let line = &mut image[at + y * down * form.of.padded()[1]..];
                             line.iter_mut().step_by(right).zip(row).for_each(|(to, from)| *to += *from);
                         }
                     }
                 }
             }
-            if form.is_padded() {
-                let w = form.of.image[1];
-                form.rows()
-                    .zip(image.chunks_exact_mut(w))
-                    .for_each(|(at, row)| row.copy_from_slice(&padded[at..at + w]));
-                // Edges took what fell on them.
-                padded.fill(T::from_f64(0.0));
-            }
+        }
+        if form.is_padded() {
+            form.rows(count).for_each(|(at, row)| images[row.clone()].copy_from_slice(&padded[at..at + row.len()]));
+            // Edges took what fell on them.
+            padded.fill(T::from_f64(0.0));
         }
     }
 
     /// `[samples, c_out, places]` → `[c_out, samples * run]`, zero between rows.
+    #[inline(always)]
     fn spread(&mut self, stacked: &[T]) {
-        let Block { form, beside, .. } = self;
+        let Block { form, beside, spread, .. } = self;
         let ([high, across], width) = (form.out, stacked.len() / form.to * form.run);
+        // What lies between rows stays as it is from one time to the next.
+        if *spread != width {
+            beside.fill(T::from_f64(0.0));
+            *spread = width;
+        }
         for (j, sample) in stacked.chunks_exact(form.to).enumerate() {
             for (o, plane) in sample.chunks_exact(high * across).enumerate() {
                 let to = &mut beside[o * width + j * form.run..o * width + (j + 1) * form.run];
                 for (to, row) in to.chunks_mut(form.wide).zip(plane.chunks_exact(across)) {
-                    let (to, between) = to.split_at_mut(across);
-                    to.copy_from_slice(row);
-                    between.fill(T::from_f64(0.0));
+                    pairs(&mut to[..across], row, |to, from| *to = from);
                 }
             }
         }
@@ -318,16 +334,6 @@ impl<'a, T: Real> Block<'a, T> {
             }
         }
     }
-}
-
-/// In sixteen running sums, which fill a register.
-fn sum<T: Real>(row: &[T]) -> T {
-    let mut sums = [T::from_f64(0.0); 16];
-    let (chunks, rest) = row.as_chunks::<16>();
-    for chunk in chunks {
-        sums.iter_mut().zip(chunk).for_each(|(sum, value)| *sum += *value);
-    }
-    sums.into_iter().chain(rest.iter().copied()).sum()
 }
 
 #[cfg(test)]

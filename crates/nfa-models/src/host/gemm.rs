@@ -53,6 +53,14 @@ impl<'a, T: Real> View<'a, T> {
         [self.rows, self.cols]
     }
 
+    /// One of its numbers.
+    ///
+    /// # Panics
+    /// Where there is none.
+    pub fn at(self, row: usize, col: usize) -> T {
+        self.data[row * self.row_stride + col * self.col_stride]
+    }
+
     /// Some of its columns.
     ///
     /// # Panics

@@ -8,6 +8,8 @@ pub mod dense;
 pub mod gemm;
 mod lane;
 pub mod real;
+mod runs;
+pub mod small;
 pub mod vector;
 
 pub use dense::Dense;

@@ -64,7 +64,7 @@ impl Sites {
         let alike = D > 2 && a.dims()[..D - 2] == b.dims()[..D - 2];
         let one = |recording: &mut Box<Recording>| {
             let ((copies, a), (_, b)) = recording.one_of(&a).zip(recording.one_of(&b))?;
-            let value = recording.keep(|| a.clone().matmul(b.clone()));
+            let value = recording.keep(|| tape::product(a.clone(), b.clone()));
             Some((copies, a, b, value))
         };
         let Some((copies, one_a, one_b, value)) = self.0.as_mut().filter(|_| alike).and_then(one) else {

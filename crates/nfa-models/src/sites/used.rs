@@ -64,23 +64,15 @@ impl Use {
         count / self.outputs().max(1)
     }
 
-    /// Whether z's last axis counts the outputs; a convolution's second does.
-    pub fn channels_last(&self) -> bool {
-        self.channels == self.shape.len() - 1
-    }
-
-    /// δ, the gradient of what was differentiated in z, as rows.
+    /// δ, the gradient of what was differentiated in z, as it lies in z.
     ///
     /// # Shapes
-    /// `[copies * n * positions, d_out]`; `None` where nothing depends on it, or without a leaf
-    pub fn rows(&self, gradients: &mut Gradients) -> Option<Tensor<2>> {
+    /// `[copies * n, d_out, positions]`, or `[copies * n * positions, d_out, 1]` where z's last axis counts the outputs;
+    /// `None` where nothing depends on it, or without a leaf
+    pub fn delta(&self, gradients: &mut Gradients) -> Option<Tensor<3>> {
         let flat = (self.take.as_ref()?)(gradients)?;
-        let (k, count) = (self.outputs(), self.positions());
-        if self.channels_last() {
-            return Some(flat.reshape([count, k]));
-        }
-        // [n, k, positions] -> [n, positions, k]
         let outer: usize = self.shape[..self.channels].iter().product();
-        Some(flat.reshape([outer, k, count / outer.max(1)]).swap_dims(1, 2).reshape([count, k]))
+        let behind: usize = self.shape[self.channels + 1..].iter().product();
+        Some(flat.reshape([outer, self.outputs(), behind]))
     }
 }

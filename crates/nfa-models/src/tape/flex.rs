@@ -1,6 +1,6 @@
 //! The operations on Burn's CPU backend `flex`, by host code.
 
-use burn::backend::ops::ModuleOps;
+use burn::backend::ops::{FloatTensorOps, ModuleOps};
 use burn::backend::{Flex, TensorMetadata};
 use burn::tensor::ops::ConvOptions;
 use burn::tensor::{DType, Element, Shape, Tensor, TensorData};
@@ -9,7 +9,8 @@ use bytemuck::Pod;
 
 use crate::host::convolution::Convolution;
 use crate::host::{Real, vectorised};
-use crate::tape::ours::Ours;
+use crate::tape::ours::{Ours, to_first, to_second};
+use crate::tape::product;
 
 /// A convolution that the host's code takes; `None` for others.
 fn form(x: [usize; 4], w: [usize; 4], options: &ConvOptions<2>) -> Option<Convolution> {
@@ -133,6 +134,18 @@ impl Ours for Flex {
             DType::F64 => norm::<f64>(delta, &unit, &inverse, &gamma),
             _ => norm::<f32>(delta, &unit, &inverse, &gamma),
         }
+    }
+
+    fn product(a: FlexTensor, b: FlexTensor) -> FlexTensor {
+        product::forward(&a, &b).unwrap_or_else(|| Self::float_matmul(a, b))
+    }
+
+    fn product_to_first(delta: FlexTensor, b: FlexTensor, like: FlexTensor) -> FlexTensor {
+        product::to_first(&delta, &b, &like).unwrap_or_else(|| to_first::<Self>(delta, b, &like))
+    }
+
+    fn product_to_second(delta: FlexTensor, a: FlexTensor, like: FlexTensor) -> FlexTensor {
+        product::to_second(&delta, &a, &like).unwrap_or_else(|| to_second::<Self>(delta, a, &like))
     }
 
     fn convolution(x: FlexTensor, w: FlexTensor, b: FlexTensor, options: ConvOptions<2>) -> FlexTensor {

@@ -7,6 +7,8 @@ mod flex;
 #[cfg(feature = "flex")]
 mod ours;
 #[cfg(feature = "flex")]
+mod product;
+#[cfg(feature = "flex")]
 mod steps;
 
 use burn::tensor::module;
@@ -34,7 +36,7 @@ pub(crate) fn conv2d(x: Tensor<4>, w: Tensor<4>, b: Option<Tensor<1>>, options: 
 
 /// Values with ways back of our own, of tensors that [are ours](is_ours).
 #[cfg(feature = "flex")]
-pub(crate) use steps::{known_conv2d, known_dense, known_entrywise, known_norm, known_product, known_softmax};
+pub(crate) use steps::{known_conv2d, known_dense, known_entrywise, known_norm, known_product, known_softmax, product};
 
 /// The same for builds in which no tensor is ours, where nobody comes to them.
 #[cfg(not(feature = "flex"))]
@@ -59,5 +61,9 @@ mod elsewhere {
         known_softmax(Tensor<D>);
         known_product(Tensor<D>, Tensor<D>, Tensor<D>);
         known_norm(Tensor<D>, Tensor<D>, Tensor<1>);
+    }
+
+    pub(crate) fn product<const D: usize>(a: Tensor<D>, b: Tensor<D>) -> Tensor<D> {
+        a.matmul(b)
     }
 }

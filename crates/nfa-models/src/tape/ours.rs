@@ -84,6 +84,24 @@ pub trait Ours: Backend {
         let through = Self::float_sub(Self::float_sub(g, mean), Self::float_mul(along, unit));
         Self::float_reshape(Self::float_mul(through, inverse), shape)
     }
+    /// The product of two stacks of matrices.
+    fn product(a: FloatTensor<Self>, b: FloatTensor<Self>) -> FloatTensor<Self> {
+        Self::float_matmul(a, b)
+    }
+    /// δ bᵀ, of all copies; b of one.
+    ///
+    /// # Shapes
+    /// delta: `[copies * n, .., m, l]`, b: `[n, .., k, l]` → `[copies * n, .., m, k]`; `like` lies as that should
+    fn product_to_first(delta: FloatTensor<Self>, b: FloatTensor<Self>, like: FloatTensor<Self>) -> FloatTensor<Self> {
+        to_first::<Self>(delta, b, &like)
+    }
+    /// aᵀ δ, of all copies; a of one.
+    ///
+    /// # Shapes
+    /// delta: `[copies * n, .., m, l]`, a: `[n, .., m, k]` → `[copies * n, .., k, l]`; `like` lies as that should
+    fn product_to_second(delta: FloatTensor<Self>, a: FloatTensor<Self>, like: FloatTensor<Self>) -> FloatTensor<Self> {
+        to_second::<Self>(delta, a, &like)
+    }
     /// A convolution.
     fn convolution(
         x: FloatTensor<Self>,
@@ -122,6 +140,28 @@ pub(super) fn folded<B: Backend>(tensor: FloatTensor<B>, copies: usize, kept: us
     let mut new = vec![copies, outer.iter().product::<usize>() / copies];
     new.extend(inner);
     B::float_reshape(tensor, Shape::from(new))
+}
+
+/// δ bᵀ by Burn's product.
+pub(super) fn to_first<B: Backend>(delta: FloatTensor<B>, b: FloatTensor<B>, like: &FloatTensor<B>) -> FloatTensor<B> {
+    let (shape, copies) = stacked::<B>(&delta, like);
+    let turned = B::float_transpose(folded::<B>(b, 1, 2));
+    B::float_reshape(B::float_matmul(folded::<B>(delta, copies, 2), turned), shape)
+}
+
+/// aᵀ δ by Burn's product.
+pub(super) fn to_second<B: Backend>(delta: FloatTensor<B>, a: FloatTensor<B>, like: &FloatTensor<B>) -> FloatTensor<B> {
+    let (shape, copies) = stacked::<B>(&delta, like);
+    let turned = B::float_transpose(folded::<B>(a, 1, 2));
+    B::float_reshape(B::float_matmul(turned, folded::<B>(delta, copies, 2)), shape)
+}
+
+/// The shape of as many copies of a factor as δ holds, and how many.
+fn stacked<B: Backend>(delta: &FloatTensor<B>, factor: &FloatTensor<B>) -> (Shape, usize) {
+    let mut shape = factor.shape().to_vec();
+    let copies = delta.shape().to_vec()[0] / shape[0].max(1);
+    shape[0] *= copies;
+    (Shape::from(shape), copies)
 }
 
 /// How many copies of one the other holds.

@@ -5,11 +5,11 @@ use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
 use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::tensor::FloatTensor;
-use burn::backend::{Autodiff, Backend, Dispatch, TensorMetadata};
+use burn::backend::{Autodiff, Backend, Dispatch};
+use burn::tensor::Tensor;
 use burn::tensor::ops::ConvOptions;
-use burn::tensor::{Shape, Tensor};
 
-use crate::tape::ours::{Ours, folded};
+use crate::tape::ours::Ours;
 
 #[derive(Debug)]
 struct KnownDense;
@@ -50,33 +50,17 @@ impl<B: Ours> Backward<B, 1> for KnownSoftmax {
     }
 }
 
-impl<B: Backend> Backward<B, 2> for KnownProduct {
+impl<B: Ours> Backward<B, 2> for KnownProduct {
     type State = (FloatTensor<B>, FloatTensor<B>);
 
     fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
-        let ([to_a, to_b], (one_a, one_b)) = (ops.parents, ops.state);
+        let ([to_a, to_b], (a, b)) = (ops.parents, ops.state);
         let delta = grads.consume::<B>(&ops.node);
-        let outer = |t: &FloatTensor<B>| {
-            let shape = t.shape().to_vec();
-            shape[..shape.len() - 2].iter().product::<usize>()
-        };
-        let copies = outer(&delta) / outer(&one_a).max(1);
-        let all = |one: &FloatTensor<B>| {
-            let mut shape = one.shape().to_vec();
-            shape[0] *= copies;
-            Shape::from(shape)
-        };
-        let (shape_a, shape_b) = (all(&one_a), all(&one_b));
-        let delta = folded::<B>(delta, copies, 2);
         if let Some(node) = to_a {
-            let turned = B::float_transpose(folded::<B>(one_b, 1, 2));
-            let through = B::float_matmul(delta.clone(), turned);
-            grads.register::<B>(node.id, B::float_reshape(through, shape_a));
+            grads.register::<B>(node.id, B::product_to_first(delta.clone(), b.clone(), a.clone()));
         }
         if let Some(node) = to_b {
-            let turned = B::float_transpose(folded::<B>(one_a, 1, 2));
-            let through = B::float_matmul(turned, delta);
-            grads.register::<B>(node.id, B::float_reshape(through, shape_b));
+            grads.register::<B>(node.id, B::product_to_second(delta, a, b));
         }
     }
 }
@@ -278,6 +262,15 @@ pub(crate) fn known_entrywise<const D: usize>(h: Tensor<D>, z: Tensor<D>, slope:
 pub(crate) fn known_softmax<const D: usize>(h: Tensor<D>, z: Tensor<D>, one: Tensor<D>) -> Tensor<D> {
     let [h, z, one] = [h, z, one].map(|t| t.autodiff().into_dispatch());
     Tensor::from_dispatch(<Dispatch as Ours>::known_softmax(h, z, one))
+}
+
+/// ab off the tape.
+///
+/// # Shapes
+/// a: `[n, .., m, k]`, b: `[n, .., k, l]` → `[n, .., m, l]`
+pub(crate) fn product<const D: usize>(a: Tensor<D>, b: Tensor<D>) -> Tensor<D> {
+    let [a, b] = [a, b].map(|t| t.inner().into_dispatch());
+    Tensor::from_dispatch(<Dispatch as Ours>::product(a, b))
 }
 
 /// z = ab, of all copies, with the Jacobian of the product; its factors are those of one copy.

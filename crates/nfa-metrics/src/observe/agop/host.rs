@@ -342,7 +342,6 @@ impl<T: Real> Buffers<T> {
 pub(crate) fn to_mat<T: Real>(rows: View<'_, T>) -> Mat {
     let [count, dim] = rows.size();
     let mut matrix = Mat::zeros(count, dim);
-    let values: Vec<&[T]> = rows.row_slices().collect();
-    tiles(count, dim, |i, j| matrix[(i, j)] = values[i][j].to_f64());
+    tiles(count, dim, |i, j| matrix[(i, j)] = rows.at(i, j).to_f64());
     matrix
 }

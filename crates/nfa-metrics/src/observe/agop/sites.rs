@@ -106,7 +106,7 @@ impl SitesOnRows<'_> {
             for samples in sweep.parts(1).into_iter().flatten() {
                 sweep.visit(&samples, &mut |delta| {
                     let (p, k) = (delta.positions(), delta.used.outputs());
-                    let rows = numbers(delta.rows.clone());
+                    let rows = numbers(delta.rows());
                     let (own, b) = (&placed.site.rows, delta.samples.len());
                     let rows = Mat::from_fn(rows.len() / k, own.len(), |i, j| rows[i * k + own.start + j]);
                     for (functional, found) in mapped.iter().zip(&mut found) {
@@ -208,13 +208,10 @@ impl SitesOnRows<'_> {
         let mut sums: Vec<HostSum<'_, T>> = sites.iter().zip(rows).map(new).collect();
         for samples in samples {
             sweep.visit(samples, &mut |delta| {
-                let mut rows = delta.read::<T>();
-                if let Some(means) = means {
-                    means.take_from(&delta, &mut rows, self.weights);
-                }
-                let own = |sum: &&mut HostSum<'_, T>| sum.placed.site.map == sweep.maps[delta.map];
-                let view = View::new(&rows, delta.rows.dims()[0], delta.used.outputs());
-                sums.iter_mut().filter(own).for_each(|sum| sum.push(view));
+                let map = &sweep.maps[delta.map];
+                let rows = delta.read::<T>(means, self.weights);
+                let own = |sum: &&mut HostSum<'_, T>| sum.placed.site.map == *map;
+                sums.iter_mut().filter(own).for_each(|sum| sum.push(rows.view()));
             })?;
         }
         Ok(sums.into_iter().map(|sum| sum.sum).collect())
@@ -235,7 +232,7 @@ impl SitesOnRows<'_> {
             let means = self.options.centered.then(|| Means::of(sweep, self.weights)).transpose()?;
             for samples in sweep.parts(1).into_iter().flatten() {
                 sweep.visit(&samples, &mut |delta| {
-                    let mut block = delta.rows.clone();
+                    let mut block = delta.rows();
                     if let Some(means) = &means {
                         let mut values = numbers(block.clone());
                         means.take_from(&delta, &mut values, self.weights);

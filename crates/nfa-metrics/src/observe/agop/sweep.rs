@@ -8,6 +8,7 @@ use std::ops::Range;
 
 use burn::tensor::{DType, Tensor, TensorData};
 use nfa_models::host::Real;
+use nfa_models::host::gemm::View;
 use nfa_models::sites::{Kept, Use};
 use nfa_models::{Sites, SitesError};
 
@@ -49,22 +50,73 @@ pub(crate) struct Delta<'a> {
     pub(crate) samples: Range<usize>,
     pub(crate) outputs: Range<usize>,
     pub(crate) used: &'a Use,
+    /// As it lies: `[copies * b, k, positions]`, or `[copies * b * positions, k, 1]`.
+    pub(crate) values: Tensor<3>,
+}
+
+/// δ in host memory.
+pub(crate) struct Read<T> {
+    values: Vec<T>,
+    /// Rows, and numbers of each.
+    size: [usize; 2],
+    /// Whether rows stand upright.
+    turned: bool,
+}
+
+impl<T: Real> Read<T> {
+    /// # Shapes
     /// `[copies * b * positions, k]`
-    pub(crate) rows: Tensor<2>,
+    pub(crate) fn view(&self) -> View<'_, T> {
+        let [rows, k] = self.size;
+        if self.turned { View::new(&self.values, k, rows).t() } else { View::new(&self.values, rows, k) }
+    }
 }
 
 impl Delta<'_> {
-    /// Positions of a sample.
-    pub(crate) fn positions(&self) -> usize {
-        self.rows.dims()[0] / (self.samples.len() * self.outputs.len()).max(1)
+    /// Rows: samples, copies and positions.
+    pub(crate) fn count(&self) -> usize {
+        self.values.dims()[0] * self.values.dims()[2]
     }
 
-    /// Its rows in host memory.
-    pub(crate) fn read<T: Real>(&self) -> Vec<T> {
-        match self.rows.clone().into_data().try_into_vec() {
-            Ok(values) => values,
-            Err(error) => panic!("the device did not hand out a tensor: {error:?}"),
+    /// Positions of a sample.
+    pub(crate) fn positions(&self) -> usize {
+        self.count() / (self.samples.len() * self.outputs.len()).max(1)
+    }
+
+    /// # Shapes
+    /// `[copies * b * positions, k]`
+    pub(crate) fn rows(&self) -> Tensor<2> {
+        self.values.clone().swap_dims(1, 2).reshape([self.count(), self.used.outputs()])
+    }
+
+    /// Its rows in host memory, without the means where they are given.
+    pub(crate) fn read<T: Real>(self, means: Option<&Means>, weights: Option<&[f64]>) -> Read<T> {
+        let size = [self.count(), self.used.outputs()];
+        if let Some(means) = means {
+            let mut values = own::<T, 2>(self.rows());
+            means.take_from(&self, &mut values, weights);
+            return Read { values, size, turned: false };
         }
+        let [outer, k, positions] = self.values.dims();
+        let values = own::<T, 3>(self.values);
+        if positions == 1 {
+            return Read { values, size, turned: false };
+        }
+        // Each output's numbers side by side: a copy of whole runs.
+        let mut lying = Vec::with_capacity(values.len());
+        for o in 0..k {
+            let runs = values.chunks_exact(positions).skip(o).step_by(k).take(outer);
+            runs.for_each(|run| lying.extend_from_slice(run));
+        }
+        Read { values: lying, size, turned: true }
+    }
+}
+
+/// A tensor's numbers.
+fn own<T: Real, const D: usize>(tensor: Tensor<D>) -> Vec<T> {
+    match tensor.into_data().try_into_vec() {
+        Ok(values) => values,
+        Err(error) => panic!("the device did not hand out a tensor: {error:?}"),
     }
 }
 
@@ -165,8 +217,8 @@ impl Sweep<'_> {
             let Some(map) = self.maps.iter().position(|name| *name == used.name) else { continue };
             let turn = turns[map];
             turns[map] += 1;
-            let Some(rows) = gradients.as_mut().and_then(|gradients| used.rows(gradients)) else { continue };
-            sink(Delta { map, turn, samples: samples.clone(), outputs: outputs.clone(), used, rows });
+            let Some(values) = gradients.as_mut().and_then(|gradients| used.delta(gradients)) else { continue };
+            sink(Delta { map, turn, samples: samples.clone(), outputs: outputs.clone(), used, values });
         }
         Ok(())
     }
@@ -239,7 +291,7 @@ impl Means {
             self.sums.push((key, vec![0.0; outputs * p * k]));
             self.sums.len() - 1
         });
-        let (sum, rows) = (&mut self.sums[at].1, numbers(delta.rows.clone()));
+        let (sum, rows) = (&mut self.sums[at].1, numbers(delta.rows()));
         for (copy, rows) in rows.chunks_exact(delta.samples.len() * p * k).enumerate() {
             let sum = &mut sum[(delta.outputs.start + copy) * p * k..][..p * k];
             for (sample, row) in delta.samples.clone().zip(rows.chunks_exact(p * k)) {
