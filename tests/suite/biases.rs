@@ -4,8 +4,9 @@
 //! is not small where the targets have an intercept: there theory predicts no exponent.
 
 use nfa_metrics::Mat;
-use nfa_train::array::weights::Weights;
 use nfa_train::record::Record;
+use nfa_train::weights::Weights;
+use nfa_train::weights::layers::Chosen;
 
 use crate::binary::Folder;
 
@@ -48,7 +49,7 @@ fn decayed_biases_leave_no_exponent_to_predict() {
         let number = |column: &str| record.number(-1, column);
         let (alpha, misfit) = (number("nfa.alpha.layer0").unwrap(), number("nfa.misfit.layer0").unwrap());
         let bytes = folder.read(&format!("{run}/model.safetensors"));
-        let layers = Weights::from_bytes(&bytes, run, None, "").unwrap().layers;
+        let layers = Weights::from_bytes(&bytes, run, Chosen::default()).unwrap().layers;
         let balance = |with_bias: f64| -> f64 {
             let off = layers.windows(2).map(|pair| {
                 let b = Mat::from_fn(pair[0].weight.nrows(), 1, |i, _| pair[0].bias.as_ref().unwrap()[i]);

@@ -140,6 +140,7 @@ const ROOMS: [(&str, &[&str]); 3] = [
             "observe",
             "train",
             "data",
+            "weights",
             "array",
             "machine",
             "keys",

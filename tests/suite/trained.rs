@@ -7,8 +7,9 @@ use std::fmt::Write as _;
 
 use nfa_metrics::{AgopOptions, Family, HostChain, Thresholds, assess};
 use nfa_models::{Activation, Stream};
-use nfa_train::array::weights::Weights;
 use nfa_train::record::Record;
+use nfa_train::weights::Weights;
+use nfa_train::weights::layers::Chosen;
 
 use crate::binary::Folder;
 
@@ -81,7 +82,7 @@ fn coverage(networks: usize) -> (Vec<[Held; 2]>, String) {
         let directory = line["directory"].as_str().unwrap();
         let record = Record::from_csv(&folder.text(&format!("{directory}/metrics.csv"))).unwrap();
         let path = folder.path(&format!("{directory}/model.safetensors"));
-        let weights = Weights::from_bytes(&std::fs::read(path).unwrap(), "model", None, "").unwrap();
+        let weights = Weights::from_bytes(&std::fs::read(path).unwrap(), "model", Chosen::default()).unwrap();
         let size = SIZES.iter().position(|(n, _)| directory.contains(&format!("/runs/{n}-"))).unwrap();
         let held = &mut counts[size][usize::from(directory.contains("rows=train"))];
         let inside = |quantity: &str, truth: f64| {

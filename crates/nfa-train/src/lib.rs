@@ -32,6 +32,7 @@
 //! | [`mod@bench`] | devices, paths and engines side by side |
 //! | [`train`] | rows and a network -> steps |
 //! | [`data`] | a table -> rows |
+//! | [`weights`] | files of weights -> a network's layers |
 //! | [`machine`], [`mod@array`] | disk, devices, threads; files of numbers -> arrays |
 //! | [`keys`], [`error`] | dotted keys of a run; the one error |
 //! | [`record`] | the bytes that programs read |
@@ -60,6 +61,7 @@ pub mod study;
 #[cfg(all(feature = "burn", any(test, feature = "testing")))]
 pub mod testing;
 pub mod train;
+pub mod weights;
 
 pub use app::App;
 pub use error::{Error, Result};

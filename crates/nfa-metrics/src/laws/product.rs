@@ -20,10 +20,15 @@ use crate::matrix::psd::Psd;
 pub enum Protected {
     /// All of it: the loss sees the product.
     Whole,
-    /// Under rotary position embeddings scores are (A_q x)ᵀR(A_k y) with rotations R of the planes
-    /// (i, i + h/2): only what is symmetric and commutes with every rotation is left, a multiple of
-    /// the identity in each plane.
-    RotaryPlanes,
+    /// Under rotary position embeddings scores are (A_q x)ᵀR(A_k y) with rotations R of planes: of those only what is
+    /// symmetric and commutes with every rotation is left, a multiple of the identity in each plane. What isn't rotated
+    /// is protected whole, and nothing between the two.
+    Rotary {
+        /// So many of a head's first numbers are rotated.
+        rotated: usize,
+        /// In planes (2i, 2i + 1), and not (i, i + rotated/2).
+        neighbours: bool,
+    },
     /// Between layers with a positively homogeneous activation (ReLU), each unit's own balance.
     Units,
 }
@@ -46,10 +51,8 @@ impl ProductPair {
     pub fn pair(&self) -> Pair {
         match self.protected {
             Protected::Whole => Pair::new(Psd::nfm(&self.upper), Psd::outer(&self.lower).rounded()),
-            Protected::RotaryPlanes | Protected::Units => {
-                let [a, b] = self.diagonals().map(|values| {
-                    Psd::gram(Mat::from_fn(values.len(), values.len(), |i, j| if i == j { values[i] } else { 0.0 }))
-                });
+            Protected::Rotary { .. } | Protected::Units => {
+                let [a, b] = self.sides().map(Psd::gram);
                 Pair::new(a, b)
             }
         }
@@ -62,25 +65,33 @@ impl ProductPair {
     pub fn imbalance(&self) -> Mat {
         match self.protected {
             Protected::Whole => crate::observation::imbalance(&self.upper, &self.lower),
-            Protected::RotaryPlanes | Protected::Units => {
-                let [a, b] = self.diagonals();
-                Mat::from_fn(a.len(), a.len(), |i, j| if i == j { a[i] - b[i] } else { 0.0 })
+            Protected::Rotary { .. } | Protected::Units => {
+                let [a, b] = self.sides();
+                a - b
             }
         }
     }
 
-    /// The squared norms of U's columns and V's rows, averaged over the planes of a rotation.
-    fn diagonals(&self) -> [Vec<f64>; 2] {
+    /// Of UᵀU and VVᵀ what is protected.
+    fn sides(&self) -> [Mat; 2] {
         let h = self.lower.nrows();
-        let upper = |i: usize| self.upper.col(i).squared_norm_l2();
-        let lower = |i: usize| self.lower.row(i).squared_norm_l2();
-        let half = h / 2;
-        let averaged = |of: &dyn Fn(usize) -> f64| -> Vec<f64> {
-            match self.protected {
-                Protected::RotaryPlanes => (0..h).map(|i| 0.5 * (of(i % half) + of(i % half + half))).collect(),
-                Protected::Whole | Protected::Units => (0..h).map(of).collect(),
-            }
-        };
-        [averaged(&upper), averaged(&lower)]
+        let upper = |i: usize, j: usize| self.upper.col(i).transpose() * self.upper.col(j);
+        let lower = |i: usize, j: usize| self.lower.row(i) * self.lower.row(j).transpose();
+        [&upper as &dyn Fn(usize, usize) -> f64, &lower].map(|of| {
+            Mat::from_fn(h, h, |i, j| match self.protected {
+                Protected::Rotary { rotated, neighbours } if i < rotated || j < rotated => {
+                    let half = rotated / 2;
+                    let other = match neighbours {
+                        true => i ^ 1,
+                        false if i < half => i + half,
+                        false => i - half,
+                    };
+                    // The planes' squared norms, averaged.
+                    if i == j { 0.5 * (of(i, i) + of(other, other)) } else { 0.0 }
+                }
+                Protected::Units if i != j => 0.0,
+                _ => of(i, j),
+            })
+        })
     }
 }

@@ -2,7 +2,7 @@
 
 /// A type of numbers; its bytes become `f64`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Element {
+pub(crate) enum Element {
     Bool,
     U8,
     U16,
@@ -20,7 +20,7 @@ pub(super) enum Element {
 
 impl Element {
     /// Bytes of one number.
-    pub(super) fn width(self) -> usize {
+    pub(crate) fn width(self) -> usize {
         match self {
             Element::Bool | Element::U8 | Element::I8 => 1,
             Element::U16 | Element::I16 | Element::F16 | Element::Bf16 => 2,
@@ -29,13 +29,13 @@ impl Element {
         }
     }
 
-    pub(super) fn is_integer(self) -> bool {
+    pub(crate) fn is_integer(self) -> bool {
         !matches!(self, Element::F16 | Element::Bf16 | Element::F32 | Element::F64)
     }
 
     /// The numbers of `bytes`, most significant byte first if `big`; a rest shorter than one
     /// number is left out.
-    pub(super) fn decode(self, bytes: &[u8], big: bool) -> Vec<f64> {
+    pub(crate) fn decode(self, bytes: &[u8], big: bool) -> Vec<f64> {
         match self {
             Element::Bool => each(bytes, big, |[byte]| f64::from(u8::from(byte != 0))),
             Element::U8 => each(bytes, big, |[byte]| f64::from(byte)),

@@ -8,12 +8,17 @@ use crate::array::ArrayError;
 /// What compressed data may unpack to, in bytes: a small file can hold much more than any machine.
 pub const MAX_UNPACKED: u64 = 1 << 30;
 
+/// Whether bytes begin as a gzip file does.
+pub fn is_packed(bytes: &[u8]) -> bool {
+    bytes.starts_with(&[0x1f, 0x8b])
+}
+
 /// The bytes inside a gzip file (all of its members), or the bytes themselves where they are none.
 ///
 /// # Errors
 /// A damaged file, or one that unpacks to more than [`MAX_UNPACKED`].
 pub fn unpack(bytes: &[u8]) -> Result<Cow<'_, [u8]>, ArrayError> {
-    if bytes.starts_with(&[0x1f, 0x8b]) {
+    if is_packed(bytes) {
         let unpacked = bounded(flate2::read::MultiGzDecoder::new(bytes), MAX_UNPACKED);
         return unpacked.map(Cow::Owned).map_err(|error| error.within("gzip"));
     }

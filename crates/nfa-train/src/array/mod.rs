@@ -20,7 +20,6 @@ pub mod save;
 pub mod table;
 #[cfg(test)]
 pub(crate) mod testing;
-pub mod weights;
 
 pub use error::ArrayError;
 use error::quoted;

@@ -5,6 +5,7 @@
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::ops::Range;
 
 use ::safetensors::tensor::{Dtype, Metadata, TensorInfo};
 use serde::Deserialize;
@@ -20,13 +21,19 @@ const MAX_HEADER: usize = 100_000_000;
 /// The longest name of a tensor, in bytes; frameworks' are paths of modules.
 const MAX_NAME: usize = 1000;
 
-/// A file's header; tensors are read on demand.
+/// What stands before a file's tensors.
 #[derive(Clone, Debug)]
-pub struct Tensors<'a> {
+pub struct Head {
     /// In natural order.
     names: Vec<String>,
     header: Metadata,
     notes: BTreeMap<String, String>,
+}
+
+/// A file's header; tensors are read on demand.
+#[derive(Clone, Debug)]
+pub struct Tensors<'a> {
+    head: Head,
     body: &'a [u8],
 }
 
@@ -65,13 +72,26 @@ fn header(bytes: &[u8]) -> Result<(&[u8], &[u8]), ArrayError> {
         .ok_or_else(|| at(bytes.len(), format!("ends inside its header, which should have {length} bytes")))
 }
 
-impl<'a> Tensors<'a> {
-    /// Reads and checks the header.
+/// Bytes in front of a header's text: its length.
+pub(crate) const LENGTH: usize = 8;
+
+/// How long a header's text is, from the bytes in front of it; `None` where that is no length of one.
+pub(crate) fn head_length(bytes: &[u8]) -> Option<usize> {
+    let length = u64::from_le_bytes(*bytes.first_chunk::<LENGTH>()?);
+    usize::try_from(length).ok().filter(|&length| length <= MAX_HEADER)
+}
+
+impl Head {
+    /// Reads and checks what `bytes` begin with, of a file in which so many bytes follow them.
     ///
     /// # Errors
     /// What is wrong, at which byte or tensor.
-    pub fn open(bytes: &'a [u8]) -> Result<Self, ArrayError> {
-        let (text, body) = header(bytes)?;
+    pub fn open(bytes: &[u8], following: usize) -> Result<Self, ArrayError> {
+        let (text, rest) = header(bytes)?;
+        Head::parse(text, rest.len() + following)
+    }
+
+    fn parse(text: &[u8], available: usize) -> Result<Self, ArrayError> {
         let text = std::str::from_utf8(text).map_err(|error| {
             ArrayError::new(format!("byte {}", 8 + error.valid_up_to()), "the header is no UTF-8 text").next(AGAIN)
         })?;
@@ -92,7 +112,7 @@ impl<'a> Tensors<'a> {
             if !problem.is_empty() {
                 return Err(ArrayError::new(format!("key {}", quoted(name)), problem).next("rename the tensor"));
             }
-            check(info, body.len()).map_err(|error| error.within(format!("key {}", quoted(name))).next(AGAIN))?;
+            check(info, available).map_err(|error| error.within(format!("key {}", quoted(name))).next(AGAIN))?;
         }
         tensors.sort_by_key(|(_, info)| info.data_offsets);
         let last = tensors.last().map(|(name, _)| name.clone());
@@ -100,13 +120,13 @@ impl<'a> Tensors<'a> {
         let header = Metadata::new(None, tensors).map_err(|error| {
             ArrayError::new("byte 8", format!("the header is damaged: {error} (a gap or an overlap)")).next(AGAIN)
         })?;
-        if header.data_len() != body.len() {
+        if header.data_len() != available {
             let place = last.map_or("byte 8".into(), |name| format!("key {}", quoted(&name)));
-            let problem = format!("{} after the last tensor", counted(body.len() - header.data_len(), "byte"));
+            let problem = format!("{} after the last tensor", counted(available - header.data_len(), "byte"));
             return Err(ArrayError::new(place, problem).next(AGAIN));
         }
         names.sort_by(|a, b| natural_order(a, b));
-        Ok(Tensors { names, header, notes, body })
+        Ok(Head { names, header, notes })
     }
 
     /// All tensors, in the natural order of the numbers in their names.
@@ -127,11 +147,11 @@ impl<'a> Tensors<'a> {
         &self.notes
     }
 
-    /// Reads a tensor: booleans, integers, f16, bf16, f32, f64. NaN and infinity are kept.
+    /// Where a tensor's bytes lie behind the header, and what they are.
     ///
     /// # Errors
     /// An unknown name (the message lists those there are), or a type that is not read.
-    pub fn array(&self, name: &str) -> Result<Array, ArrayError> {
+    pub(crate) fn place(&self, name: &str) -> Result<(Range<usize>, Element, Vec<usize>), ArrayError> {
         let wrong = |problem: String| ArrayError::new(format!("key {}", quoted(name)), problem);
         let Some(info) = self.header.info(name) else {
             return Err(wrong("no such tensor".into()).next(format!("it has {}", listing(self.names()))));
@@ -140,10 +160,45 @@ impl<'a> Tensors<'a> {
             return Err(wrong(format!("type {} is not read", info.dtype)).next("save it as f16, bf16, f32 or f64"));
         };
         let (start, end) = info.data_offsets;
-        let Some(bytes) = self.body.get(start..end) else {
-            return Err(wrong("its bytes are not in the file".into()).next(AGAIN));
+        Ok((start..end, element, info.shape.clone()))
+    }
+}
+
+impl<'a> Tensors<'a> {
+    /// Reads and checks the header.
+    ///
+    /// # Errors
+    /// What is wrong, at which byte or tensor.
+    pub fn open(bytes: &'a [u8]) -> Result<Self, ArrayError> {
+        let (text, body) = header(bytes)?;
+        Ok(Tensors { head: Head::parse(text, body.len())?, body })
+    }
+
+    /// All tensors, in the natural order of the numbers in their names.
+    pub fn list(&self) -> impl Iterator<Item = Tensor<'_>> {
+        self.head.list()
+    }
+
+    /// Names of all tensors, in the natural order of their numbers.
+    pub fn names(&self) -> impl ExactSizeIterator<Item = &str> {
+        self.head.names()
+    }
+
+    /// The file's `__metadata__`.
+    pub fn notes(&self) -> &BTreeMap<String, String> {
+        self.head.notes()
+    }
+
+    /// Reads a tensor: booleans, integers, f16, bf16, f32, f64. NaN and infinity are kept.
+    ///
+    /// # Errors
+    /// An unknown name (the message lists those there are), or a type that is not read.
+    pub fn array(&self, name: &str) -> Result<Array, ArrayError> {
+        let (place, element, shape) = self.head.place(name)?;
+        let Some(bytes) = self.body.get(place) else {
+            return Err(ArrayError::new(format!("key {}", quoted(name)), "its bytes are not in the file").next(AGAIN));
         };
-        Ok(Array { shape: info.shape.clone(), values: element.decode(bytes, false), integer: element.is_integer() })
+        Ok(Array { shape, values: element.decode(bytes, false), integer: element.is_integer() })
     }
 
     /// Reads the tensor of a key, or the only one where no key is given.
@@ -151,7 +206,7 @@ impl<'a> Tensors<'a> {
     /// # Errors
     /// As [`Tensors::array`]; no key although there are several.
     pub fn only(&self, key: Option<&str>) -> Result<Array, ArrayError> {
-        match (key, self.names.as_slice()) {
+        match (key, self.head.names.as_slice()) {
             (Some(key), _) => self.array(key),
             (None, [name]) => self.array(name),
             (None, names) => {

@@ -1,7 +1,8 @@
 //! The only door to the file system, so that a test can make any operation fail.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Read, Seek, Write};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 /// What runs need of a file system.
@@ -11,6 +12,26 @@ pub trait Store: Send + Sync {
     /// # Errors
     /// As the file system says.
     fn read(&self, path: &Path) -> io::Result<Vec<u8>>;
+    /// Some bytes of a file.
+    ///
+    /// # Errors
+    /// As the file system says; `UnexpectedEof` where it ends before.
+    fn section(&self, path: &Path, place: Range<u64>) -> io::Result<Vec<u8>> {
+        let mut bytes = self.read(path)?;
+        let end = usize::try_from(place.end).ok().filter(|&end| end <= bytes.len());
+        let (Some(end), Ok(start)) = (end, usize::try_from(place.start)) else {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        };
+        bytes.truncate(end);
+        Ok(bytes.split_off(start.min(end)))
+    }
+    /// The length of a file.
+    ///
+    /// # Errors
+    /// As the file system says.
+    fn size(&self, path: &Path) -> io::Result<u64> {
+        Ok(self.read(path)?.len() as u64)
+    }
     /// Replaces a file whole: a reader (or a crash) sees the old bytes or the new, nothing between.
     ///
     /// # Errors
@@ -62,6 +83,22 @@ pub struct Disk;
 impl Store for Disk {
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
         fs::read(path)
+    }
+
+    fn section(&self, path: &Path, place: Range<u64>) -> io::Result<Vec<u8>> {
+        let mut file = File::open(path)?;
+        // What is not there is not allocated.
+        if file.metadata()?.len() < place.end {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        file.seek(io::SeekFrom::Start(place.start))?;
+        let mut bytes = vec![0; (place.end - place.start) as usize];
+        file.read_exact(&mut bytes)?;
+        Ok(bytes)
+    }
+
+    fn size(&self, path: &Path) -> io::Result<u64> {
+        Ok(fs::metadata(path)?.len())
     }
 
     fn write(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {

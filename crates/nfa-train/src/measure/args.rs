@@ -9,7 +9,7 @@ use clap::{Args, ValueEnum};
 /// Arguments of `measure`.
 #[derive(Clone, Debug, Default, Args)]
 pub struct MeasureArgs {
-    /// Weights of an MLP (safetensors, PyTorch's layout); several files are a trajectory
+    /// Weights (safetensors, .npz, model.safetensors.index.json or its folder); several are a trajectory
     #[arg(long, value_name = "FILE", num_args = 1.., group = "source", help_heading = "Network")]
     pub weights: Vec<PathBuf>,
     /// A capture of any network (nfa.capture/1, made by python/nfa_capture.py); several are a trajectory
@@ -40,6 +40,9 @@ pub struct MeasureArgs {
     /// The weights' names in the file, in order
     #[arg(long, value_name = "NAME,...", value_delimiter = ',', requires = "weights", help_heading = "Network")]
     pub layers: Vec<String>,
+    /// Tensors whose names begin so, of a file with several networks
+    #[arg(long, value_name = "PREFIX", requires = "weights", help_heading = "Network")]
+    pub prefix: Option<String>,
     /// Balance of the weights that the loss sees through their product (attention heads, LoRA, linear or ReLU
     /// neighbours), from weights alone
     #[arg(long, value_name = "auto", requires = "weights", conflicts_with = "inputs", help_heading = "Network")]
@@ -91,7 +94,7 @@ pub struct MeasureArgs {
 /// How `--pairs` finds pairs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Pairs {
-    /// By the names of gpt2, llama, bert, vit, opt, t5, torch's attention and peft's adapters
+    /// By the names of families of models: gpt2, llama, neox, falcon, phi, bert, vit, opt, t5, torch ...; peft, kohya
     Auto,
 }
 

@@ -41,6 +41,7 @@ pub fn from_capture(laws: &Laws, capture: &Capture, title: &str, settings: &Sett
         task: Task::default(),
         layers,
         imbalance: Imbalance::of(&observation),
+        notes: Vec::new(),
         thresholds: settings.thresholds,
     })
 }

@@ -6,7 +6,6 @@ use nfa_metrics::{AgopOptions, Capture, Laws, Mat, Path as Way, Thresholds};
 use nfa_models::spec::{Registry, read};
 use nfa_models::{Activation, SpecError};
 
-use crate::array::weights::Weights;
 use crate::array::{self, Array};
 use crate::error::{Error, Result};
 use crate::keys::parse_value;
@@ -17,10 +16,12 @@ use crate::measure::capture::from_capture;
 use crate::measure::matrices::from_matrices;
 use crate::measure::measurement::{Measurement, matrices};
 use crate::measure::network::{Answers, Job, Samples, from_weights};
-use crate::measure::pairs::{self, Heads};
+use crate::measure::pairs::{self, Heads, Pairs};
 use crate::measure::settings::{Settings, check_size, title_of};
 use crate::observe::layers::Layers;
 use crate::train::loss::Loss;
+use crate::weights::layers::Chosen;
+use crate::weights::{Checkpoint, Weights};
 
 /// A call of `measure`.
 pub struct Call<'a> {
@@ -225,39 +226,43 @@ impl Call<'_> {
     }
 
     fn pairs(&self, path: &Path, settings: &Settings) -> Result<Measurement> {
-        let title = path.display().to_string();
-        let bytes = self.open(path)?;
-        let bytes = array::gzip::unpack(&bytes).map_err(|error| Error::input(format!("{title}: {error}")))?;
-        let tensors =
-            array::safetensors::Tensors::open(&bytes).map_err(|error| Error::input(format!("{title}: {error}")))?;
-        // Beside the weights, as Hugging Face keeps it; whatever else lies there is no configuration.
-        let config = self.store.read(&path.with_file_name("config.json")).ok();
-        let config = config.and_then(|bytes| serde_json::from_slice(&bytes).ok());
-        let mut found = pairs::find(&tensors, &title, &Heads { given: self.args.heads, config })?;
-        if !found.is_empty() && !self.args.activation.is_empty() {
-            return Err(Error::input(format!(
-                "{title}: --activation pairs the layers of a plain MLP, and this file has attention or adapters; leave it out"
-            )));
+        let mut checkpoint = Checkpoint::open(path, self.store)?;
+        if let Some(prefix) = &self.args.prefix {
+            checkpoint.only(prefix)?;
         }
-        if found.is_empty() {
+        // Beside the weights, as Hugging Face keeps it; whatever else lies there is no configuration.
+        let heads = Heads { given: self.args.heads, config: checkpoint.beside("config.json") };
+        let found = Pairs::find(&checkpoint, &heads)?;
+        if !found.is_empty() && !self.args.activation.is_empty() {
+            return Err(checkpoint.wrong(
+                "--activation pairs the layers of a plain MLP, and this file has attention or adapters; leave it out",
+            ));
+        }
+        let row = |pair| pairs::row(&pair, &settings.thresholds);
+        let (rows, notes) = if found.is_empty() {
             let activations = self.activations()?;
             if activations.is_empty() {
-                return Err(Error::input(format!(
-                    "{title}: --pairs auto knows none of its names (gpt2, llama, bert, vit, opt, t5, torch's attention, peft's \
-                     adapters); for the layers of an MLP add --activation linear or relu"
-                )));
+                return Err(checkpoint.wrong(
+                    "--pairs auto knows none of its names (attention of gpt2, llama, neox, falcon, phi, bert, vit, opt, t5, \
+                     torch ...; adapters of peft, kohya, diffusers); for the layers of an MLP add --activation linear or relu",
+                ));
             }
-            found = pairs::of_layers(&self.load(path)?, &activations)?;
-        }
-        let wanted = settings.places(&found.iter().map(|found| found.name.clone()).collect::<Vec<_>>())?;
-        let mut measured = pairs::measure(found, &title_of(path), "f64", settings.thresholds);
+            let weights = self.load(path)?;
+            let found = pairs::of_layers(&weights, &activations)?;
+            (found.into_iter().map(row).collect(), weights.notes)
+        } else {
+            found.each(row)?
+        };
+        let mut measured = pairs::measurement(rows, notes, &title_of(path), settings.thresholds);
+        let wanted = settings.places(&measured.layers.iter().map(|layer| layer.name.clone()).collect::<Vec<_>>())?;
         measured.layers.retain(|layer| wanted.contains(&layer.layer));
         Ok(measured)
     }
 
     fn load(&self, path: &Path) -> Result<Weights> {
         let names = (!self.args.layers.is_empty()).then_some(self.args.layers.as_slice());
-        Weights::from_bytes(&self.open(path)?, &path.display().to_string(), names, "--layers NAME,NAME")
+        let chosen = Chosen { names, prefix: self.args.prefix.as_deref(), naming: "--layers NAME,NAME" };
+        Weights::open(path, self.store, chosen)
     }
 
     fn activations(&self) -> Result<Vec<Activation>> {

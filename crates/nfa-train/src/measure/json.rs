@@ -29,6 +29,7 @@ pub fn measurement(measurement: &Measurement) -> Value {
         "imbalance": measurement.imbalance.iter().map(|i| {
             json!({ "layer": i.layer, "frobenius": i.frobenius, "relative": i.relative })
         }).collect::<Vec<_>>(),
+        "notes": measurement.notes,
         "thresholds": measurement.thresholds,
         "intervals": measurement.has_intervals().then_some(INTERVALS),
     })

@@ -64,6 +64,7 @@ pub fn from_matrices(
         task: Task::default(),
         layers: vec![layer],
         imbalance: Vec::new(),
+        notes: Vec::new(),
         thresholds: settings.thresholds,
     })
 }

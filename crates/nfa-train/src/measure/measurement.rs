@@ -27,6 +27,8 @@ pub struct Measurement {
     pub layers: Vec<LayerMeasurement>,
     /// Of neighbouring layers.
     pub imbalance: Vec<Imbalance>,
+    /// How it was read where names don't say it, and what is no row and why.
+    pub notes: Vec<String>,
     /// Of the verdict.
     pub thresholds: Thresholds,
 }

@@ -3,7 +3,6 @@
 use nfa_metrics::{AgopOptions, Asked, Inputs, Laws, Observation, Rows, assess, parallel, places};
 use nfa_models::{Activation, SpecError};
 
-use crate::array::weights::{self, Weights};
 use crate::error::{Error, Result};
 use crate::measure::measurement::{Imbalance, LayerMeasurement, Measurement, Task};
 #[cfg(feature = "burn")]
@@ -12,6 +11,7 @@ use crate::measure::on_burn::Loaded;
 use crate::measure::on_host::Loaded;
 use crate::measure::settings::{Settings, check_size};
 use crate::train::loss::Loss;
+use crate::weights::{LayerWeights, Weights};
 
 /// The rows that a network is measured on.
 #[derive(Clone, Debug)]
@@ -65,7 +65,7 @@ pub fn from_weights(
     let start = match init {
         None => None,
         Some(init) => {
-            let same = |(a, b): (&weights::LayerWeights, &weights::LayerWeights)| a.weight.shape() == b.weight.shape();
+            let same = |(a, b): (&LayerWeights, &LayerWeights)| a.weight.shape() == b.weight.shape();
             if init.layers.len() != weights.layers.len() || !init.layers.iter().zip(&weights.layers).all(same) {
                 return Err(Error::input("--init: its layers have other shapes than those of --weights"));
             }
@@ -111,6 +111,7 @@ pub fn from_weights(
         task,
         layers,
         imbalance: Imbalance::of(&observation),
+        notes: weights.notes.clone(),
         thresholds: settings.thresholds,
     })
 }

@@ -4,7 +4,6 @@ use burn::tensor::{Device, Tensor, TensorData};
 use nfa_metrics::{AgopOptions, Mat, Observation, OnBurn, Sampled, observe_network};
 use nfa_models::{Activation, AnyNetwork, Mlp};
 
-use crate::array::weights::Weights;
 use crate::data::split::Split;
 use crate::error::{Error, Result};
 use crate::machine::devices::{Dtype, open};
@@ -13,6 +12,7 @@ use crate::measure::network::{Job, Samples, check_width, each, unchained};
 use crate::measure::settings::Settings;
 use crate::observe::scores::scores;
 use crate::train::loss::half_mse::HalfMse;
+use crate::weights::Weights;
 
 /// A network and the rows it is measured on.
 pub(super) struct Loaded {

@@ -5,13 +5,13 @@ use nfa_models::Activation;
 use nfa_models::host::Cores;
 use nfa_models::host::vector::activate;
 
-use crate::array::weights::Weights;
 use crate::error::{Error, Result};
 use crate::machine::devices::Dtype;
 use crate::measure::measurement::Task;
 use crate::measure::network::{Job, Samples, check_width, each, unchained};
 use crate::measure::settings::Settings;
 use crate::train::loss::criterion::Criterion;
+use crate::weights::Weights;
 
 /// A network and the rows it is measured on.
 pub(super) struct Loaded {

@@ -79,6 +79,7 @@ pub fn text(measurement: &Measurement, color: bool) -> String {
         text.push_str(&line(cells, &paint));
         text.push_str(&format!("  {reason}\n"));
     }
+    measurement.notes.iter().for_each(|note| text.push_str(&format!("note: {note}\n")));
     text.push_str(&skipped(measurement));
     text.push_str(&legend(measurement));
     text

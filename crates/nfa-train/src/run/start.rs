@@ -10,8 +10,9 @@ use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use toml::{Table, Value};
 
-use crate::array::weights::Weights;
 use crate::machine::disk::Store;
+use crate::weights::Weights;
+use crate::weights::layers::Chosen;
 
 /// The layers of a file.
 #[derive(Clone, Debug)]
@@ -42,8 +43,8 @@ pub fn read(model: &Table, store: &dyn Store) -> Result<Option<Start>, SpecError
     let names = model.get("init").and_then(|init| init.get("layers")).cloned();
     let names = names.map(Vec::<String>::deserialize).transpose().map_err(|error| wrong(error.to_string()))?;
     let bytes = store.read(Path::new(path)).map_err(|error| wrong(format!("{path}: {error}")))?;
-    let weights = Weights::from_bytes(&bytes, path, names.as_deref(), "layers = [\"NAME\", ...]")
-        .map_err(|error| wrong(error.to_string()))?;
+    let chosen = Chosen { names: names.as_deref(), prefix: None, naming: "layers = [\"NAME\", ...]" };
+    let weights = Weights::from_bytes(&bytes, path, chosen).map_err(|error| wrong(error.to_string()))?;
     let layers = weights.layers.into_iter().map(|layer| {
         let (rows, cols) = (layer.weight.nrows(), layer.weight.ncols());
         let data = (0..rows * cols).map(|k| layer.weight[(k / cols, k % cols)]).collect();
