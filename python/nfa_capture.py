@@ -25,7 +25,7 @@ read the same h, each is measured as if it had an h of its own. Which maps are s
     nn.Conv1d, 2d, 3d: W on unfolded patches        conv1           [c_out, c_in * kh * kw], in torch's order
       with groups, each group is a map of its own   conv1.group0    [c_out / groups, c_in / groups * kh * kw]
     nn.MultiheadAttention                           attn.q, attn.k, attn.v, attn.out_proj; each head: attn.q.head0
-    fused q, k, v in one Linear or Conv1D           c_attn.q, c_attn.q.head0  (names in FUSED, or given in `heads`)
+    fused q, k, v in one Linear or Conv1D           c_attn.q, c_attn.q.head0  (where KNOWN or `layouts` tells the rows)
     separate q, k, v Linears                        q_proj, q_proj.head0      (names in SINGLE, or given in `heads`)
     nn.Embedding: W on one-hot rows                 wte             [d_model, vocabulary]
 
@@ -36,27 +36,72 @@ their AGOP is a diagonal block of the site's, so they aren't written again. What
 (recurrent layers, transposed or depthwise convolutions, sizes above `max_size`, positions that are looked up once for
 the whole batch) is named with its reason in a warning and under `skipped` in the metadata. Sites whose z is the
 outputs themselves are under `last`: there K is the identity, and W^T K W is W^T W by definition.
+
+The first batch is a test: every weight's gradient by autograd must be the sum of delta h^T over the calls that were
+heard, or the capture is refused with the names (a weight used outside its module, a gradient that was replaced). What
+torch.compile compiled runs as it was written. Further metadata, all strings:
+
+    self_test   worst relative distance of those gradients and its site: "3.1e-16 fc1"
+    compute     coarsest type that derivatives were computed in: f64, f32, tf32, f16 or bf16; tf32: on or off
+    rows        how many samples differ in their inputs
+    sizes       JSON, entries of weights: "measured" (of sites), "last" (of those, under `last`), "all" (the network's)
 """
 
 import ctypes
 import fnmatch
+import hashlib
+import inspect
 import json
 import math
 import os
+import re
+import sys
 import warnings
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import NamedTuple
 
 import torch
 from torch import nn
 from torch.nn import functional as F
+from torch.nn.utils import parametrize
 
-FUSED = {"qkv", "c_attn", "in_proj", "Wqkv", "qkv_proj"}  # rows are all of q, then all of k, then all of v
-SINGLE = {"q_proj", "k_proj", "v_proj", "query", "key", "value", "to_q", "to_k", "to_v", "q_lin", "k_lin", "v_lin",
-          "wq", "wk", "wv"}
+FUSED = {"qkv", "c_attn", "in_proj", "Wqkv", "qkv_proj", "query_key_value"}
+# How q, k, v lie in the rows of a fused map: its name, its class and the class around it, attributes, the layout.
+KNOWN = [
+    ("query_key_value", "GPTNeoX|Bloom", {}, "by_head"),
+    ("query_key_value", "Falcon", {"new_decoder_architecture": True}, "groups"),
+    ("query_key_value", "Falcon", {"multi_query": True}, "multi_query"),
+    ("query_key_value", "Falcon", {"multi_query": False}, "by_head"),
+    ("c_attn", "GPTBigCode", {"multi_query": True}, "multi_query"),
+    ("c_attn", "GPTBigCode", {"multi_query": False}, "by_head"),
+    ("c_attn", "GPT2|QWen|Qwen|^Conv1D ", {}, "thirds"),
+    ("qkv_proj", "Phi3|Phi4|Qwen", {}, "parts"),
+    ("Wqkv", "^(Mpt|MPT|GroupedQuery|MultiQuery)", {}, "parts"),
+    ("in_proj", "MultiheadAttention", {}, "thirds"),
+    ("qkv", " Attention$", {"num_heads": ...}, "thirds"),  # timm
+]
+QUERY = {"q_proj", "query", "to_q", "q_lin", "wq"}
+SINGLE = QUERY | {"k_proj", "v_proj", "key", "value", "to_k", "to_v", "k_lin", "v_lin", "wk", "wv"}
 HEADS = ("num_heads", "n_head", "n_heads", "num_attention_heads", "heads")  # attributes that tell the number of heads
+KV_HEADS = ("num_key_value_heads", "num_kv_heads", "kv_n_heads", "n_kv_heads", "n_head_kv")
+HEAD_SIZE = ("head_dim", "head_size")
+WRAPPERS = {"_orig_mod", "module", "model", "base_model"}  # parts of names that come and go
+WEIGHTS = {"weight", "weight_g", "weight_v", "weight_orig"}  # the last three are what a weight is computed from
+ATTENTION = {"in_proj_weight", "q_proj_weight", "k_proj_weight", "v_proj_weight", "bias_k", "bias_v"}
 CONV = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+NORMS = (nn.LayerNorm, getattr(nn, "RMSNorm", nn.LayerNorm), parametrize.ParametrizationList)  # tables without a map
+WHY_NOT = [
+    ((nn.RNNBase, nn.RNNCellBase), "recurrent, its maps act inside one call, where no hook hears them"),
+    (nn.EmbeddingBag, "adds up the rows of a bag inside its call"),
+    (nn.modules.conv._ConvTransposeNd, "a transposed convolution, no map of patches"),
+    (nn.Bilinear, "bilinear, no linear map of one input"),
+    (nn.Module, "used by a forward that this recorder doesn't know"),
+]
 ALL = slice(None)
+KINDS = {torch.float64: "f64", torch.float32: "f32", torch.float16: "f16", torch.bfloat16: "bf16"}
+ROUNDING = {"f64": 2.0**-52, "f32": 2.0**-23, "tf32": 2.0**-10, "f16": 2.0**-10, "bf16": 2.0**-7}  # fine to coarse
+TOLERANCE = {"f64": 1e-9, "f32": 1e-4, "tf32": 3e-2, "f16": 3e-2, "bf16": 3e-2}  # of the self-test
+FEW = 8  # samples of the first batch that the self-test runs on
 
 
 class record:
@@ -73,10 +118,12 @@ class record:
                times the sum of k^2, besides the forward and backward pass of a batch.
     output     picks the outputs from what the model returns; default: a tensor, or its `.logits`. All axes but the
                first run over outputs.
-    init       state dict at initialisation.
+    init       state dict at initialisation; wrappers in its names (module., _orig_mod., base_model.model.) are ignored.
     moments    also write hh and gg.
-    heads      {"pattern": number of heads} for attention projections where it can't be read off the parent module.
-    sites      patterns of module names to record.
+    heads      {"pattern": number of heads, or (of q, of k and v)} where it can't be read off the parent module.
+    layouts    {"pattern": how q, k, v lie in the rows of a fused map}: "thirds", "by_head" (q, k, v of each head),
+               "groups" (the q of each group of heads, then its k and v), "parts:Q,K,V" (so many rows of each).
+    sites      patterns of module names to record; "!pattern" leaves out.
     max_size   maps with k or d above this are left out.
     dtype      torch.float64 or torch.float32 for k, grad, hh and gg in the file; sums are float64 in any case.
     mode       "eval", or "train" to keep the model's own modes: active dropout and batch statistics are refused.
@@ -84,8 +131,8 @@ class record:
     """
 
     def __init__(self, model, path, *, loss=None, weight_decay=0.0, decay="none", sketch=None, blocks=8, output=None,
-                 init=None, moments=False, heads=None, sites=("*",), max_size=8192, dtype=torch.float64, mode="eval",
-                 seed=0):
+                 init=None, moments=False, heads=None, layouts=None, sites=("*",), max_size=8192, dtype=torch.float64,
+                 mode="eval", seed=0):
         if decay not in ("none", "coupled", "decoupled") or (weight_decay and decay == "none"):
             raise ValueError('say how weight_decay was applied: decay="coupled" (SGD, Adam) or "decoupled" (AdamW)')
         if mode not in ("eval", "train") or dtype not in (torch.float64, torch.float32):
@@ -95,32 +142,46 @@ class record:
                              "or a function (outputs, y) -> mean over samples")
         if moments and loss is None:
             raise ValueError("moments=True needs a loss (gg is the second moment of the loss gradient)")
-        model = getattr(model, "_orig_mod", model)  # torch.compile
-        if isinstance(model, (nn.DataParallel, nn.parallel.DistributedDataParallel)):
-            model = model.module
-        self.model, self.path, self.mode, self.dtype, self.init = model, os.fspath(path), mode, dtype, init
+        for pattern, layout in (layouts or {}).items():
+            if not re.fullmatch(r"thirds|by_head|groups|parts:[1-9]\d*,[1-9]\d*,[1-9]\d*", str(layout)):
+                raise ValueError(f'layouts[{pattern!r}] is {layout!r}: one of "thirds", "by_head", "groups", '
+                                 '"parts:Q,K,V"')
+        self.model, self.path, self.mode, self.dtype = _inside(model), os.fspath(path), mode, dtype
         self.loss = LOSSES[loss] if isinstance(loss, str) else loss
         self.loss_name = loss if isinstance(loss, str) else getattr(loss, "__name__", "custom") if loss else "none"
         self.decay, self.weight_decay, self.moments, self.output = decay, weight_decay, moments, output
         self.sketch, self.blocks, self.random = sketch, blocks, torch.Generator().manual_seed(seed)
-        self.modules = dict(model.named_modules())
-        self.taps, self.skipped, self.shared = _find_taps(self.modules, heads or {}, sites, max_size)
-        if not self.taps:
-            raise ValueError(f"no linear map to record; left out: {self.skipped or 'nothing'}")
-        for tap in self.taps:
-            if loss is not None and not isinstance(tap.parameter, nn.Parameter):
-                raise ValueError(f"the weight of {tap.name} is computed from others (a parametrization), so it has no "
-                                 "gradient of its own: bake it in (torch.nn.utils.parametrize.remove_parametrizations) "
-                                 "or leave the loss out")
-            if not torch.isfinite(tap.parameter).all():
-                raise ValueError(f"the weight of {tap.name} has non-finite values")
-            if init is not None and tap.key not in init:
-                raise ValueError(f"init has no {tap.key!r}: it should be the model's state_dict() at initialisation")
-        self.start = [tap.matrix().clone() for tap in self.taps]
+        self.modules, self.taps = dict(_named_modules(self.model)), []
+        with self._quiet():  # a computed weight may depend on the mode
+            found = _find_taps(self.modules, heads or {}, layouts or {}, sites, max_size)
+            self.taps, others, self.skipped, self.shared = found
+            if not self.taps:
+                raise ValueError(f"no linear map to record; left out: {self.skipped or 'nothing'}")
+            for tap in self.taps:
+                if loss is not None and not isinstance(tap.parameter, nn.Parameter):
+                    raise ValueError(f"the weight of {tap.name} is computed from others (a parametrization), so it has "
+                                     "no gradient of its own: bake it in "
+                                     "(torch.nn.utils.parametrize.remove_parametrizations) or leave the loss out")
+                if loss is not None and getattr(tap.owner, "scale_grad_by_freq", False):
+                    raise ValueError(f"{tap.name} has scale_grad_by_freq, so its gradient isn't the loss's: leave the "
+                                     "loss out")
+                if tap.parameter.is_inference():
+                    raise ValueError(f"{tap.name} was made under torch.inference_mode, so it has no gradients: make "
+                                     "the model outside")
+                if not torch.isfinite(tap.parameter).all():
+                    raise ValueError(f"the weight of {tap.name} has non-finite values")
+            self.init_weights = None if init is None else _initial(self.model, self.taps, init)
+        idents = {tap.ident for tap in self.taps}
+        self.heard = {s: tap for tap in [*others, *self.taps] if tap.ident in idents for s in tap.sources}
+        self.readers = {}
+        for i, tap in enumerate(self.taps):
+            for source in tap.sources:
+                self.readers.setdefault(source, []).append((i, tap))
         self.sums = []  # [samples, [sum of K per tap]] per block
         self.totals = {name: [0.0] * len(self.taps) for name in ("grad", "hh", "gg")}
-        self.reached, self.broadcast, self.n, self.outputs, self.checked = set(), set(), 0, 0, False
-        self.last = {source for tap in self.taps for source in tap.sources}  # until a derivative says otherwise
+        self.reached, self.broadcast, self.tested, self.seen = set(), set(), set(), set()
+        self.n, self.outputs, self.checked, self.compute, self.worst = 0, 0, 0, "f64", (-1.0, "")
+        self.last = set(self.readers)  # until a derivative says otherwise
 
     def __enter__(self):
         return self
@@ -133,24 +194,30 @@ class record:
         """One batch: a tensor, or a tuple (model(*x)) or dict (model(**x)) of tensors; first axes run over samples."""
         if self.loss is not None and y is None:
             raise ValueError("a loss was asked for, so call rec(x, y)")
-        sizes = [len(t) for t in _leaves(x)]
-        if not sizes:
-            raise ValueError(f"a batch is a tensor, or a tuple or dict of tensors; this is {type(x).__name__}")
-        n = sizes[0]
+        n = next((len(t) for t in _leaves(x)), 0)
+        if not n:
+            raise ValueError(f"a batch is a tensor, or a tuple or dict of tensors; this is {type(x).__name__}"
+                             + (" without rows" if any(True for _ in _leaves(x)) else ""))
+        x, y = _map((x, y), None, lambda t: t.clone() if t.is_inference() else t)  # autograd can't save the others
+        self.seen |= _digests(x, n)
         with self._quiet():
-            if not self.checked and n > 1:
-                self._check(x, n)
+            if self.checked < min(n, 2):
+                few = min(n, FEW)
+                self._check(_rows(x, n, 0, few), None if y is None else _rows(y, n, 0, few), few, n)
             pieces = max(1, min(n, self.blocks - len(self.sums)))  # first batches are cut: few batches give blocks too
             for i in range(pieces):
                 a, b = n * i // pieces, n * (i + 1) // pieces
-                self._add(_rows(x, n, a, b), None if y is None else _rows(y, n, a, b), b - a)
+                part = _rows(x, n, a, b), None if y is None else _rows(y, n, a, b), b - a
+                self._add(*part)
+                if not self.reached <= self.tested:  # a part of the network that the first samples didn't use
+                    self._test(*part)
 
     # ---- one forward pass, its backward passes -----------------------------------------------------------------
 
     def _add(self, x, y, n):
         f, taped = self._forward(x, n, self.moments)
         rows = f.reshape(n, -1)
-        m, zs = rows.shape[1], [z for _, z in taped]
+        m, zs = rows.shape[1], [use.z for use in taped]
         probes = (0 if m <= 128 else 16) if self.sketch is None else self.sketch
         if self.n and (probes > 0) != (self.estimator > 0):
             raise ValueError("batches differ in their number of outputs, some exact and some sketched: give `sketch`")
@@ -164,14 +231,13 @@ class record:
             else:
                 v = torch.zeros_like(rows)
                 v[:, j] = 1
-            grads = torch.autograd.grad(rows, zs, v, retain_graph=j + 1 < (probes or m), allow_unused=True)
-            for (source, _), grad in zip(taped, grads):  # z is the outputs: its derivatives are those asked for
-                if source in self.last and (grad is None or not torch.equal(grad[grad != 0], v[v != 0])):
-                    self.last.remove(source)
+            more = j + 1 < (probes or m)
+            grads = torch.autograd.grad(rows, zs, v, retain_graph=more, allow_unused=True) if zs else ()
+            for use, grad in zip(taped, grads):  # z is the outputs: its derivatives are those asked for
+                if use.source in self.last and (grad is None or not torch.equal(grad[grad != 0], v[v != 0])):
+                    self.last.remove(use.source)
             self._outer(ks, taped, grads, 1 / probes if probes else 1)
-        if bad := [tap.name for tap, k in zip(self.taps, ks) if not torch.isfinite(k).all()]:
-            raise ValueError(f"non-finite derivatives of the outputs at {', '.join(bad[:3])}: "
-                             "is a value overflowing, or a square root or norm at 0?")
+        _refuse_infinite([tap.name for tap, k in zip(self.taps, ks) if not torch.isfinite(k).all()])
         self.n += n
         self.sums.append([n, ks])
         if len(self.sums) > 2 * self.blocks:  # join the two neighbours with the fewest samples
@@ -181,16 +247,21 @@ class record:
             for k, extra in zip(self.sums[i][1], other):
                 k += extra
 
-    def _signs(self, f):
-        return torch.randint(0, 2, f.shape, generator=self.random, dtype=torch.int8).to(f) * 2 - 1
+    def _signs(self, f, random=None):
+        return torch.randint(0, 2, f.shape, generator=random or self.random, dtype=torch.int8).to(f) * 2 - 1
 
-    def _add_loss(self, f, y, n, taped):
-        weights = [tap.parameter for tap in self.taps]
-        zs = [z for _, z in taped] if self.moments else []
+    def _loss(self, f, y):
         loss = self.loss(f, y)
         if not torch.isfinite(loss):
             raise ValueError("the loss isn't finite")
-        grads = torch.autograd.grad(loss, weights + zs, retain_graph=True, allow_unused=True)
+        if not loss.requires_grad:
+            raise ValueError("the loss has no gradient: does it leave torch, or count right answers?")
+        return loss
+
+    def _add_loss(self, f, y, n, taped):
+        weights = [tap.parameter for tap in self.taps]
+        zs = [use.z for use in taped] if self.moments else []
+        grads = torch.autograd.grad(self._loss(f, y), weights + zs, retain_graph=True, allow_unused=True)
         for i, (tap, grad) in enumerate(zip(self.taps, grads)):
             if grad is not None:
                 self.totals["grad"][i] += n * _double(tap.matrix(grad.to_dense()))
@@ -198,61 +269,77 @@ class record:
             self._outer(self.totals["gg"], taped, grads[len(weights):], n * n)  # a sample's gradient is n * the mean's
 
     def _outer(self, sums, taped, grads, scale):
-        for (source, _), grad in zip(taped, grads):
+        for use, grad in zip(taped, grads):
             if grad is None:
                 continue
-            for i, tap in self.readers[source]:
+            self._see(grad)
+            for i, tap in self.readers[use.source]:
                 g = _double(grad.movedim(tap.axis, -1)[..., tap.channels].reshape(-1, tap.k))
                 sums[i] += scale * (g.T @ g)
                 self.reached.add(i)
 
-    def _forward(self, x, n, moments=False):
-        """The outputs, and [(source, z)] for every use of every recorded map, z being in the graph of the outputs."""
-        taped, listening, handles = [], True, []
-        self.readers = {}
-        for i, tap in enumerate(self.taps):
-            for source in tap.sources:
-                self.readers.setdefault(source, []).append((i, tap))
+    def _see(self, *tensors):
+        """The coarsest type of these; that of all is kept."""
+        kinds = ["tf32" if self.rounds and t.is_cuda and t.dtype == torch.float32 else KINDS[t.dtype] for t in tensors]
+        kind = max(kinds, key=list(ROUNDING).index)
+        self.compute = max(self.compute, kind, key=list(ROUNDING).index)
+        return kind
+
+    def _forward(self, x, n, moments=False, test=False, moved=None):
+        """The outputs, and every use of every recorded map, z being in the graph of the outputs.
+
+        With `test` the uses of their weights in maps that aren't recorded too; `moved` is added to their z in turn."""
+        taped, listening, handles, patched = [], True, [], {}
 
         def keep(source, z, h):
             if listening:  # not when a checkpointed block runs again during a backward pass
                 z = z if z.requires_grad else z.detach().requires_grad_()
-                taped.append((source, z))
+                self._see(z)
+                taped.append(Use(source, z, h.detach().clone(), self.heard[source].parameter) if test else
+                             Use(source, z))
                 if moments:
                     for i, tap in self.readers[source]:
                         self.totals["hh"][i] += _second_moment(self.modules[source[0]], tap, h.detach())
+                if moved is not None:
+                    return z + moved[len(taped) - 1]
             return z.clone()  # so that an in-place activation leaves z alone
 
         def hook(name):
             def forward_hook(module, args, kwargs, z):
-                nonlocal listening
                 h = args[0] if args else next(iter(kwargs.values()))
-                if listening and not self.checked and not _stock(module):
-                    listening = False
-                    _check_affine(name, module, h)
-                    listening = True
+                if not isinstance(z, torch.Tensor) or not isinstance(h, torch.Tensor):
+                    raise ValueError(f"{name} ({type(module).__name__}) isn't called with a tensor, to give one: "
+                                     f"call it so, {_leave([name])}")
                 return keep((name, ""), z, h)
             return forward_hook
 
         try:
-            for name in {source[0] for source in self.readers}:
+            for name in dict.fromkeys(source[0] for source in (self.heard if test else self.readers)):
                 module = self.modules[name]
                 if isinstance(module, nn.MultiheadAttention):
+                    patched[module] = vars(module).get("forward")
                     module.forward = _attention(module, lambda label, z, h, name=name: keep((name, label), z, h))
                 else:
+                    if test:
+                        handles.append(module.register_forward_pre_hook(_own_input, with_kwargs=True))
                     handles.append(module.register_forward_hook(hook(name), prepend=True, with_kwargs=True))
             f = self._call(x)
         finally:
             listening = False
             for handle in handles:
                 handle.remove()
-            for name in {source[0] for source in self.readers}:
-                self.modules[name].__dict__.pop("forward", None)
+            for module, forward in patched.items():
+                del module.forward
+                if forward is not None:
+                    module.forward = forward
         if f.shape[:1] != (n,):
             raise ValueError(f"{n} samples gave outputs of shape {list(f.shape)}: the first axis must run over samples "
                              "(see `output`)")
         if not torch.isfinite(f).all():
             raise ValueError("the outputs have non-finite values (masked logits? choose the outputs with `output`)")
+        if not f.requires_grad:
+            raise ValueError("no gradient reaches the outputs: is a part quantised, or run under no_grad or detached? "
+                             f"Left out: {self.skipped or 'nothing'}")
         return f, taped
 
     def _call(self, x):
@@ -271,68 +358,192 @@ class record:
     @contextmanager
     def _quiet(self):
         modes = {module: module.training for module in self.model.modules()}
-        flags = {p: p.requires_grad for p in (tap.parameter for tap in self.taps) if self.loss is not None}
-        fast = torch.backends.mha.get_fastpath_enabled()
+        fast, cached = torch.backends.mha.get_fastpath_enabled(), torch.is_autocast_cache_enabled()
+        guards = [m.register_forward_pre_hook(_refuse_offsets(name), with_kwargs=True)
+                  for name, m in self.modules.items() if isinstance(m, nn.EmbeddingBag)]
         try:
             if self.mode == "eval":
                 self.model.eval()
             torch.backends.mha.set_fastpath_enabled(False)  # it bypasses the modules that are recorded
-            for parameter in flags:
-                parameter.requires_grad_(True)
-            for name, module in self.model.named_modules():
+            torch.set_autocast_cache_enabled(False)  # a weight cast under no_grad would stay without gradient
+            for name, module in self.modules.items():
                 _refuse_coupling(name, module)
-            with torch.inference_mode(False), torch.enable_grad():
+            weights = [tap.parameter for tap in self.taps] if self.loss is not None else []
+            with torch.inference_mode(False), torch.enable_grad(), _eager(self.model), _differentiable(weights):
                 yield
         finally:
+            torch.set_autocast_cache_enabled(cached)
             torch.backends.mha.set_fastpath_enabled(fast)
+            for guard in guards:
+                guard.remove()
             for module, training in modes.items():
                 module.training = training
-            for parameter, flag in flags.items():
-                parameter.requires_grad_(flag)
 
-    def _check(self, x, n):
+    def _check(self, x, y, n, batch):
         """Once: the model is a function, recording doesn't change it, rows are independent, each z is of one row."""
+        conv = torch.backends.cudnn.allow_tf32 and any(isinstance(tap.owner, CONV) for tap in self.taps)
+        self.tf32, self.rounds = _tf32(), _tf32() or conv
         with torch.no_grad():
             plain = self._call(x)
-            other = self._call(_disturb(x, n))
-        f, taped = self._forward(x, n)
-        tolerance = math.sqrt(torch.finfo(plain.dtype).eps) * max(float(plain.abs().max()), 1e-30)
-        if not float((plain - f.detach()).abs().max()) <= tolerance:
-            raise ValueError("two forward passes on the same batch differ: something random is active (functional "
-                             "dropout? pass training=self.training to it), or the model keeps state between calls")
-        if not float((plain[1:] - other[1:]).abs().max()) <= tolerance:
-            raise ValueError("changing the first sample changed the outputs of others: the rows of a batch aren't "
-                             "independent, so derivatives of one sample's outputs can't be told apart "
-                             "(batch statistics? is the first axis the samples?)")
-        signs = self._signs(f)
-        first = (torch.arange(n, device=f.device) == 0).to(f).view(-1, *[1] * (f.dim() - 1))
-        zs = [z for _, z in taped]
-        one_row, others = (torch.autograd.grad(f, zs, signs * part, retain_graph=True, allow_unused=True)
-                           for part in (first, 1 - first))
-        for (source, _), one, rest in zip(taped, one_row, others):
-            if one is not None and ((one != 0) & (rest != 0)).any():
-                self.broadcast.update(i for i, _ in self.readers[source])
-        self.checked = True
+            other = self._call(_disturb(x, n)) if n > 1 else None
+        with self._graded():
+            f, uses = self._forward(x, n, test=True)
+            rounding = ROUNDING[self._see(f, *(use.z for use in uses))]
+            tolerance = math.sqrt(rounding) * max(float(plain.abs().max()), 1e-30)
+            if not float((plain - f.detach()).abs().max()) <= tolerance:
+                raise ValueError("two forward passes on the same batch differ: something random is active (functional "
+                                 "dropout? pass training=self.training to it), or the model keeps state between calls")
+            if n > 1:
+                if not float((plain[1:] - other[1:]).abs().max()) <= tolerance:
+                    raise ValueError("changing the first sample changed the outputs of others: the rows of a batch "
+                                     "aren't independent, so derivatives of one sample's outputs can't be told apart "
+                                     "(batch statistics? is the first axis the samples?)")
+                signs = self._signs(f.detach()[:1].expand(batch, *f.shape[1:]))[:n]
+                first = (torch.arange(n, device=f.device) == 0).to(f).view(-1, *[1] * (f.dim() - 1))
+                one_row, others = (_grad(f, [use.z for use in uses], signs * part) for part in (first, 1 - first))
+                for use, one, rest in zip(uses, one_row, others):
+                    if one is not None and ((one != 0) & (rest != 0)).any():
+                        self.broadcast.update(i for i, _ in self.readers.get(use.source, []))
+            self._compare(x, y, n, f, uses)
+        if not self.checked:
+            self.start = [tap.matrix().clone() for tap in self.taps]  # now that hooks have computed what they compute
+        self.checked = min(n, 2)
+
+    # ---- the self-test: does every weight act where it is heard, and only there? -------------------------------
+
+    @contextmanager
+    def _graded(self):
+        """All weights have gradients, frozen ones and those that are computed from others included."""
+        weights = [p for tap in self.heard.values() for p in (*tap.owner.parameters(), tap.parameter)]
+        with _differentiable(weights), parametrize.cached():
+            yield
+
+    def _test(self, x, y, n):
+        with self._graded():
+            self._compare(x, y, n, *self._forward(x, n, test=True))
+
+    def _compare(self, x, y, n, f, uses):
+        """Every weight's gradient by autograd against the sum of delta h^T over its uses."""
+        signs, scale = self._signs(f, torch.Generator().manual_seed(0)), 0.0
+        if self.loss is not None:  # its slope is brought to the size of the signs: half precision has no small numbers
+            slope = _grad(self._loss(f, y), [f])[0]
+            if slope is None:
+                raise ValueError("the loss doesn't depend on the outputs")
+            scale = min(1 / max(float(slope.abs().max()), 1e-30), 2.0**14)
+
+        def value(f):
+            total = (signs * f).to(torch.promote_types(f.dtype, torch.float32)).sum()
+            return total + scale * self.loss(f, y) if scale else total
+
+        weights = {tap.ident: {id(w): w for w in [tap.parameter] if w.requires_grad} for tap in self.taps}
+        for use in uses:
+            if not isinstance(self.heard[use.source].parameter, nn.Parameter):
+                weights[self.heard[use.source].ident][id(use.w)] = use.w
+        flat = [w for same in weights.values() for w in same.values()]
+        grads = _grad(value(f), flat + [use.z for use in uses])
+        deltas, grads = grads[len(flat):], {id(w): grad for w, grad in zip(flat, grads)}
+        _refuse_infinite([self.heard[use.source].name for use, delta in zip(uses, deltas)
+                          if delta is not None and not torch.isfinite(delta).all()])
+        sums, kinds, strange = dict.fromkeys(weights, 0.0), {}, []
+        for use, delta in zip(uses, deltas):
+            tap, module, label = self.heard[use.source], self.modules[use.source[0]], use.source[1]
+            kinds[tap.ident] = max(self._see(use.z, use.w), kinds.get(tap.ident, "f64"), key=list(ROUNDING).index)
+            with torch.autocast(use.z.device.type, enabled=False):
+                exact = torch.float64 if use.z.itemsize > 2 and use.z.device.type != "mps" else use.z.dtype
+                w = use.w.detach().to(exact).requires_grad_()
+                part = w[tap.rows] if label else w  # one module with several maps in a parameter
+                try:
+                    z = _apply(module, part, use.h, None if label else getattr(module, "bias", None))
+                except RuntimeError:  # shapes that don't go together
+                    z = None
+                if z is None or not label and not _distance(z, use.z) <= TOLERANCE[kinds[tap.ident]]:
+                    strange.append(use.source[0])
+                elif delta is not None:
+                    sums[tap.ident] = sums[tap.ident] + _double(_grad(z, [w], delta.to(exact))[0])
+        if strange:
+            raise ValueError(f"the output of {_named(strange)} isn't W h + b: its forward isn't linear in its weight "
+                             "(standardised, quantised?), scales weight or input, or adds to the output (LoRA?), so K "
+                             f"and W would be of different maps: use a layer of torch's, {_leave(strange)}")
+        wrong = {}
+        for tap in self.taps:
+            most = TOLERANCE[kinds.get(tap.ident, self.compute)]
+            grad = sum(_double(g.to_dense()) for g in (grads[key] for key in weights[tap.ident]) if g is not None)
+            distance = _distance(grad, sums[tap.ident])
+            if tap.ident in kinds and distance > self.worst[0]:
+                self.worst = (distance, tap.name or "model")
+            if not distance <= most:
+                wrong.update({source[0]: (distance, most) for source in tap.sources})
+        if wrong:
+            distance, most = max(wrong.values())
+            raise ValueError(
+                f"the gradient of {_named(wrong)} by autograd isn't the sum of delta h^T over the calls that were heard "
+                f"(relative distance {distance:.1e}, at most {most:.0e}), so K would be of a part. The weight acts outside"
+                " its module too (F.linear(h, layer.weight)), something passes its hook by (a call of .forward itself, a "
+                "part that was compiled), or its gradient is replaced (a hook, a custom autograd function, a penalty in "
+                f"the loss): call the module itself, {_leave(wrong)}")
+        self.tested.update(i for use in uses for i, _ in self.readers.get(use.source, []))
+        if self.compute == "f64" or self.compute == "f32" and _custom(f):
+            self._check_slopes(x, n, uses, value)
+
+    def _check_slopes(self, x, n, uses, value):
+        """Moves z along its derivative: the outputs must change by what autograd says, unless a function replaced it.
+
+        Where f32 can't tell, only networks with such functions are tried; a small random move first breaks ties."""
+        random, fine = torch.Generator().manual_seed(0), self.compute == "f64"
+        steps, tolerance, jitter = ((1e-6, 1e-8), 1e-3, 1e-3) if fine else ((1e-3, 1e-2), 5e-2, 1e-2)
+        size = lambda t: float(t.detach().norm()) / max(t.numel(), 1) ** 0.5
+
+        def agree(chosen):
+            rise = sum(float((delta * move).sum()) for use, delta, move in moves if use.source in chosen)
+            for step in steps if rise else ():
+                up, down = (float(value(self._forward(x, n, test=True, moved=[
+                    first + sign * step * move if use.source in chosen else first
+                    for first, (use, _, move) in zip(start, moves)])[0].detach())) for sign in (1, -1))
+                if abs((up - down) / (2 * step) - rise) <= tolerance * rise:
+                    return True
+            return not rise
+
+        try:
+            start = [jitter * size(use.z) * torch.randn(use.z.shape, generator=random).to(use.z) for use in uses]
+            f, uses = self._forward(x, n, test=True, moved=start)
+            deltas = [torch.zeros_like(use.z) if delta is None else delta
+                      for use, delta in zip(uses, _grad(value(f), [use.z for use in uses]))]
+            moves = [(use, delta, delta * (size(use.z) / max(size(delta), 1e-30))) for use, delta in zip(uses, deltas)]
+            sources = dict.fromkeys(use.source for use in uses)
+            wrong = [] if agree(sources) else [s[0] for s in sources if s in self.readers and not agree({s})]
+        except (ValueError, RuntimeError, IndexError):  # the moves change the course that the network takes
+            return
+        if wrong:
+            raise ValueError(f"autograd's derivatives behind {_named(wrong)} aren't the slope of the outputs: a custom "
+                             "autograd function, a hook or a detach replaces them (gradients that go straight through, "
+                             "are reversed or clipped), so K would be of another function: take that out, "
+                             f"{_leave(wrong)}")
 
     # ---- the file ----------------------------------------------------------------------------------------------
 
     def _write(self):
         if not self.n:
             raise ValueError("no batch was recorded")
-        changed = [tap.name for tap, start in zip(self.taps, self.start) if not torch.equal(start, tap.matrix())]
+        with self._quiet():
+            changed = [tap.name for tap, start in zip(self.taps, self.start) if not torch.equal(start, tap.matrix())]
         if changed:
             raise ValueError(f"weights changed while recording ({', '.join(changed[:3])}): record between steps")
-        tensors, order, last = {}, [], []
+        tensors, order, last, sizes = {}, [], [], {}
         for i, tap in enumerate(self.taps):
             if i in self.broadcast:
                 self.skipped[tap.name] = "evaluated once for the whole batch (positions?): use batches of one sample"
             elif i not in self.reached:
                 self.skipped[tap.name] = "not used, or no gradient from the outputs reaches it"
             else:
+                is_last = self.last.issuperset(tap.sources)
+                entry = (tap.ident, str(tap.rows))  # shared weights once
+                sizes[entry] = (self.start[i].numel(), is_last or sizes.get(entry, (0, False))[1])
                 for name, rows in tap.sites():
                     order.append((name or "model").replace(",", "_"))
                     tensors.update((f"{order[-1]}.{key}", value) for key, value in self._site(i, tap, rows))
-                    last += order[-1:] if self.last.issuperset(tap.sources) else []
+                    last += order[-1:] if is_last else []
+        if not order:
+            raise ValueError(f"nothing was recorded; left out: {self.skipped}")
         why_not = [f"{name}: {reason}" for name, reason in self.skipped.items()]
         if why_not:
             warnings.warn("not recorded: " + "; ".join(why_not), stacklevel=3)
@@ -341,7 +552,12 @@ class record:
             "outputs": str(self.outputs), "loss": self.loss_name, "weight_decay": repr(float(self.weight_decay)),
             "decay": self.decay, "mode": self.mode, "order": ",".join(order), "last": ",".join(last),
             "estimator": f"sketch:{self.estimator}" if self.estimator else "exact",
-            "shared": ",".join(f"{a}={b}" for a, b in self.shared.items()), "skipped": "; ".join(why_not)})
+            "shared": ",".join(f"{a}={b}" for a, b in self.shared.items()), "skipped": "; ".join(why_not),
+            "tf32": "on" if self.tf32 else "off", "compute": self.compute, "rows": str(len(self.seen)),
+            "self_test": f"{self.worst[0]:.1e} {self.worst[1]}", "sizes": json.dumps({
+                "measured": sum(size for size, _ in sizes.values()),
+                "last": sum(size for size, is_last in sizes.values() if is_last),
+                "all": sum(p.numel() for p in self.model.parameters() if p.is_floating_point())})})
 
     def _site(self, i, tap, rows):
         """Key and value of each of a site's arrays; K is cut out of its tap's block by block, when it is written."""
@@ -353,8 +569,8 @@ class record:
         yield "count", torch.tensor([count for count, _ in self.sums], dtype=torch.float64)
         if tap.bias is not None:
             yield "bias", tap.bias.detach()[tap.bias_rows][rows].to(weight.dtype)
-        if self.init is not None:
-            yield "weight_init", tap.matrix(self.init[tap.key])[rows].to(weight)
+        if self.init_weights is not None:
+            yield "weight_init", tap.matrix(self.init_weights[i])[rows].to(weight)
         if self.loss is not None:
             yield "grad", (self.totals["grad"][i] + torch.zeros_like(self.start[i]))[rows].to(self.dtype) / self.n
         if self.moments:
@@ -372,23 +588,29 @@ class Tap(NamedTuple):
     name: str
     sources: list  # (module name, label): the recorded outputs it reads; several where a weight is shared
     key: str  # of the parameter in the state dict
-    parameter: torch.Tensor
+    owner: nn.Module  # of the parameter
+    field: str = "weight"
     flip: bool = False  # the map is the transposed parameter (Conv1D, Embedding)
-    rows: slice = ALL  # of the map, in the parameter
-    channels: slice = ALL  # of z
+    rows: object = ALL  # of the map, in the parameter: a slice or a list
+    channels: object = ALL  # of z
     inputs: slice = ALL  # of h, for grouped convolutions
     axis: int = -1  # of the channels in z
     bias: torch.Tensor = None
-    bias_rows: slice = ALL
+    bias_rows: object = ALL
     heads: int = 1
+    k: int = 0
+
+    @property
+    def parameter(self):
+        return getattr(self.owner, self.field)
+
+    @property
+    def ident(self):  # a computed weight is a new tensor at every look
+        return id(self.parameter) if isinstance(self.parameter, nn.Parameter) else (id(self.owner), self.field)
 
     def matrix(self, tensor=None):
         tensor = (self.parameter if tensor is None else tensor).detach()
         return (tensor.t() if self.flip else tensor.flatten(1))[self.rows]
-
-    @property
-    def k(self):
-        return len(self.matrix())
 
     def sites(self):
         size = self.k // self.heads
@@ -396,90 +618,225 @@ class Tap(NamedTuple):
         return [(self.name, ALL)] + (heads if self.heads > 1 else [])
 
 
-def _find_taps(modules, heads, patterns, max_size):
-    taps, skipped, shared, known = [], {}, {}, {}
+class Use(NamedTuple):
+    """A call of a recorded map."""
+
+    source: tuple
+    z: torch.Tensor
+    h: torch.Tensor = None
+    w: torch.Tensor = None
+
+
+class NoMap(Exception):
+    """Why a module with a weight matrix has no linear map."""
+
+
+def _inside(module):
+    """A module without what torch.compile and data parallelism put around it."""
+    while True:
+        if not isinstance(module, nn.Module):  # a compiled method, or one compiled twice
+            owner = getattr(inspect.unwrap(module), "__self__", None) if callable(module) else None
+            if not isinstance(owner, nn.Module):
+                raise ValueError(f"what is recorded is an nn.Module; this is a {type(module).__name__}")
+            module = owner
+        elif "_orig_mod" in module._modules:
+            module = module._orig_mod
+        elif isinstance(module, (nn.DataParallel, nn.parallel.DistributedDataParallel)):
+            module = module.module
+        else:
+            return module
+
+
+def _named_modules(module, name="", known=None):
+    module, known = _inside(module), set() if known is None else known
+    if module not in known:
+        known.add(module)
+        yield name, module
+        for child, inner in module._modules.items():
+            if inner is not None:
+                yield from _named_modules(inner, f"{name}.{child}" if name else child, known)
+
+
+def _find_taps(modules, heads, layouts, patterns, max_size):
+    """The maps to record, those that aren't, what has none and why, what is shared."""
+    taps, others, skipped, shared, known = [], [], {}, {}, {}
+    patterns = [patterns] if isinstance(patterns, str) else list(patterns)
+    wanted, unwanted = ({p[cut:]: cut for p in patterns if p.startswith("!") == cut} for cut in (False, True))
+    wanted = wanted or {"*": False}
+    for pattern in layouts:
+        if _given({pattern: True}, *modules) is None:
+            raise ValueError(f"layouts[{pattern!r}] is the name of no module")
     for name, module in modules.items():
-        parent = modules.get(name.rpartition(".")[0])
-        chosen = any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
-        if not chosen or module is getattr(parent, "out_proj", None) and isinstance(parent, nn.MultiheadAttention):
-            continue  # the second is recorded with its attention
+        path = name.removesuffix(".base_layer")  # peft's adapters stand where the map stood
+        parent = modules.get(path.rpartition(".")[0])
+        if module is getattr(parent, "out_proj", None) and isinstance(parent, nn.MultiheadAttention):
+            continue  # recorded with its attention
+        notes = {}
         try:
-            found = _taps(name, module, parent, heads)
-        except ValueError as error:
-            skipped[name or "model"] = str(error)
+            found = _taps(name, path, module, parent, heads, layouts, notes)
+        except NoMap as reason:
+            found, notes = [], {name or "model": str(reason)}
+        if _given(wanted, name) is None or _given(unwanted, name) is not None:
+            others += found
             continue
+        skipped.update(notes)
         for tap in found:
-            role = (id(tap.parameter), tap.flip, tap.rows.start)
-            if max(tap.matrix().shape) > max_size:
-                skipped[tap.name] = f"{' x '.join(map(str, tap.matrix().shape))} is above max_size={max_size}"
+            shape, role = tap.matrix().shape, (tap.ident, tap.flip, str(tap.rows))
+            tap = tap._replace(k=shape[0])
+            if max(shape) > max_size:
+                skipped[tap.name] = f"{' x '.join(map(str, shape))} is above max_size={max_size}"
+                others.append(tap)
             elif role in known:
                 known[role].sources.extend(tap.sources)
                 shared[tap.name] = known[role].name
             else:
-                twin = next((t for t in taps if t.parameter is tap.parameter and t.flip != tap.flip), None)
+                twin = next((t for t in taps if t.ident == tap.ident and t.flip != tap.flip), None)
                 if twin:
                     shared[tap.name] = f"{twin.name} transposed"
                 known[role] = tap
                 taps.append(tap)
-    return taps, skipped, shared
+    return taps, others, skipped, shared
 
 
-def _taps(name, module, parent, heads):
-    """The linear maps of one module; ValueError says why a module with a weight matrix has none."""
-    prefix = f"{name}." if name else ""
-    weight = dict(sources=[(name, "")], key=f"{prefix}weight", parameter=getattr(module, "weight", None),
-                  bias=getattr(module, "bias", None))
-    if isinstance(module, nn.MultiheadAttention):
-        if type(module).forward is not nn.MultiheadAttention.forward:
-            raise ValueError("a MultiheadAttention with a forward of its own")
+def _taps(name, path, module, parent, heads, layouts, notes):
+    """The linear maps of one module; `notes` says what else of it has a weight matrix."""
+    prefix, kind = f"{name}." if name else "", type(module).__name__
+    attention, weight = isinstance(module, nn.MultiheadAttention), getattr(module, "weight", None)
+    linear = isinstance(module, nn.Linear) or kind == "Conv1D" and getattr(weight, "ndim", 0) == 2
+    mapped = linear or isinstance(module, (nn.Embedding, *CONV))
+    if ".quantized" in type(module).__module__ and (callable(weight) or callable(getattr(module, "get_weight", None))):
+        raise NoMap(f"{kind} is quantised: its weight is packed in integers, and no gradient passes it")
+    if any(isinstance(p, nn.parameter.UninitializedTensorMixin) for p in module.parameters(recurse=False)):
+        raise NoMap(f"{kind} isn't initialised: call the model once before")
+    tables = [key for key, p in module.named_parameters(recurse=False) if p.dim() > 1 and not (
+        mapped and key in WEIGHTS or attention and key in ATTENTION)]
+    tables += [key for key in getattr(module, "parametrizations", ()) if not mapped and getattr(module, key).dim() > 1]
+    if tables and not isinstance(module, NORMS):
+        why = next(why for kinds, why in WHY_NOT if isinstance(module, kinds))
+        notes[name or "model"] = f"{', '.join(tables)} of {kind}: {why}"
+    if attention:
+        own = inspect.unwrap(module.forward)  # compiled it is still torch's
+        if {type(module).forward, getattr(own, "__func__", own)} != {nn.MultiheadAttention.forward}:
+            raise NoMap("a MultiheadAttention with a forward of its own")
         taps, e, out = [], module.embed_dim, module.out_proj
         for label, part in zip("qkv", _thirds(e)):
             field, rows = (f"{label}_proj_weight", ALL) if module.in_proj_weight is None else ("in_proj_weight", part)
-            taps.append(Tap(prefix + label, [(name, label)], prefix + field, getattr(module, field), rows=rows,
+            taps.append(Tap(prefix + label, [(name, label)], prefix + field, module, _stored(module, field), rows=rows,
                             bias=module.in_proj_bias, bias_rows=part, heads=module.num_heads))
         full = f"{prefix}out_proj"
-        return taps + [Tap(full, [(name, "out_proj")], f"{full}.weight", out.weight, bias=out.bias)]
-    if isinstance(module, nn.Linear) or type(module).__name__ == "Conv1D":
-        flip, leaf = not isinstance(module, nn.Linear), name.rpartition(".")[2]
-        k, d = module.weight.shape[::-1] if flip else module.weight.shape
-        given = next((count for pattern, count in heads.items() if fnmatch.fnmatchcase(name, pattern)), None)
-        count = given or _count_heads(leaf, parent, k)
-        if k == 3 * d and (leaf in FUSED or given):
-            return [Tap(prefix + label, flip=flip, rows=part, channels=part, bias_rows=part,
-                        heads=count if d % count == 0 else 1, **weight) for label, part in zip("qkv", _thirds(d))]
-        return [Tap(name, flip=flip, heads=count if (given or leaf in SINGLE) and k % count == 0 else 1, **weight)]
+        return taps + [Tap(full, [(name, "out_proj")], f"{full}.weight", out, _stored(out), bias=out.bias)]
+    if not mapped:
+        return []
+    if getattr(module, "max_norm", None) is not None:
+        raise NoMap("an embedding with max_norm rescales its weight during the forward pass")
+    common = dict(sources=[(name, "")], key=f"{prefix}weight", owner=module, field=_stored(module),
+                  flip=not isinstance(module, (nn.Linear, *CONV)), bias=getattr(module, "bias", None))
+    if linear:
+        k, d = module.weight.shape[::-1] if common["flip"] else module.weight.shape
+        given = _given(heads, path, name)
+        parts = _fused(name, path, module, parent, k, d, given, layouts, notes)
+        if parts:
+            return [Tap(prefix + label, rows=rows, channels=rows, bias_rows=rows, heads=count, **common)
+                    for label, (rows, count) in parts.items()]
+        count = _count_heads(path, parent, k, given) if parts is None else 1
+        return [Tap(name, heads=count if k % count == 0 else 1, **common)]
     if isinstance(module, CONV):
         g, k, d = module.groups, module.out_channels // module.groups, module.weight[0].numel()
         axis = 1 - module.weight.dim()
         if g == 1:
-            return [Tap(name, axis=axis, **weight)]
+            return [Tap(name, axis=axis, **common)]
         if k == 1:
-            raise ValueError(f"depthwise: {g} groups with one output each, so every Gram matrix has rank 1")
+            raise NoMap(f"depthwise: {g} groups with one output each, so every Gram matrix has rank 1")
         parts = [slice(i * k, (i + 1) * k) for i in range(g)]
         return [Tap(f"{prefix}group{i}", rows=part, channels=part, bias_rows=part, inputs=slice(i * d, (i + 1) * d),
-                    axis=axis, **weight) for i, part in enumerate(parts)]
-    if isinstance(module, nn.Embedding):
-        if module.max_norm is not None:
-            raise ValueError("an embedding with max_norm rescales its weight during the forward pass")
-        return [Tap(name, flip=True, **weight)]
-    tables = [key for key, p in module.named_parameters(recurse=False) if p.dim() > 1]
-    if tables and not isinstance(module, nn.LayerNorm) and type(module).__name__ != "ParametrizationList":
-        raise ValueError(f"{', '.join(tables)} of {type(module).__name__}: no linear map that this recorder knows")
-    return []
+                    axis=axis, **common) for i, part in enumerate(parts)]
+    return [Tap(name, **common)]
+
+
+def _stored(module, field="weight"):
+    """The field, where it holds numbers that autograd knows."""
+    w = getattr(module, field, None)
+    plain = type(w) in (torch.Tensor, nn.Parameter)
+    if not plain or w.dtype not in KINDS or w.dim() < 2 or w.is_meta:
+        kind = f"{w.dtype} of shape {list(w.shape)} on {w.device}" if plain else type(w).__name__
+        raise NoMap(f"its weight is stored as {kind} (quantised, sharded, offloaded?)")
+    return field
 
 
 def _thirds(size):
     return [slice(i * size, (i + 1) * size) for i in range(3)]
 
 
-def _count_heads(leaf, parent, rows):
-    if leaf not in FUSED | SINGLE:
-        return 1
-    if isinstance(size := getattr(parent, "head_dim", None), int):
-        return max(1, rows // size // (3 if leaf in FUSED else 1))
-    names = (("num_key_value_heads",) if leaf in ("k_proj", "v_proj") else ()) + HEADS
-    counts = (getattr(owner, field, None) for owner in (parent, getattr(parent, "config", None)) for field in names)
-    return next((c for c in counts if isinstance(c, int) and c > 0), 1)
+def _tell(parent, *names):
+    """What a module or its config says under the first of these names."""
+    values = (getattr(owner, name, None) for owner in (parent, getattr(parent, "config", None)) for name in names)
+    return next((value for value in values if isinstance(value, int) and (value > 0 or value is False)), None)
+
+
+def _given(table, *names):
+    """What {pattern: value} says of a name."""
+    match = fnmatch.fnmatchcase
+    return next((value for pattern, value in table.items() if any(match(name, pattern) for name in names)), None)
+
+
+def _count_heads(path, parent, rows, given):
+    leaf = path.rpartition(".")[2]
+    if given or leaf not in SINGLE:
+        return given[leaf not in QUERY] if isinstance(given, tuple) else given or 1
+    if size := _tell(parent, *HEAD_SIZE):
+        return max(1, rows // size)
+    return _tell(parent, *(() if leaf in QUERY else KV_HEADS), *HEADS) or 1
+
+
+def _fused(name, path, module, parent, k, d, given, layouts, notes):
+    """{"q": (rows, heads), ...} of a map that holds q, k, v in a way that is known; {} if it isn't; else None."""
+    leaf, classes = path.rpartition(".")[2], f"{type(module).__name__} {type(parent).__name__}"
+    says = lambda field, value: (told := _tell(parent, field)) is not None and value in (..., told)
+    told = _given(layouts, path, name)
+    layout = told or next((layout for known, names, fields, layout in KNOWN if leaf == known
+                           and re.search(names, classes) and all(says(*field) for field in fields.items())), None)
+    count, groups = given if isinstance(given, tuple) else (given, None)
+    count, groups = count or _tell(parent, *HEADS), groups or _tell(parent, *KV_HEADS) or (k == 3 * d and count)
+    try:
+        if layout and (told or layout != "thirds" or k == 3 * d):
+            return _parts(layout, k, count, groups, _tell(parent, *HEAD_SIZE))
+        why = "how q, k, v lie in it isn't known"
+    except ValueError as error:
+        if told:
+            raise ValueError(f"{name}: {error}") from error
+        why = str(error)
+    if leaf not in FUSED and not (given and k == 3 * d):
+        return None
+    notes[name or "model"] = (f'measured whole, without its parts ({why}): say layouts={{"{path}": "thirds"}}, '
+                              '"by_head", "groups" or "parts:Q,K,V"')
+    return {}
+
+
+def _parts(layout, k, count, groups, size):
+    """Rows and number of heads of q, k and v in a fused map of k rows."""
+    if layout in ("thirds", "by_head"):
+        count = groups = count or size and k // (3 * size)
+    groups = 1 if layout == "multi_query" else groups or count and size and (k // size - count) // 2
+    if layout == "thirds":
+        runs, times = [k // 3] * 3, 1
+    elif layout.startswith("parts:"):
+        runs, times = [int(run) for run in layout[6:].split(",")], 1
+    elif not count or not groups:
+        raise ValueError(f'"{layout}" needs the number of heads: heads={{"...": heads}}, or (of q, of k and v)')
+    else:
+        one = size or k // (count + 2 * groups)
+        runs, times = ([count, groups, groups], 1) if layout == "parts" else ([count // groups, 1, 1], groups)
+        runs = [one * run for run in runs]
+    if sum(runs) * times != k:
+        raise ValueError(f'"{layout}" doesn\'t fit its {k} rows ({count or "unknown"} heads, of k and v '
+                         f'{groups or "unknown"})')
+    rows, at = {"q": [], "k": [], "v": []}, 0
+    for label, run in list(zip("qkv", runs)) * times:
+        rows[label] += range(at, at + run)
+        at += run
+    one = len(rows["q"]) // count if count and len(rows["q"]) % count == 0 else k
+    return {label: (slice(r[0], r[-1] + 1) if r[-1] - r[0] < len(r) else r, max(1, len(r) // one))
+            for label, r in rows.items()}
 
 
 # ---- pieces ------------------------------------------------------------------------------------------------
@@ -509,26 +866,161 @@ def _attention(m, keep):
 
 
 def _refuse_coupling(name, m):
+    if ".quantized.dynamic" in type(m).__module__:
+        raise ValueError(f"{name} ({type(m).__name__}) is quantised by the range of a whole batch, which couples its "
+                         "rows: record the model before it is quantised")
     if isinstance(m, nn.modules.batchnorm._BatchNorm) and (m.training or m.running_mean is None):
-        raise ValueError(f"{name} ({type(m).__name__}) uses the statistics of the batch, which couples its rows: "
-                         'record in mode="eval", with track_running_stats=True')
+        always = "" if m.training else " in evaluation mode too, as it has no running ones"
+        raise ValueError(f"{name} ({type(m).__name__}) uses the statistics of the batch{always}, which couples its "
+                         'rows: record in mode="eval", with track_running_stats=True')
     p = m.p if isinstance(m, nn.modules.dropout._DropoutNd) else 0
     p = m.dropout if isinstance(m, (nn.MultiheadAttention, nn.RNNBase)) else p
     if m.training and p > 0:
         raise ValueError(f'{name} ({type(m).__name__}) drops units at random (p = {p}): record in mode="eval"')
 
 
-def _stock(m):
-    return any(type(m).forward is kind.forward for kind in (nn.Linear, nn.Embedding, *CONV))
+def _refuse_offsets(name):
+    def hook(module, args, kwargs):
+        if (args[1] if len(args) > 1 else kwargs.get("offsets")) is not None:
+            raise ValueError(f"{name} (EmbeddingBag) is called with offsets: its samples lie in one axis and can't be "
+                             "cut apart, so give bags of one size in two axes")
+    return hook
 
 
-def _check_affine(name, m, h):
-    """A layer with a forward of its own must still be affine in its weight: z(2W) + z(0) = 2 z(W)."""
-    with torch.no_grad():
-        zero, one, two = (torch.func.functional_call(m, {"weight": m.weight * scale}, (h,)) for scale in (0, 1, 2))
-    if not float((two + zero - 2 * one).abs().max()) <= 1e-2 * float(one.abs().max()):
-        raise ValueError(f"the output of {name} ({type(m).__name__}) isn't linear in its weight (a standardised or "
-                         "quantised weight?): leave it out with `sites`")
+def _refuse_infinite(names):
+    if names:
+        raise ValueError(f"non-finite derivatives of the outputs at {_named(names[:3])}: "
+                         "is a value overflowing, or a square root or norm at 0?")
+
+
+def _named(names):
+    return ", ".join(dict.fromkeys(name or "model" for name in names))
+
+
+def _leave(names):
+    return f'or leave it out: sites={json.dumps(["*", *dict.fromkeys(f"!{name}" for name in names)])}'
+
+
+def _own_input(module, args, kwargs):
+    """A module's input as a tensor of its own, which nothing changes in place later."""
+    own = lambda h: h.clone() if isinstance(h, torch.Tensor) else h
+    return tuple(map(own, args)), {key: own(value) for key, value in kwargs.items()}
+
+
+def _apply(m, w, h, b):
+    """W h + b as torch has it, whatever the module's own forward does."""
+    if isinstance(m, nn.Embedding):
+        return F.embedding(h, w, m.padding_idx, scale_grad_by_freq=m.scale_grad_by_freq)
+    h, b = h.to(w.dtype), None if b is None else b.detach().to(w.dtype)
+    if isinstance(m, CONV):
+        return next(kind for kind in CONV if isinstance(m, kind))._conv_forward(m, h, w, b)
+    return F.linear(h, w if isinstance(m, (nn.Linear, nn.MultiheadAttention)) else w.t(), b)
+
+
+def _grad(value, inputs, weight=None):
+    """Gradients that leave the graph; where torch has none, its reason."""
+    try:
+        return torch.autograd.grad(value, inputs, weight, retain_graph=True, allow_unused=True)
+    except RuntimeError as error:
+        raise ValueError(f"there are no gradients of this network: {str(error).splitlines()[0]}") from error
+
+
+def _distance(a, b):
+    """Relative Frobenius distance."""
+    a, b = (_double(torch.as_tensor(t)) for t in (a, b))
+    if a.dim() and b.dim() and a.shape != b.shape:
+        return math.inf
+    size = max(float(a.norm()), float(b.norm()))
+    return float((a.to(b.device) - b).norm()) / size if size else 0.0
+
+
+def _custom(f):
+    """Whether a backward pass written in Python leads to f."""
+    nodes, known = [f.grad_fn], set()
+    while nodes:
+        node = nodes.pop()
+        if isinstance(node, torch.autograd.function.BackwardCFunction):
+            return True
+        nodes += [other for other, _ in node.next_functions if other is not None and other not in known]
+        known.update(nodes)
+    return False
+
+
+@contextmanager
+def _differentiable(tensors):
+    flags = {t: t.requires_grad for t in tensors if t.is_leaf and t.is_floating_point()}
+    try:
+        for t in flags:
+            t.requires_grad_(True)
+        yield
+    finally:
+        for t, flag in flags.items():
+            t.requires_grad_(flag)
+
+
+def _eager(model):
+    """What torch.compile made runs as it was written: compiled code calls no hooks."""
+    if "torch._dynamo" not in sys.modules:  # nothing was compiled, and to import it takes seconds
+        return nullcontext()
+    if hasattr(torch.compiler, "set_stance"):
+        return torch.compiler.set_stance("force_eager")
+    for name, module in model.named_modules():
+        if "_orig_mod" in module._modules or getattr(module, "_compiled_call_impl", None):
+            raise ValueError(f"{name or 'the model'} is compiled, and this torch can't run it as it was written (2.6 "
+                             "can): record before torch.compile")
+    return nullcontext()
+
+
+def _tf32():
+    try:
+        return torch.backends.cuda.matmul.allow_tf32 or torch.get_float32_matmul_precision() != "highest"
+    except RuntimeError:  # set in the newer way, which the older doesn't read
+        return torch.backends.cuda.matmul.fp32_precision == "tf32"
+
+
+def _digests(x, n):
+    """What tells the samples of a batch apart: a hash of each one's bytes."""
+    hashes = [hashlib.blake2b(digest_size=16) for _ in range(n)]
+    for t in _leaves(x):
+        if len(t) == n:
+            t = t.detach().cpu().contiguous()
+            size = t[0].numel() * t.element_size()
+            for i, h in enumerate(hashes):
+                h.update(ctypes.string_at(t.data_ptr() + i * size, size))
+    return {h.digest() for h in hashes}
+
+
+def _bare(key):
+    *path, last = key.split(".")
+    return ".".join([part for part in path if part not in WRAPPERS] + [last])
+
+
+def _initial(model, taps, init):
+    """The parameter of each tap in a state dict whose names may have more or fewer wrappers."""
+    named, theirs, ours = list(model.named_parameters(remove_duplicate=False)), {}, {}
+    for key in init:
+        theirs.setdefault(_bare(key), []).append(key)
+    for key, parameter in named:
+        ours.setdefault(_bare(key), {})[key] = parameter
+    found = []
+    for tap in taps:  # under its name, or one that it is tied to
+        parameter = tap.parameter
+        names = sorted((_bare(key) != _bare(tap.key), key) for key, p in named if p is parameter)
+        name = next((key for _, key in names if _bare(key) in theirs), None)
+        if name is None:
+            raise ValueError(f"init has no {tap.key!r}: it should be the model's state_dict() at initialisation")
+        fits, same = theirs[_bare(name)], ours[_bare(name)]
+        if name in fits and same.keys() >= set(fits):
+            fits = [name]
+        elif len(fits) > 1:
+            raise ValueError(f"{fits[0]!r} and {fits[1]!r} of init would both be {tap.key!r}")
+        elif len({id(p) for p in same.values()}) > 1:
+            raise ValueError(f"{fits[0]!r} of init would be {' and '.join(map(repr, list(same)[:2]))}")
+        if init[fits[0]].shape != parameter.shape:
+            raise ValueError(f"{fits[0]!r} of init has shape {list(init[fits[0]].shape)}, the model's "
+                             f"{list(parameter.shape)}: is it another network's?")
+        found.append(init[fits[0]])
+    return found
 
 
 def _second_moment(m, tap, h):
@@ -565,8 +1057,10 @@ LOSSES = {
 
 
 def _leaves(x):
-    values = x.values() if isinstance(x, dict) else x if isinstance(x, (tuple, list)) else (x,)
-    return [value for value in values if isinstance(value, torch.Tensor) and value.dim()]
+    if isinstance(x, torch.Tensor):
+        return [x] if x.dim() else []
+    values = x.values() if isinstance(x, dict) else x if isinstance(x, (tuple, list)) else ()
+    return [leaf for value in values for leaf in _leaves(value)]
 
 
 def _map(x, n, change):
@@ -574,7 +1068,7 @@ def _map(x, n, change):
         return {key: _map(value, n, change) for key, value in x.items()}
     if isinstance(x, (tuple, list)):
         return type(x)(_map(value, n, change) for value in x)
-    return change(x) if isinstance(x, torch.Tensor) and x.dim() and len(x) == n else x
+    return change(x) if isinstance(x, torch.Tensor) and x.dim() and n in (None, len(x)) else x
 
 
 def _rows(x, n, a, b):

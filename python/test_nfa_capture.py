@@ -5,6 +5,7 @@
 """Checks of nfa_capture.py, and the captures that the Rust tests read.
 
     uv run python/test_nfa_capture.py            # all checks, and the committed captures against fresh ones
+    pytest python/test_nfa_capture.py            # the same
     uv run python/test_nfa_capture.py --write    # also writes tests/golden/captures/
     uv run python/test_nfa_capture.py --time     # ResNet-18, ViT-small and GPT-2 sized captures on two threads
 
@@ -535,17 +536,45 @@ def check_loss(reference, x, y, tensors, metadata, sites, options):
     return worst
 
 
-def check_sketches(folder):
+def run_cases(folder):
+    captures, fresh, trained = {}, {}, None
+    for case in (mlp, cnn, resnet, vit, gpt, twice):
+        captures[f"{case.__name__}.safetensors"], fresh[case.__name__], data = check_case(case, folder)
+        trained = data if case is mlp else trained
+    return captures, fresh, trained
+
+
+def compare_committed(fresh):
+    committed = json.loads((GOLDEN / "captures.json").read_text())
+    worst = 0.0
+    for name, tensors in fresh.items():
+        old, _ = load(GOLDEN / f"{name}.safetensors")
+        assert list(old) == list(tensors)
+        tolerance = committed["captures"][f"{name}.safetensors"]["tolerance"]
+        worst = max(worst, max(relative(old[key], tensors[key]) / tolerance for key in old))
+        for site, values in committed["captures"][f"{name}.safetensors"]["sites"].items():
+            agop = agop_of(old, site)
+            assert abs(np.trace(agop) - values["agop_trace"]) <= tolerance * values["agop_trace"]
+            assert "agop" not in values or relative(agop, np.array(values["agop"])) <= tolerance
+    assert worst <= 1, worst
+    print(f"committed captures: within {worst:.1e} of their tolerance")
+
+
+def test_cases(tmp_path):
+    compare_committed(run_cases(tmp_path)[1])
+
+
+def test_sketches(tmp_path):
     """Unbiased: means over seeds are within 4 standard errors of the exact value; so is one capture, by its own blocks."""
     for case in (mlp, cnn, vit, gpt):
         model, x, y, options = make(case)
         expect, options = SKIPS.get(case.__name__, ()), {}
-        exact, about = capture(model, folder / "exact.safetensors", x, None, expect=expect, **options)
+        exact, about = capture(model, tmp_path / "exact.safetensors", x, None, expect=expect, **options)
         runs = []
         for seed in range(60):
             tensors, metadata = capture(
                 model,
-                folder / "sketch.safetensors",
+                tmp_path / "sketch.safetensors",
                 x,
                 None,
                 batch=len(x),
@@ -592,7 +621,7 @@ def refuses(text, make_model, x, y=None, **options):
     raise AssertionError(f"not refused: {text}")
 
 
-def check_refusals():
+def test_refusals():
     x, wide = torch.randn(16, 4), torch.randn(16, 2, 6, 6)
     line = lambda *more: nn.Sequential(nn.Linear(4, 4), *more, nn.Linear(4, 2))
 
@@ -658,9 +687,9 @@ def check_refusals():
             print("  refused:", error)
 
 
-def check_small_things(folder):
+def test_small_things(tmp_path):
     torch.manual_seed(3)
-    path = folder / "small.safetensors"
+    path = tmp_path / "small.safetensors"
     # Blocks: few batches are cut, many are joined; the mean stays the same.
     model, x = (
         nn.Sequential(nn.Linear(4, 3), nn.Tanh(), nn.Linear(3, 2)).double(),
@@ -752,6 +781,666 @@ def check_small_things(folder):
     print("small things: ok")
 
 
+# ---- fused attention --------------------------------------------------------------------------------------------
+
+
+class Fused(nn.Module):
+    """Causal attention on one fused map; subclasses cut its rows as the libraries of their names do."""
+
+    leaf = "query_key_value"
+
+    def __init__(self, d, rows, **says):
+        super().__init__()
+        for name, value in says.items():
+            setattr(self, name, value)
+        setattr(self, self.leaf, Conv1D(rows, d) if self.leaf == "c_attn" else nn.Linear(d, rows))
+
+    def forward(self, h):
+        q, k, v = (part.transpose(1, 2) for part in self.cut(getattr(self, self.leaf)(h)))
+        self.parts = [part.transpose(1, 2).flatten(2) for part in (q, k, v)]
+        k, v = (part.repeat_interleave(q.shape[1] // part.shape[1], 1) for part in (k, v))
+        return F.scaled_dot_product_attention(q, k, v, is_causal=True).transpose(1, 2).flatten(2)
+
+
+class GPTNeoXAttention(Fused):
+    def cut(self, z):
+        return z.view(*z.shape[:2], self.num_attention_heads, 3, -1).unbind(3)
+
+
+class BloomAttention(Fused):
+    def cut(self, z):
+        return z.view(*z.shape[:2], self.num_heads, 3, self.head_dim).unbind(3)
+
+
+class FalconAttention(Fused):
+    def cut(self, z):
+        heads, groups = self.num_heads, self.num_kv_heads
+        if self.new_decoder_architecture:
+            z = z.view(*z.shape[:2], groups, heads // groups + 2, -1)
+            return z[..., :-2, :].flatten(2, 3), z[..., -2, :], z[..., -1, :]
+        if not self.multi_query:
+            return z.view(*z.shape[:2], heads, 3, -1).unbind(3)
+        z = z.view(*z.shape[:2], heads + 2, -1)
+        return z[..., :-2, :], z[..., -2:-1, :], z[..., -1:, :]
+
+
+class Sizes(Fused):
+    """All of q, then all of k, then all of v."""
+
+    def cut(self, z):
+        size = self.head_dim
+        kv = (z.shape[-1] // size - self.heads_of_q) // 2
+        parts = z.split([self.heads_of_q * size, kv * size, kv * size], -1)
+        return [part.unflatten(-1, (-1, size)) for part in parts]
+
+
+class Phi3Attention(Sizes):
+    leaf = "qkv_proj"
+
+
+class MptAttention(Sizes):
+    leaf = "Wqkv"
+
+
+class GPT2Attention(Sizes):
+    leaf = "c_attn"
+
+
+class GPTBigCodeAttention(Fused):
+    leaf = "c_attn"
+
+    def cut(self, z):
+        size = self.head_dim
+        if self.multi_query:
+            return [p.unflatten(-1, (-1, size)) for p in z.split([z.shape[-1] - 2 * size, size, size], -1)]
+        return z.view(*z.shape[:2], self.num_heads, 3, size).unbind(3)
+
+
+class Attention(Sizes):
+    leaf = "qkv"
+
+
+class Homemade(GPTNeoXAttention):
+    pass
+
+
+class HomemadeGroups(FalconAttention):
+    pass
+
+
+class HomemadeAttention(Sizes):
+    leaf = "qkv"
+
+
+def falcon(heads, groups, **says):
+    return dict(num_heads=heads, num_kv_heads=groups, **says)
+
+
+phi3 = type("Config", (), dict(num_attention_heads=4, num_key_value_heads=2))()
+
+
+LAYOUTS = [  # class, width, rows, what it says, heads of q and of k
+    (GPTNeoXAttention, 12, 36, dict(num_attention_heads=3, head_size=4), (3, 3)),
+    (BloomAttention, 12, 36, dict(num_heads=3, head_dim=4), (3, 3)),
+    (FalconAttention, 12, 20, falcon(3, 1, multi_query=True, new_decoder_architecture=False), (3, 1)),
+    (FalconAttention, 8, 16, falcon(4, 2, multi_query=True, new_decoder_architecture=True), (4, 2)),
+    (FalconAttention, 12, 36, falcon(3, 3, multi_query=False, new_decoder_architecture=False), (3, 3)),
+    (Phi3Attention, 8, 16, dict(heads_of_q=4, head_dim=2, config=phi3), (4, 2)),
+    (MptAttention, 8, 24, dict(heads_of_q=4, n_heads=4, head_dim=2), (4, 4)),
+    (MptAttention, 8, 12, dict(heads_of_q=4, n_heads=4, head_dim=2, kv_n_heads=1), (4, 1)),
+    (GPT2Attention, 8, 24, dict(heads_of_q=4, num_heads=4, head_dim=2), (4, 4)),
+    (GPTBigCodeAttention, 8, 12, dict(num_heads=4, head_dim=2, multi_query=True), (4, 1)),
+    (GPTBigCodeAttention, 8, 24, dict(num_heads=4, head_dim=2, multi_query=False), (4, 4)),
+    (Attention, 8, 24, dict(heads_of_q=4, num_heads=4, head_dim=2), (4, 4)),
+]
+
+
+def k_by_hand(model, m, x):
+    """Mean over samples of the sum over positions of (df/dz)^T (df/dz), z being what m puts out; one sample at a time."""
+    total = 0
+    for i in range(len(x)):
+        seen = []
+        handle = m.register_forward_hook(lambda *call: seen.append(call[2]))
+        f = model(x[i : i + 1]).flatten()
+        handle.remove()
+        for output in f:
+            for z in seen:
+                g = torch.autograd.grad(output, z, retain_graph=True)[0].flatten(0, -2)
+                total = total + g.T @ g
+    return (total / len(x)).numpy()
+
+
+def mean_k(tensors, site):
+    return np.einsum("b,bij->ij", tensors[f"{site}.count"] / tensors[f"{site}.count"].sum(), tensors[f"{site}.k"])
+
+
+def check_fused(attention, heads, folder, prefix="1.", **options):
+    """Weights of the parts give the q, k, v that the module makes of them; K of each by autograd, by its rows."""
+    head = nn.Linear(3 * attention.width, 2)
+    model = nn.Sequential(nn.Linear(5, attention.d), attention, nn.Flatten(), head).double()
+    x, leaf = torch.randn(7, 3, 5, dtype=torch.float64), f"{prefix}{attention.leaf}"
+    tensors, metadata = capture(model, folder / "fused.safetensors", x, None, **options)
+    names = [s for s in metadata["order"].split(",") if s.startswith(leaf)]
+    expect = []
+    for label, count in zip("qkv", (heads[0], heads[1], heads[1])):
+        expect += [f"{leaf}.{label}"] + [f"{leaf}.{label}.head{i}" for i in range(count) if count > 1]
+    assert names == expect, (names, expect)
+    fused = getattr(attention, attention.leaf)
+    w = fused.weight.t() if isinstance(fused, Conv1D) else fused.weight
+    total = k_by_hand(model, fused, x)
+    h = model[0](x)
+    attention(h)
+    for label, part in zip("qkv", attention.parts):
+        site = f"{leaf}.{label}"
+        weight, bias = (torch.from_numpy(tensors[f"{site}.{key}"].copy()) for key in ("weight", "bias"))
+        assert torch.allclose(h @ weight.T + bias, part, atol=1e-12), site
+        rows = [next(i for i in range(len(w)) if torch.equal(w[i], row)) for row in weight]  # random rows differ
+        assert relative(mean_k(tensors, site), total[rows][:, rows]) < 1e-12, site
+        for i in range(dict(zip("qkv", (heads[0], heads[1], heads[1])))[label]):
+            if f"{site}.head{i}.k" in tensors:
+                size = len(weight) // (heads[0] if label == "q" else heads[1])
+                own = slice(i * size, (i + 1) * size)
+                assert np.array_equal(tensors[f"{site}.head{i}.k"], tensors[f"{site}.k"][:, own, own])
+                assert np.array_equal(tensors[f"{site}.head{i}.weight"], weight[own].numpy())
+    return tensors
+
+
+def test_layouts(tmp_path):
+    for kind, d, rows, says, heads in LAYOUTS:
+        torch.manual_seed(4)
+        attention = kind(d, rows, **says)
+        attention.d, attention.width = d, heads[0] * (rows // (heads[0] + 2 * heads[1]))
+        check_fused(attention, heads, tmp_path)
+    # Unknown: whole, with a note, whatever the sizes and whatever head count is given.
+    torch.manual_seed(4)
+    x = torch.randn(7, 3, 12, dtype=torch.float64)
+    unknown = Homemade(12, 36, num_attention_heads=3, num_heads=3, head_size=4).double()
+    for options in ({}, dict(heads={"*": 3})):
+        tensors, about = capture(unknown, tmp_path / "a", x, None, expect=["query_key_value"], **options)
+        assert about["order"] == "query_key_value" and "layouts=" in about["skipped"], about
+    whole = tensors["query_key_value.k"]
+    other = HomemadeAttention(12, 36, heads_of_q=3, head_dim=4, num_heads=3).double()  # timm's is `Attention`
+    assert capture(other, tmp_path / "a", x, None, expect=["qkv"])[1]["order"] == "qkv"
+    plain = nn.ModuleDict({"fc": nn.Linear(12, 36)}).double()
+    plain.forward = lambda x: plain["fc"](x).square().mean(1)
+    assert capture(plain, tmp_path / "a", x, None, expect=["fc"], heads={"fc": 3})[1]["order"] == "fc"
+    assert capture(plain, tmp_path / "a", x, None)[1]["order"] == "fc"
+    # A cross-attention of GPT-2 has two parts: no thirds of it, though its rows are divisible.
+    cross = GPT2Attention(12, 24, heads_of_q=2, num_heads=3, head_dim=4).double()
+    assert capture(cross, tmp_path / "a", x, None, expect=["c_attn"])[1]["order"] == "c_attn"
+    # Given: as known. Three equal parts are not interleaved ones.
+    tensors, about = capture(unknown, tmp_path / "a", x, None, layouts={"query_*": "by_head"})
+    rows = [head * 12 + 4 + i for head in range(3) for i in range(4)]
+    assert np.array_equal(tensors["query_key_value.k.k"], whole[:, rows][:, :, rows])
+    assert about["order"].count("head") == 9
+    tensors, _ = capture(unknown, tmp_path / "a", x, None, layouts={"query_*": "thirds"})
+    assert np.array_equal(tensors["query_key_value.k.k"], whole[:, 12:24, 12:24])
+    tensors, about = capture(unknown, tmp_path / "a", x, None, layouts={"query_*": "parts:20,8,8"}, heads={"*": 5})
+    assert np.array_equal(tensors["query_key_value.v.k"], whole[:, 28:, 28:]) and about["order"].count("q.head") == 5
+    assert about["order"].count("v.head") == 2
+    says = dict(num_heads=4, num_kv_heads=2, new_decoder_architecture=True)
+    attention = HomemadeGroups(8, 16, **says)
+    attention.d, attention.width = 8, 8
+    check_fused(attention, (4, 2), tmp_path, layouts={"*value": "groups"})
+    del attention.num_kv_heads  # then they must be given
+    y = torch.randn(7, 3, 8, dtype=torch.float64)
+    alone = nn.Sequential(nn.Linear(8, 16)).double()
+    for heads, count in (((4, 2), 4), ((6, 1), 6)):
+        _, about = capture(alone, tmp_path / "a", y, None, layouts={"0": "groups"}, heads={"0": heads})
+        assert about["order"].count("q.head") == count
+    for text, options in [
+        ("is the name of no module", dict(layouts={"qkv": "thirds"})),
+        ("one of", dict(layouts={"0": "halves"})),
+        ("needs the number of heads", dict(layouts={"0": "by_head"})),
+        ("doesn't fit its 16 rows", dict(layouts={"0": "thirds"})),
+        ("doesn't fit its 16 rows", dict(layouts={"0": "parts:8,8,8"})),
+        ("doesn't fit its 16 rows", dict(layouts={"0": "groups"}, heads={"0": (5, 2)})),
+    ]:
+        print("  refused:", refuses(text, lambda: nn.Sequential(nn.Linear(8, 16)), torch.randn(7, 8), **options))
+
+
+# ---- the self-test ----------------------------------------------------------------------------------------------
+
+
+class Net(nn.Module):
+    """Two maps and a middle between them; `use` says what the middle makes of h."""
+
+    def __init__(self, use, middle=None):
+        super().__init__()
+        self.first, self.middle, self.out, self.use = nn.Linear(4, 4), middle or nn.Linear(4, 4), nn.Linear(4, 3), use
+
+    def forward(self, x):
+        return self.out(torch.tanh(self.use(self.middle, torch.tanh(self.first(x)))))
+
+
+class ScaledInput(nn.Linear):
+    def forward(self, x):
+        return F.linear(3 * x, self.weight, self.bias)
+
+
+class ScaledWeight(nn.Linear):
+    def forward(self, x):
+        return F.linear(x, self.weight * 0.5, self.bias)
+
+
+class Lora(nn.Linear):
+    def __init__(self, d, k):
+        super().__init__(d, k)
+        self.a, self.b = nn.Parameter(torch.randn(2, d)), nn.Parameter(torch.randn(k, 2))
+
+    def forward(self, x):
+        return F.linear(x, self.weight, self.bias) + x @ self.a.T @ self.b.T
+
+
+class FakeQuantised(nn.Linear):
+    """Straight through: the gradient is that of the weight, the output that of its roundings."""
+
+    def forward(self, x):
+        step = self.weight.abs().max() / 127
+        return F.linear(x, self.weight + (torch.round(self.weight / step) * step - self.weight).detach(), self.bias)
+
+
+class DroppedWeight(nn.Linear):
+    def forward(self, x):
+        return F.linear(x, F.dropout(self.weight, 0.5, self.training), self.bias)
+
+
+class Halved(torch.autograd.Function):
+    """x W^T, whose gradient in W is half as large."""
+
+    @staticmethod
+    def forward(ctx, x, w):
+        ctx.save_for_backward(x, w)
+        return x @ w.T
+
+    @staticmethod
+    def backward(ctx, g):
+        x, w = ctx.saved_tensors
+        return g @ w, 0.5 * g.T @ x
+
+
+class HalvedGradient(nn.Linear):
+    def forward(self, x):
+        return Halved.apply(x, self.weight) + self.bias
+
+
+class Reversed(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        return x.view_as(x)
+
+    @staticmethod
+    def backward(ctx, g):
+        return -g
+
+
+class SameByHand(nn.Linear):
+    def forward(self, x):
+        return x @ self.weight.mT + self.bias
+
+
+class Adapter(nn.Module):
+    """As peft's lora.Linear."""
+
+    def __init__(self, base_layer):
+        super().__init__()
+        self.base_layer = base_layer.requires_grad_(False)
+        self.lora_A = nn.ModuleDict({"default": nn.Linear(4, 2, bias=False)})
+        self.lora_B = nn.ModuleDict({"default": nn.Linear(2, 4, bias=False)})
+
+    def forward(self, x):
+        return self.base_layer(x) + self.lora_B["default"](self.lora_A["default"](x))
+
+
+class Experts(nn.Module):
+    """Samples with a large first entry go another way, which the first samples don't show."""
+
+    def __init__(self, outside):
+        super().__init__()
+        self.few, self.many, self.outside = nn.Linear(4, 4), nn.Linear(4, 4), outside
+
+    def forward(self, x):
+        large, out = x[:, 0] > 100, self.many(x)
+        if large.any():
+            own = self.few(x[large]) + (F.linear(x[large], self.few.weight) if self.outside else 0)
+            out = out.index_put((large,), torch.tanh(own / 100))
+        return out
+
+
+def test_self_test_refuses(tmp_path):
+    call, x = lambda m, h: m(h), torch.randn(9, 4, dtype=torch.float64)
+    gradient, forward, slope = "by autograd isn't the sum", "isn't linear in its weight", "aren't the slope"
+    for text, name, use, middle in [
+        (gradient, "middle", lambda m, h: F.linear(h, m.weight), None),
+        (gradient, "middle", lambda m, h: m(h) + F.linear(h, m.weight), None),
+        (gradient, "middle", lambda m, h: m(h) + 0.01 * h @ m.weight, None),
+        (gradient, "middle", lambda m, h: m(h) * m.weight.view(2, 8).sum(0)[:4], None),
+        (gradient, "middle", lambda m, h: m.forward(h), None),
+        (gradient, "middle", lambda m, h: F.conv1d(m(h)[:, None], m.weight[:1, None, :1])[:, 0], None),
+        (gradient, "middle", call, HalvedGradient(4, 4)),
+        (forward, "middle", call, ScaledInput(4, 4)),
+        (forward, "middle", call, ScaledWeight(4, 4)),
+        (forward, "middle", call, Lora(4, 4)),
+        (forward, "middle", call, FakeQuantised(4, 4)),
+        (slope, "first", lambda m, h: m(Reversed.apply(h)), None),
+        (slope, "first", lambda m, h: m(h + (torch.sign(h) - h).detach()), None),
+    ]:
+        for dtype in (torch.float64, torch.float32) if use is call or text is gradient else (torch.float64,):
+            for frozen in (False, True):
+                make = lambda: Net(use, middle).to(dtype).requires_grad_(not frozen)
+                error = refuses(text, make, x.to(dtype))
+                assert f'sites=["*", "!{name}"]' in error, error
+        print("  refused:", error)
+    for dtype in (torch.bfloat16, torch.float16):
+        refuses(gradient, lambda: Net(lambda m, h: m(h) + F.linear(h, m.weight)).to(dtype), x.to(dtype))
+    hooked = Net(call).double()
+    hooked.middle.weight.register_hook(lambda g: 0 * g)
+    refuses(gradient, lambda: hooked, x)
+    penalised = Net(call).double()
+    loss = lambda f, y: F.cross_entropy(f, y) + 0.1 * penalised.middle.weight.square().sum()
+    refuses("a penalty in the loss", lambda: penalised, x, torch.arange(9) % 3, loss=loss)
+    refuses("drops units at random", lambda: Net(call, nn.Sequential(nn.Dropout(0.5))).double(), x, mode="train")
+    refuses("something random is active", lambda: Net(call, DroppedWeight(4, 4)).double(), x, mode="train")
+    late = torch.cat([x, 1000 + x[:1]])
+    refuses(gradient, lambda: Experts(True).double(), late)
+    capture(Experts(False).double(), tmp_path / "a", late, None, batch=10)
+    # What is left out isn't tested; what stays is as in a network of its own.
+    both = Net(lambda m, h: m(h) + F.linear(h, m.weight)).double()
+    tensors, about = capture(both, tmp_path / "a", x, None, sites=["!middle"])
+    assert about["order"] == "first,out"
+
+
+def test_self_test_passes(tmp_path):
+    """Networks that are right aren't refused, and are left as they were."""
+    x, path, parametrizations = torch.randn(9, 4, dtype=torch.float64), tmp_path / "a", nn.utils.parametrizations
+    for middle in [
+        SameByHand(4, 4),
+        DroppedWeight(4, 4),
+        Adapter(nn.Linear(4, 4)),
+        parametrizations.weight_norm(nn.Linear(4, 4)),
+        parametrizations.spectral_norm(nn.Linear(4, 4)),
+        parametrizations.orthogonal(nn.Linear(4, 4)),
+        nn.utils.spectral_norm(nn.Linear(4, 4)),
+        nn.utils.prune.random_unstructured(nn.Linear(4, 4), "weight", 0.5),
+    ]:
+        for frozen in (False, True):
+            model = Net(lambda m, h: m(h) + torch.tanh(m(2 * h)), middle).double().requires_grad_(not frozen).train()
+            with torch.no_grad():  # what a hook computes is old until the next call
+                next(p for p in model.middle.parameters() if p.dim() > 1).mul_(1.5)
+            before = {key: value.clone() for key, value in model.state_dict().items()}
+            tensors, about = capture(model, path, x, None)
+            assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items()), middle
+            assert all(p.requires_grad != frozen for p in model.parameters()), middle
+            assert float(about["self_test"].split()[0]) < 1e-14 and about["compute"] == "f64"
+            site = "middle.base_layer" if isinstance(middle, Adapter) else "middle"
+            model.eval().requires_grad_(True)
+            m, h = model.get_submodule(site), torch.randn(3, 4, dtype=torch.float64)
+            weight = torch.from_numpy(tensors[f"{site}.weight"].copy())
+            assert torch.allclose(m(h), F.linear(h, weight, m.bias), atol=1e-14), middle
+            assert relative(mean_k(tensors, site), k_by_hand(model, m, x)) < 1e-13, middle
+    # A frozen map whose input is changed in place afterwards, as a network that only runs forwards may do.
+    class InPlace(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.fc = nn.Linear(4, 4)
+
+        def forward(self, x):
+            x = x.clone()
+            x += self.fc(x)
+            return x
+
+    assert capture(InPlace().double().requires_grad_(False), path, x, None)[1]["order"] == "fc"
+    # Tied, with either use left out; words that have no gradient (padding), sparse gradients.
+    model, tokens, _, _ = make(gpt)
+    for site in ("wte", "lm_head"):
+        assert capture(model, path, tokens, None, sites=[site])[1]["order"] == site
+    for options in (dict(padding_idx=0), dict(sparse=True)):
+        model = nn.Sequential(nn.Embedding(9, 4, **options), nn.Flatten(), nn.Linear(20, 3)).double()
+        capture(model, path, tokens, torch.arange(10) % 3, loss="cross_entropy")
+    right = lambda f, y: (f.argmax(1) == y).float().mean()
+    refuses("has no gradient", lambda: nn.Linear(4, 3), x.float(), torch.arange(9) % 3, loss=right)
+    for batch in (1, 3):  # one sample at a time: no other one to compare with
+        assert capture(Net(lambda m, h: m(h)).double(), path, x, None, batch=batch)[1]["rows"] == "9"
+
+
+# ---- torch.compile ----------------------------------------------------------------------------------------------
+
+
+def test_compiled(tmp_path):
+    compiled = lambda f: torch.compile(f, backend="eager")
+
+    def put(name):
+        def change(model):
+            parent, _, leaf = name.rpartition(".")
+            setattr(model.get_submodule(parent), leaf, compiled(getattr(model.get_submodule(parent), leaf)))
+            return model
+
+        return change
+
+    def in_place(name):
+        def change(model):
+            model.get_submodule(name).compile(backend="eager")
+            return model
+
+        return change
+
+    x = torch.randn(9, 3, 6, dtype=torch.float64)
+    plain = nn.Sequential(
+        nn.Linear(6, 6),
+        nn.TransformerEncoder(nn.TransformerEncoderLayer(6, 2, 8, batch_first=True), 1, enable_nested_tensor=False),
+        nn.Linear(6, 2),
+    ).double()
+    expect, about = capture(plain, tmp_path / "a", x, None)
+    for change in [
+        compiled,
+        lambda model: compiled(compiled(model)),
+        lambda model: compiled(nn.DataParallel(model)),
+        lambda model: compiled(put("1.layers.0")(model)),
+        *map(put, ["1", "1.layers.0", "0", "1.layers.0.self_attn"]),
+        *map(put, ["forward", "0.forward", "1.layers.0.self_attn.forward", "1.layers.0._ff_block"]),
+        *map(in_place, ["", "1.layers.0", "0", "1.layers.0.self_attn"]),
+    ]:
+        for before in (False, True):
+            torch._dynamo.reset()
+            model = change(copy.deepcopy(plain))
+            if before:
+                model(x).sum().backward()
+            tensors, metadata = capture(model, tmp_path / "a", x, None, init=plain.state_dict())
+            assert metadata["order"] == about["order"]
+            assert all(np.array_equal(tensors[key], expect[key]) for key in expect)
+            assert np.array_equal(tensors["0.weight_init"], tensors["0.weight"])
+            model(x).sum().backward()  # and is compiled again
+
+
+# ---- names ------------------------------------------------------------------------------------------------------
+
+
+def test_init_names(tmp_path):
+    x, path = torch.randn(9, 4), tmp_path / "a"
+
+    class Wrapped(nn.Module):
+        def __init__(self, name, inner):
+            super().__init__()
+            setattr(self, name, inner)
+            self.inner = [inner]
+
+        def forward(self, x):
+            return self.inner[0](x)
+
+    block = lambda: nn.Sequential(nn.Linear(4, 5), nn.Sequential(nn.Tanh(), nn.Linear(5, 2)))
+    init = {key: torch.full_like(value, i) for i, (key, value) in enumerate(block().state_dict().items())}
+    names = ["", "module.", "_orig_mod.", "model.", "base_model.model.", "module._orig_mod.", "_orig_mod.module.model."]
+    models = [block(), Wrapped("model", block()), Wrapped("base_model", Wrapped("model", block()))]
+    models += [nn.DataParallel(block()), Wrapped("module", block()), torch.compile(block(), backend="eager")]
+    for model in models:
+        for name in names:
+            given = {name + key: value for key, value in init.items()}
+            for inner in (given, {key.replace("1.1", "1._orig_mod.1"): value for key, value in given.items()}):
+                tensors, about = capture(model, path, x, None, init=inner)
+                assert not {"_orig_mod", "DataParallel"} & set(about["order"].split("."))
+                for site, value in zip(about["order"].split(","), (0, 2)):
+                    assert (tensors[f"{site}.weight_init"] == value).all()
+    assert about["order"] == "0,1.1"
+    assert capture(nn.DataParallel(block()), path, x, None)[1]["order"] == "0,1.1"
+    # Two that would fit are named; a network that has both itself is no riddle.
+    twice = {**init, **{f"module.{key}": value for key, value in init.items()}}
+    error = refuses("would both be", block, x, init=twice)
+    assert "'0.weight'" in error and "'module.0.weight'" in error
+    print("  refused:", error)
+    both = Wrapped("model", nn.Sequential(nn.Linear(4, 4)))
+    both.add_module("0", nn.Linear(4, 4))
+    both.forward = lambda x: both.get_submodule("0")(both.model(x))
+    start = {key: value + 1 for key, value in both.state_dict().items()}
+    tensors, _ = capture(both, path, x, None, init=start)
+    assert all(np.array_equal(tensors[f"{site}.weight_init"], start[f"{site}.weight"]) for site in ("0", "model.0"))
+    for given in ({"0.weight": start["0.weight"]}, {f"module.{key}": value for key, value in start.items()}):
+        refuses("would", lambda: both, x, init=given)
+    print("  refused:", refuses("another network's", block, x, init={k: v[:1] for k, v in init.items()}))
+    model, tokens, _, _ = make(gpt)  # tied weights may be saved once
+    for left_out in ("wte.weight", "lm_head.weight"):
+        start = {f"model.{k}": v + 1 for k, v in model.state_dict().items() if k != left_out}
+        tensors, _ = capture(model, path, tokens, None, init=start)
+        assert all(np.array_equal(tensors[f"{s}.weight_init"], tensors[f"{s}.weight"] + 1) for s in ("wte", "lm_head"))
+
+
+def test_named(tmp_path):
+    """Whatever has a table and is no site is named with its reason."""
+    x, path = torch.randn(9, 4), tmp_path / "a"
+
+    class Zoo(nn.Module):
+        def __init__(self):
+            super().__init__()
+            shapes = (4, 4), (1, 4), (4,)
+            self.w, self.position, self.scale = (nn.Parameter(torch.randn(*shape)) for shape in shapes)
+            self.list = nn.ParameterList([torch.randn(2, 2)])
+            self.norm, self.bilinear, self.cell = nn.LayerNorm((1, 4)), nn.Bilinear(4, 4, 4), nn.GRUCell(4, 4)
+            self.lstm, self.rnn = nn.LSTM(4, 4, batch_first=True), nn.RNN(4, 4, batch_first=True)
+            self.up = nn.ConvTranspose1d(1, 1, 3, padding=1)
+            self.up2 = nn.utils.parametrizations.weight_norm(nn.ConvTranspose2d(1, 1, 3))
+            self.bag, self.fc = nn.EmbeddingBag(9, 4), nn.Linear(4, 2)
+
+        def forward(self, x):
+            h = (x @ self.w + self.position) * self.scale + self.bag((x * 10).long() % 9)
+            h = self.norm(self.bilinear(h, h)[:, None])
+            h = self.cell(self.up(self.rnn(self.lstm(h)[0])[0])[:, 0])
+            return self.fc(h)
+
+    expect = ["model", "list", "bilinear", "cell", "lstm", "rnn", "up", "up2", "bag"]
+    tensors, about = capture(Zoo(), path, x, None, expect=expect)
+    assert about["order"] == "fc" and "w, position of Zoo" in about["skipped"]
+    print("  skipped:", about["skipped"])
+    sizes = json.loads(about["sizes"])
+    assert sizes == {"measured": 8, "last": 8, "all": sum(p.numel() for p in Zoo().parameters())}
+
+    class Packed(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.bag, self.fc = nn.EmbeddingBag(9, 4), nn.Linear(4, 2)
+
+        def forward(self, words, offsets):
+            return self.fc(self.bag(words, offsets))
+
+    for words, offsets in ((12, [0, 3, 6, 9]), (4, [0, 1, 2, 3])):
+        try:
+            with record(Packed(), path) as rec:
+                rec((torch.arange(words) % 9, torch.tensor(offsets)))
+            raise AssertionError("offsets weren't refused")
+        except ValueError as error:
+            assert "bag (EmbeddingBag) is called with offsets" in str(error)
+            print("  refused:", error)
+    # Quantised modules, before and behind maps that are none.
+    torch.backends.quantized.engine = torch.backends.quantized.supported_engines[-1]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        line = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 4), nn.Linear(4, 2)).eval()
+        ranged = torch.ao.quantization.quantize_dynamic(copy.deepcopy(line), {"1"})
+        stubs = torch.ao.quantization.QuantStub(), torch.ao.quantization.DeQuantStub()
+        fixed = nn.Sequential(stubs[0], copy.deepcopy(line[0]), stubs[1])
+        fixed.qconfig = torch.ao.quantization.get_default_qconfig(torch.backends.quantized.engine)
+        fixed = torch.ao.quantization.prepare(fixed.eval())
+        fixed(x)
+        fixed = torch.ao.quantization.convert(fixed)
+        aware = copy.deepcopy(line).train()
+        aware.qconfig = torch.ao.quantization.get_default_qat_qconfig(torch.backends.quantized.engine)
+        aware = torch.ao.quantization.prepare_qat(aware)
+        aware(x)
+    print("  refused:", refuses("1 (Linear) is quantised by the range", lambda: ranged, x))
+    print("  refused:", refuses("isn't linear in its weight", lambda: aware, x))
+    _, about = capture(nn.Sequential(fixed, nn.Linear(4, 2)), path, x, None, expect=["0.1"])
+    assert about["order"] == "1" and "0.1: Linear is quantised" in about["skipped"]
+    print("  refused:", refuses("no gradient reaches the outputs", lambda: nn.Sequential(nn.Linear(4, 4), fixed), x))
+    bytes_ = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 2))
+    bytes_[0].weight = nn.Parameter(torch.zeros(8, 1, dtype=torch.uint8), requires_grad=False)
+    bytes_[0].forward = lambda x: x
+    assert "torch.uint8" in capture(bytes_, path, x, None, expect=["0"])[1]["skipped"]
+    refuses("isn't initialised", lambda: nn.Sequential(nn.LazyLinear(2)), x)
+
+
+# ---- metadata ---------------------------------------------------------------------------------------------------
+
+
+def test_metadata(tmp_path):
+    path, call = tmp_path / "a", lambda m, h: m(h)
+    x, y = torch.randn(9, 4), torch.arange(9) % 3
+    for dtype, name, most in [
+        (torch.float64, "f64", 1e-14),
+        (torch.float32, "f32", 1e-6),
+        (torch.bfloat16, "bf16", 1e-2),
+        (torch.float16, "f16", 1e-2),
+    ]:
+        _, about = capture(Net(call).to(dtype), path, x.to(dtype), y, loss="cross_entropy")
+        worst, site = about["self_test"].split()
+        assert about["compute"] == name and float(worst) <= most and site in about["order"].split(",")
+    assert about["tf32"] == "off" and about["rows"] == "9"
+    print("  metadata:", {key: about[key] for key in ("self_test", "compute", "tf32", "rows", "sizes")})
+    # Autocast, around the call and inside the model; gradients are of the weights, not lost in a cache of casts.
+    model = Net(call)
+    inner = Net(lambda m, h: cast(m, h))
+
+    def cast(m, h):
+        with torch.autocast("cpu", torch.bfloat16):
+            return m(h).float()
+
+    for net, context in ((model, torch.autocast("cpu", torch.bfloat16)), (inner, torch.autocast("cpu", enabled=False))):
+        with context:
+            tensors, about = capture(net, path, x, y, loss="cross_entropy")
+        assert about["compute"] == "bf16"
+        plain, _ = capture(copy.deepcopy(net).double(), path, x.double(), y, loss="cross_entropy")
+        for site in ("first", "middle", "out"):
+            assert relative(tensors[f"{site}.grad"], plain[f"{site}.grad"]) < 3e-2
+            assert relative(agop_of(tensors, site), agop_of(plain, site)) < 3e-2
+    with torch.autocast("cpu", torch.bfloat16):  # the training that goes on has its gradients too
+        capture(model, path, x, None)
+        model(x).sum().backward()
+    assert all(p.grad is not None for p in model.parameters())
+    torch.set_float32_matmul_precision("high")
+    try:
+        about = capture(model, path, x, None)[1]
+    finally:
+        torch.set_float32_matmul_precision("highest")
+    assert (about["tf32"], about["compute"]) == ("on", "f32")  # only CUDA has it
+    # Rows: inputs count, across batches; all of what the model is called with.
+    again = torch.cat([x[:3], x[1:4], x[:3]])
+    assert capture(model, path, again, None)[1]["rows"] == "4"
+    words = torch.zeros(6, 5, dtype=torch.long)
+    mask = torch.tensor([[1, 1, 1, 1, 1], [1, 1, 0, 0, 0]] * 3)
+    language = nn.Sequential(nn.Embedding(3, 4), nn.Flatten(), nn.Linear(20, 2))
+    language.forward = lambda words, more: language[2](language[1](language[0](words) * more["mask"][..., None]))
+    with record(language, path) as rec:
+        rec(dict(words=words, more=dict(mask=mask)))
+    assert load(path)[1]["rows"] == "2"
+    # Sizes: shared weights once, fused ones once.
+    model, tokens, _, _ = make(gpt)
+    sizes = json.loads(capture(model, path, tokens, None)[1]["sizes"])
+    everything = sum(p.numel() for p in model.parameters())
+    tables = sum(p.numel() for p in model.parameters() if p.dim() == 2)
+    assert sizes == {"measured": tables, "last": model.wte.weight.numel(), "all": everything}
+    model, images, _, _ = make(cnn)
+    weights = [m.weight.numel() for m in model.children()]
+    sizes = json.loads(capture(model, path, images, None)[1]["sizes"])
+    assert sizes["measured"] == sum(weights) and sizes["last"] == weights[-1]
+
+
 # ---- timing -----------------------------------------------------------------------------------------------------
 
 
@@ -798,14 +1487,11 @@ def main():
         if "--time" in arguments:
             timings(folder)
             return
-        captures, fresh = {}, {}
-        for case in (mlp, cnn, resnet, vit, gpt, twice):
-            captures[f"{case.__name__}.safetensors"], fresh[case.__name__], data = check_case(case, folder)
-            if case is mlp:
-                model, x, y = data
-        check_sketches(folder)
-        check_small_things(folder)
-        check_refusals()
+        captures, fresh, (model, x, y) = run_cases(folder)
+        for name, test in list(globals().items()):
+            if name.startswith("test_") and test is not test_cases:
+                print(name, flush=True)
+                test(*[folder] * test.__code__.co_argcount)
         expected = golden.plain(
             {
                 "meta": {
@@ -842,19 +1528,7 @@ def main():
             (GOLDEN / "captures.json").write_text(golden.dumps(expected) + "\n")
             for path in sorted(GOLDEN.iterdir()):
                 print(f"{path.name}: {path.stat().st_size} bytes")
-        committed = json.loads((GOLDEN / "captures.json").read_text())
-        worst = 0.0
-        for name, tensors in fresh.items():
-            old, _ = load(GOLDEN / f"{name}.safetensors")
-            assert list(old) == list(tensors)
-            tolerance = committed["captures"][f"{name}.safetensors"]["tolerance"]
-            worst = max(worst, max(relative(old[key], tensors[key]) / tolerance for key in old))
-            for site, values in committed["captures"][f"{name}.safetensors"]["sites"].items():
-                agop = agop_of(old, site)
-                assert abs(np.trace(agop) - values["agop_trace"]) <= tolerance * values["agop_trace"]
-                assert "agop" not in values or relative(agop, np.array(values["agop"])) <= tolerance
-        assert worst <= 1, worst
-        print(f"committed captures: within {worst:.1e} of their tolerance")
+        compare_committed(fresh)
 
 
 if __name__ == "__main__":

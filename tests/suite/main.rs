@@ -29,6 +29,7 @@ mod measure;
 mod pairs;
 mod plots;
 mod properties;
+mod readings;
 mod readme;
 mod recurrence;
 mod sites;

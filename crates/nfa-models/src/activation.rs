@@ -86,12 +86,41 @@ impl fmt::Display for Activation {
     }
 }
 
+/// Functions that are near one of ours in their names alone.
+const OTHERS: [&str; 14] = [
+    "elu",
+    "selu",
+    "celu",
+    "relu6",
+    "prelu",
+    "rrelu",
+    "relu2",
+    "hardtanh",
+    "hardswish",
+    "hard_sigmoid",
+    "mish",
+    "softsign",
+    "gelu_tanh",
+    "gelu_new",
+];
+
 impl FromStr for Activation {
     type Err = SpecError;
 
     fn from_str(word: &str) -> Result<Self, SpecError> {
         let (name, parameter) = word.split_once(':').map_or((word, None), |(name, rest)| (name, Some(rest)));
-        let name = if name == "identity" { "linear" } else { name };
+        let name = match name {
+            "identity" => "linear",
+            "swish" => "silu",
+            name => name,
+        };
+        if OTHERS.contains(&name) {
+            let known = Activation::ALL.map(Activation::name).join(", ");
+            return Err(SpecError::value(
+                "",
+                format!("`{name}` is a function of its own and not known here; known are {known}"),
+            ));
+        }
         let Some(found) = Activation::ALL.into_iter().find(|activation| activation.name() == name) else {
             return Err(SpecError::unknown("", "value", name, Activation::ALL.map(Activation::name)));
         };

@@ -145,7 +145,7 @@ impl App {
             Some(Command::Run(args)) => return crate::cli::run::run(&session, args),
             #[cfg(feature = "burn")]
             Some(Command::Check(args)) => return crate::cli::run::check(&session, args),
-            Some(Command::Measure(args)) => session.measure(args)?,
+            Some(Command::Measure(args)) => return session.measure(args),
             #[cfg(feature = "burn")]
             Some(Command::Bench { what }) => session.bench(what)?,
             Some(Command::Report { folders }) => crate::cli::report::rebuild(&session, folders)?,

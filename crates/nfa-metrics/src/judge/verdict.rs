@@ -153,7 +153,12 @@ impl Evidence<'_> {
         if let Some(Certificate { kind, margin: Some(margin) }) = self.certificates.first()
             && *margin > thresholds.certificate
         {
-            let every = if self.family == Family::Power { " for every exponent" } else { "" };
+            // Of draws it speaks of those that are there: others may have another spectrum.
+            let every = match (self.family, self.rows) {
+                (Family::Power, Some(Rows { draws: true, .. })) => " for every exponent, on these rows",
+                (Family::Power, _) => " for every exponent",
+                _ => "",
+            };
             return Some(format!(
                 "{}: {}, misfit at least {margin:.3}{every} (threshold {})",
                 kind.name(),

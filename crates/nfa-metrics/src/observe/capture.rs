@@ -29,6 +29,7 @@ use crate::judge::interval::Spread;
 use crate::laws::law::Law;
 use crate::matrix::Mat;
 use crate::matrix::psd::{Psd, frame};
+use crate::matrix::tolerance;
 use crate::observation::{Layer, Observation};
 use crate::observe::blocks::jackknife;
 
@@ -85,12 +86,23 @@ pub struct CapturedSite {
     pub weight_init: Option<Mat>,
     /// dL/dW of the mean training loss.
     pub gradient: Option<Mat>,
-    /// The machine epsilon of what K is stored in.
+    /// The machine epsilon of what K was computed and is stored in.
     pub eps: f64,
     /// What the weights span, where that is worth it.
     frame: Option<Arc<Mat>>,
     /// WᵀKW of each block times its samples, in the frame.
     agops: Vec<Mat>,
+}
+
+/// Machine epsilon of the numbers that derivatives were computed in, as a recorder names them; 0 where it doesn't say.
+fn computed_with(name: &str) -> f64 {
+    match name {
+        "f64" => f64::EPSILON,
+        "f32" => f64::from(f32::EPSILON),
+        "tf32" | "f16" => 2f64.powi(-10),
+        "bf16" => 2f64.powi(-7),
+        _ => 0.0,
+    }
 }
 
 /// As many samples as `f64` counts one by one.
@@ -157,7 +169,11 @@ impl Capture {
         if names.is_empty() {
             return Err(wrong("", "holds no site"));
         }
-        let read = |i: usize| CapturedSite::read(&tensors, names[i].clone());
+        let computed = computed_with(metadata.get("compute").map_or("", String::as_str));
+        let read = |i: usize| {
+            let site = CapturedSite::read(&tensors, names[i].clone())?;
+            Ok(CapturedSite { eps: site.eps.max(computed), ..site })
+        };
         let sites = crate::parallel::map(names.len(), read).into_iter().collect::<Result<_, _>>()?;
         Ok(Capture { sites, metadata })
     }
@@ -165,6 +181,12 @@ impl Capture {
     /// The number of samples, as counted in the blocks of the first site.
     pub fn samples(&self) -> f64 {
         self.sites.first().map_or(0.0, |site| site.counts.iter().sum())
+    }
+
+    /// How many samples differ, where it says so; as many as there are where it doesn't.
+    pub fn distinct(&self) -> usize {
+        let said = self.metadata.get("rows").and_then(|rows| rows.trim().parse::<usize>().ok());
+        said.unwrap_or(usize::MAX).min(self.samples() as usize)
     }
 
     /// As the laws look at it. Depths are unknown: there is more in a network than its sites.
@@ -259,7 +281,8 @@ impl CapturedSite {
         let mut sum = Mat::zeros(self.agops[0].nrows(), self.agops[0].ncols());
         kept().for_each(|b| sum += &self.agops[b]);
         let total: f64 = kept().map(|b| self.counts[b]).sum();
-        Psd::gram_of(sum * (1.0 / total), self.eps).within(self.frame.clone())
+        let eps = tolerance::of_coarse_rows(self.weight.ncols(), self.eps);
+        Psd::gram_of(sum * (1.0 / total), eps).within(self.frame.clone())
     }
 }
 

@@ -1,5 +1,7 @@
 //! The interval over the inputs: how exponent and misfit would move with another draw of samples.
 
+use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hasher};
 use std::sync::Arc;
 
 use nfa_models::Stream;
@@ -26,6 +28,9 @@ pub trait Sampled {
     /// How many rows.
     fn count(&self) -> usize;
 
+    /// Of each row which of the distinct ones it is, counted in the order in which they come.
+    fn distinct(&self) -> Vec<usize>;
+
     /// Each row's contribution tr(Γ G_i) to functionals Γ of a layer's AGOP, one list per functional.
     ///
     /// # Shapes
@@ -42,6 +47,26 @@ pub trait Sampled {
     fn observe(&self, rows: &[usize], weights: Option<&[f64]>, options: &AgopOptions) -> Option<Observation>;
 }
 
+/// Of each row which of the distinct ones it is.
+fn numbered<'a, T: Real>(rows: impl Iterator<Item = &'a [T]>) -> Vec<usize> {
+    // By a hash of their bits, and rows of one hash by their numbers.
+    let mut known: HashMap<u64, Vec<(usize, &[T])>> = HashMap::new();
+    let mut count = 0;
+    let number = |row: &'a [T]| {
+        let mut hasher = DefaultHasher::new();
+        // 0 and -0 are one number.
+        row.iter().for_each(|v| hasher.write_u64((v.to_f64() + 0.0).to_bits()));
+        let alike = known.entry(hasher.finish()).or_default();
+        if let Some((draw, _)) = alike.iter().find(|(_, other)| *other == row) {
+            return *draw;
+        }
+        alike.push((count, row));
+        count += 1;
+        count - 1
+    };
+    rows.map(number).collect()
+}
+
 /// A network on Burn.
 #[cfg(feature = "burn")]
 pub struct OnBurn<'a> {
@@ -55,6 +80,11 @@ pub struct OnBurn<'a> {
 impl Sampled for OnBurn<'_> {
     fn count(&self) -> usize {
         self.x.dims()[0]
+    }
+
+    fn distinct(&self) -> Vec<usize> {
+        let rows = crate::observe::jacobian::numbers(self.x.clone());
+        numbered(rows.chunks_exact(self.x.dims()[1].max(1)))
     }
 
     fn contributions(
@@ -95,6 +125,10 @@ impl<T: Real> Sampled for OnHost<'_, T> {
         self.x.len() / self.chain.inputs().max(1)
     }
 
+    fn distinct(&self) -> Vec<usize> {
+        numbered(self.x.chunks_exact(self.chain.inputs().max(1)))
+    }
+
     fn contributions(
         &self,
         layer: usize,
@@ -131,26 +165,33 @@ impl Inputs<'_> {
     /// Of a power of the layer's AGOP by the infinitesimal jackknife: each input's influence, from one more sweep, and
     /// the bias from leaving out blocks of inputs, from another. Of any other law from the blocks alone.
     ///
-    /// `None` below 8 inputs, and where the fit has no interval: no exponent, or one at an end of the search.
+    /// Rows that are repeated exactly are one draw: they stay in one block, and their influences are added up.
+    ///
+    /// `None` below 8 distinct inputs, and where the fit has no interval: no exponent, or one at an end of the search.
     pub fn spread(&self, law: &Law, layer: usize, pair: &Pair) -> Option<Spread> {
         if self.rows.count() < FEWEST_BLOCKS {
+            return None;
+        }
+        let draws = Draws::new(self.rows.distinct());
+        if draws.members.len() < FEWEST_BLOCKS {
             return None;
         }
         let agop = self.observation.layers[layer].agop.as_ref()?;
         let of_agop = pair.b.psd().is_some_and(|b| same(b, agop));
         if law.family != Family::Power || !of_agop {
-            return self.without_blocks(law, layer)?.over_blocks();
+            return self.without_blocks(law, layer, &draws)?.over_blocks();
         }
         let seen = pair.seen()?;
         let fit = Fit::new(seen, Family::Power)?;
         let sensitivity = Sensitivity::new(seen, &fit)?;
         let gradients = [&sensitivity.alpha, &sensitivity.misfit];
         let each = self.rows.contributions(layer, &gradients, self.weights, self.options)?;
-        self.without_blocks(law, layer)?.over_inputs(&each[0], &each[1])
+        let [of_alpha, of_misfit] = [0, 1].map(|k| draws.added_up(&each[k]));
+        self.without_blocks(law, layer, &draws)?.over_inputs(&of_alpha, &of_misfit)
     }
 
-    fn without_blocks(&self, law: &Law, layer: usize) -> Option<Jackknife> {
-        let n = self.rows.count();
+    fn without_blocks(&self, law: &Law, layer: usize, draws: &Draws) -> Option<Jackknife> {
+        let n = draws.members.len();
         // Drawn, as the order of a file may follow its classes.
         let order = Stream::root(0).fork("measure.blocks").permutation(n);
         let count = BLOCKS.min(n);
@@ -166,9 +207,10 @@ impl Inputs<'_> {
         let mut blocks = Vec::with_capacity(count);
         let mut counts = Vec::with_capacity(count);
         for b in 0..count {
-            let rows = &order[b * n / count..(b + 1) * n / count];
+            let drawn = &order[b * n / count..(b + 1) * n / count];
+            let rows: Vec<usize> = drawn.iter().flat_map(|&draw| draws.members[draw].iter().copied()).collect();
             let own: Option<Vec<f64>> = self.weights.map(|weights| rows.iter().map(|&row| weights[row]).collect());
-            blocks.push(self.rows.observe(rows, own.as_deref(), &options)?.layers);
+            blocks.push(self.rows.observe(&rows, own.as_deref(), &options)?.layers);
             counts.push(rows.len() as f64);
         }
         // The whole once more, as the others: differences between them are multiplied by the blocks.
@@ -190,6 +232,34 @@ impl Inputs<'_> {
             Observation { layers: layers.collect(), linear, eps }
         };
         jackknife(law, layer, &counts, without)
+    }
+}
+
+/// The distinct rows, each with all places where it stands.
+struct Draws {
+    members: Vec<Vec<usize>>,
+    rows: usize,
+}
+
+impl Draws {
+    fn new(distinct: Vec<usize>) -> Self {
+        let mut members: Vec<Vec<usize>> = Vec::new();
+        for (row, &draw) in distinct.iter().enumerate() {
+            members.resize(members.len().max(draw + 1), Vec::new());
+            members[draw].push(row);
+        }
+        Draws { members, rows: distinct.len() }
+    }
+
+    /// Values of rows as values of draws, with the same mean and the scatter that draws have.
+    fn added_up(&self, each: &[f64]) -> Vec<f64> {
+        if self.members.len() == self.rows {
+            return each.to_vec();
+        }
+        let mean = each.iter().sum::<f64>() / each.len() as f64;
+        let share = self.members.len() as f64 / self.rows as f64;
+        let value = |rows: &Vec<usize>| mean + share * rows.iter().map(|&row| each[row] - mean).sum::<f64>();
+        self.members.iter().map(value).collect()
     }
 }
 

@@ -112,6 +112,15 @@ fn number(field: &[u8]) -> Result<(f64, bool), (String, &'static str)> {
             Err((format!("{} is too large for a 64-bit float", quoted(text)), "scale the column"))
         }
         Ok(_) => Err((format!("{} is not a finite number", quoted(text)), "fill it in or drop the row")),
+        Err(_) if has_thousands(text) => Err((
+            format!(
+                "{} is {} with a separator of thousands, or {} with a decimal comma",
+                quoted(text),
+                text.replace(',', ""),
+                text.replacen(',', ".", 1)
+            ),
+            "write numbers with a decimal point and without separators",
+        )),
         Err(_) if text.replace(',', ".").parse::<f64>().is_ok() => {
             Err((format!("{} is not a number", quoted(text)), "write decimals with a point, not a comma"))
         }
@@ -119,6 +128,15 @@ fn number(field: &[u8]) -> Result<(f64, bool), (String, &'static str)> {
             Err((format!("{} is not a number", quoted(text)), "write classes as numbers, and drop columns of text"))
         }
     }
+}
+
+/// Whether commas stand where those of thousands would.
+fn has_thousands(text: &str) -> bool {
+    let mut groups = text.trim_start_matches(['-', '+']).split('.').next().unwrap_or("").split(',');
+    let digits = |group: &str| group.bytes().all(|byte| byte.is_ascii_digit());
+    let first = groups.next().is_some_and(|group| (1..=3).contains(&group.len()) && digits(group));
+    let rest: Vec<&str> = groups.collect();
+    first && !rest.is_empty() && rest.iter().all(|group| group.len() == 3 && digits(group))
 }
 
 fn is_header(record: &ByteRecord) -> bool {
@@ -264,8 +282,11 @@ mod tests {
         assert_eq!(table.names, ["acid", "sugar", "class"]);
         assert_eq!(table.values, [7.5, -1e-3, 1.0, 8.0, 2.25, 0.0]);
         let (inputs, targets) = table.split(&["class".into()]).expect("class");
-        assert_eq!(inputs, Array { shape: vec![2, 2], values: vec![7.5, -1e-3, 8.0, 2.25], integer: false });
-        assert_eq!(targets, Array { shape: vec![2], values: vec![1.0, 0.0], integer: true });
+        assert_eq!(
+            inputs,
+            Array { shape: vec![2, 2], values: vec![7.5, -1e-3, 8.0, 2.25], integer: false, eps: f64::EPSILON }
+        );
+        assert_eq!(targets, Array { shape: vec![2], values: vec![1.0, 0.0], integer: true, eps: f64::EPSILON });
     }
 
     #[test]

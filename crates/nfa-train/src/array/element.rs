@@ -29,6 +29,16 @@ impl Element {
         }
     }
 
+    /// Machine epsilon; that of f64 for whole numbers.
+    pub(crate) fn eps(self) -> f64 {
+        match self {
+            Element::F16 => 2f64.powi(-10),
+            Element::Bf16 => 2f64.powi(-7),
+            Element::F32 => f64::from(f32::EPSILON),
+            _ => f64::EPSILON,
+        }
+    }
+
     pub(crate) fn is_integer(self) -> bool {
         !matches!(self, Element::F16 | Element::Bf16 | Element::F32 | Element::F64)
     }

@@ -41,7 +41,7 @@ pub fn read(bytes: &[u8]) -> Result<Array, ArrayError> {
         )
         .next("copy the file again"));
     }
-    Ok(Array { shape, values: element.decode(body, true), integer: element.is_integer() })
+    Ok(Array { shape, values: element.decode(body, true), integer: element.is_integer(), eps: element.eps() })
 }
 
 #[cfg(test)]
@@ -53,6 +53,7 @@ mod tests {
     #[test]
     fn reads_every_type_and_refuses_what_does_not_add_up() {
         let file = |kind: u8, body: &[u8]| [&[0, 0, kind, 1, 0, 0, 0, 2], body].concat();
+        let single = f64::from(f32::EPSILON);
         for (bytes, values, integer) in [
             (file(0x08, &[7, 255]), [7.0, 255.0], true),
             (file(0x09, &[7, 255]), [7.0, -1.0], true),
@@ -61,7 +62,15 @@ mod tests {
             (file(0x0d, &[1.5f32.to_be_bytes(), (-0.1f32).to_be_bytes()].concat()), [1.5, f64::from(-0.1f32)], false),
             (file(0x0e, &[1.5f64.to_be_bytes(), (-0.1f64).to_be_bytes()].concat()), [1.5, -0.1], false),
         ] {
-            assert_eq!(read(&bytes), Ok(Array { shape: vec![2], values: values.to_vec(), integer }));
+            assert_eq!(
+                read(&bytes),
+                Ok(Array {
+                    shape: vec![2],
+                    values: values.to_vec(),
+                    integer,
+                    eps: if bytes[2] == 0x0d { single } else { f64::EPSILON }
+                })
+            );
         }
         let huge = [[0, 0, 8, 3].as_slice(), &[0xff; 12], &[0; 8]].concat();
         let hidden = [[0, 0, 8, 4].as_slice(), &[0xff; 12], &[0; 4]].concat();

@@ -13,6 +13,7 @@ mod element;
 pub mod error;
 pub mod gzip;
 pub mod idx;
+pub mod natural;
 pub mod npy;
 pub mod npz;
 pub mod safetensors;
@@ -33,6 +34,8 @@ pub struct Array {
     pub values: Vec<f64>,
     /// Whether the file stores integers or booleans.
     pub integer: bool,
+    /// Machine epsilon of what the file stores; that of f64 for whole numbers and text.
+    pub eps: f64,
 }
 
 impl Array {
@@ -307,7 +310,7 @@ mod tests {
 
     #[test]
     fn non_finite_entries_are_found() {
-        let array = |values: Vec<f64>| Array { shape: vec![2, 1, 2], values, integer: false };
+        let array = |values: Vec<f64>| Array { shape: vec![2, 1, 2], values, integer: false, eps: f64::EPSILON };
         assert_eq!(check_finite(&array(vec![1.0, 2.0, 3.0, 4.0])), Ok(()));
         let error = check_finite(&array(vec![1.0, 2.0, 3.0, f64::NAN])).expect_err("NaN");
         assert_eq!(error.place(), "row 1, column 1 (from 0)");

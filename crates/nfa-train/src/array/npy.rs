@@ -53,7 +53,7 @@ pub fn read(bytes: &[u8]) -> Result<Array, ArrayError> {
     if header.fortran {
         values = row_major(&values, &header.shape);
     }
-    Ok(Array { shape: header.shape, values, integer: element.is_integer() })
+    Ok(Array { shape: header.shape, values, integer: element.is_integer(), eps: element.eps() })
 }
 
 fn at(byte: usize, problem: impl Into<String>) -> ArrayError {
@@ -287,7 +287,7 @@ mod tests {
             assert_eq!(read(&file(header, &[0; 6])).expect(header).shape, shape);
         }
         let scalar = read(&file("{'descr': '<i2', 'fortran_order': False, 'shape': ()}", &[2, 1])).expect("scalar");
-        assert_eq!(scalar, Array { shape: vec![], values: vec![258.0], integer: true });
+        assert_eq!(scalar, Array { shape: vec![], values: vec![258.0], integer: true, eps: f64::EPSILON });
     }
 
     #[test]

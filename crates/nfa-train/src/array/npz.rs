@@ -206,9 +206,18 @@ mod tests {
         let x = npz.array("x").expect("x");
         assert_eq!((x.shape.as_slice(), x.integer), (&[2, 3, 4][..], false));
         assert_eq!(x.values, (0..24).map(f64::from).collect::<Vec<_>>());
-        assert_eq!(npz.array("y.npy"), Ok(Array { shape: vec![2], values: vec![0.0, 1.0], integer: true }));
-        assert_eq!(npz.array("scalar"), Ok(Array { shape: vec![], values: vec![2.5], integer: false }));
-        assert_eq!(npz.array("empty"), Ok(Array { shape: vec![0, 3], values: vec![], integer: false }));
+        assert_eq!(
+            npz.array("y.npy"),
+            Ok(Array { shape: vec![2], values: vec![0.0, 1.0], integer: true, eps: f64::EPSILON })
+        );
+        assert_eq!(
+            npz.array("scalar"),
+            Ok(Array { shape: vec![], values: vec![2.5], integer: false, eps: f64::EPSILON })
+        );
+        assert_eq!(
+            npz.array("empty"),
+            Ok(Array { shape: vec![0, 3], values: vec![], integer: false, eps: f64::EPSILON })
+        );
         for key in ["text", "record", "complex"] {
             let error = npz.array(key).expect_err(key);
             assert!(error.place().starts_with(&format!("key {key:?}, byte ")), "{error}");

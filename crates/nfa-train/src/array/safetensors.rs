@@ -2,7 +2,6 @@
 //!
 //! Reference: <https://github.com/huggingface/safetensors>, "Format".
 
-use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
@@ -13,6 +12,7 @@ use serde::de::{Deserializer, Error, MapAccess, Visitor};
 
 use crate::array::element::Element;
 use crate::array::error::{counted, listing, quoted};
+use crate::array::natural::natural_order;
 use crate::array::{Array, ArrayError, entries, pickle};
 
 /// The longest header the format allows.
@@ -198,7 +198,7 @@ impl<'a> Tensors<'a> {
         let Some(bytes) = self.body.get(place) else {
             return Err(ArrayError::new(format!("key {}", quoted(name)), "its bytes are not in the file").next(AGAIN));
         };
-        Ok(Array { shape, values: element.decode(bytes, false), integer: element.is_integer() })
+        Ok(Array { shape, values: element.decode(bytes, false), integer: element.is_integer(), eps: element.eps() })
     }
 
     /// Reads the tensor of a key, or the only one where no key is given.
@@ -253,35 +253,6 @@ fn check(info: &TensorInfo, available: usize) -> Result<(), ArrayError> {
     Ok(())
 }
 
-/// Order of names by the numbers in them: `layers.2` before `layers.10`.
-pub fn natural_order(a: &str, b: &str) -> Ordering {
-    let (mut left, mut right) = (a, b);
-    loop {
-        let (Some(x), Some(y)) = (left.chars().next(), right.chars().next()) else {
-            return left.len().cmp(&right.len()).then_with(|| a.cmp(b));
-        };
-        let order = if x.is_ascii_digit() && y.is_ascii_digit() {
-            let (m, n) = (digits(&mut left), digits(&mut right));
-            m.len().cmp(&n.len()).then_with(|| m.cmp(n))
-        } else {
-            left = &left[x.len_utf8()..];
-            right = &right[y.len_utf8()..];
-            x.cmp(&y)
-        };
-        if order.is_ne() {
-            return order;
-        }
-    }
-}
-
-/// Takes the digits at the front, without leading zeros.
-fn digits<'a>(text: &mut &'a str) -> &'a str {
-    let length = text.bytes().take_while(u8::is_ascii_digit).count();
-    let (number, rest) = text.split_at(length);
-    *text = rest;
-    number.trim_start_matches('0')
-}
-
 /// The JSON header. Read straight into place: it may be long.
 struct Header {
     tensors: Vec<(String, TensorInfo)>,
@@ -305,7 +276,12 @@ impl<'de> Deserialize<'de> for Header {
                     let first = if name == "__metadata__" {
                         notes.replace(map.next_value::<Option<_>>()?.unwrap_or_default()).is_none()
                     } else {
-                        tensors.insert(name.clone(), map.next_value()?).is_none()
+                        let info = map.next_value().map_err(|error: A::Error| {
+                            let text = error.to_string();
+                            let what = text.rsplit_once(" at line ").map_or(text.as_str(), |(what, _)| what);
+                            A::Error::custom(format!("tensor {}: {what}", quoted(&name)))
+                        })?;
+                        tensors.insert(name.clone(), info).is_none()
                     };
                     if !first {
                         return Err(A::Error::custom(format!("{} is there twice", quoted(&name))));
@@ -337,8 +313,14 @@ mod tests {
             assert_numbers(&tensors.array(name).expect(name), kind, name);
         }
         assert_eq!(layers.len(), 13);
-        assert_eq!(tensors.array("scalar"), Ok(Array { shape: vec![], values: vec![2.5], integer: false }));
-        assert_eq!(tensors.array("empty"), Ok(Array { shape: vec![0, 3], values: vec![], integer: false }));
+        assert_eq!(
+            tensors.array("scalar"),
+            Ok(Array { shape: vec![], values: vec![2.5], integer: false, eps: f64::EPSILON })
+        );
+        assert_eq!(
+            tensors.array("empty"),
+            Ok(Array { shape: vec![0, 3], values: vec![], integer: false, eps: f64::EPSILON })
+        );
         assert!(tensors.array("fp8").is_err());
         assert_eq!(tensors.notes()["note"], "from make.py");
         let fp8 = Tensor { name: "fp8", shape: &[2, 2], dtype: "F8_E4M3".into() };
@@ -412,15 +394,6 @@ mod tests {
         assert!(twice.contains("\"a\" is there twice"), "{twice}");
     }
 
-    #[test]
-    fn natural_order_of_names() {
-        let sorted = ["0.weight", "2.weight", "10.weight", "a", "a01", "a1", "a1b", "a2", "b", "fc1", "fc11"];
-        let mut names = sorted;
-        names.reverse();
-        names.sort_by(|a, b| natural_order(a, b));
-        assert_eq!(names, sorted);
-    }
-
     proptest! {
         #![proptest_config(config(1500))]
 
@@ -434,16 +407,6 @@ mod tests {
                     }
                 }
                 Err(error) => consistent(Err(error))?,
-            }
-        }
-
-        #[test]
-        fn natural_order_is_an_order(names in prop::collection::vec("[ab019é]{0,4}", 3)) {
-            let order = |i: usize, j: usize| natural_order(&names[i], &names[j]);
-            prop_assert_eq!(order(0, 1), order(1, 0).reverse());
-            prop_assert_eq!(order(0, 1).is_eq(), names[0] == names[1]);
-            if order(0, 1).is_le() && order(1, 2).is_le() {
-                prop_assert!(order(0, 2).is_le());
             }
         }
     }

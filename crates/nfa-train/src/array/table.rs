@@ -83,13 +83,18 @@ impl Table {
         let rows = self.values.chunks_exact(self.columns.max(1));
         let values = rows.flat_map(|row| columns.iter().map(|&column| row[column])).collect();
         let shape = if columns.len() == 1 { vec![self.rows] } else { vec![self.rows, columns.len()] };
-        Array { shape, values, integer: columns.iter().all(|&column| self.integer.get(column) == Some(&true)) }
+        Array {
+            shape,
+            values,
+            integer: columns.iter().all(|&column| self.integer.get(column) == Some(&true)),
+            eps: f64::EPSILON,
+        }
     }
 
     /// All columns.
     pub fn into_array(self) -> Array {
         let shape = if self.columns == 1 { vec![self.rows] } else { vec![self.rows, self.columns] };
-        Array { shape, values: self.values, integer: self.integer.iter().all(|&integer| integer) }
+        Array { shape, values: self.values, integer: self.integer.iter().all(|&integer| integer), eps: f64::EPSILON }
     }
 
     /// `(inputs, targets)`: the columns that are no targets in the order of the file, and the

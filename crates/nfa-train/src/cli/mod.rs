@@ -65,6 +65,7 @@ pub enum Command {
         _rest: Vec<String>,
     },
     /// Measure a network trained elsewhere: weights, a capture, or matrices
+    #[command(after_help = crate::measure::options::help())]
     Measure(Box<MeasureArgs>),
     #[cfg(feature = "burn")]
     /// Time devices, paths and engines side by side, and check their arithmetic

@@ -35,13 +35,12 @@ pub(crate) struct Session<'a> {
 
 impl Session<'_> {
     /// `measure`.
-    pub(crate) fn measure(&self, args: &MeasureArgs) -> Result<()> {
+    pub(crate) fn measure(&self, args: &MeasureArgs) -> Result<u8> {
         let Registries { laws, losses, .. } = self.registries;
         let call = crate::measure::command::Call { args, laws, losses, store: self.store };
-        for line in call.run(self.voice.json, self.voice.colored())? {
-            out(line.trim_end());
-        }
-        Ok(())
+        let said = call.run(self.voice.json, self.voice.colored())?;
+        said.lines.iter().for_each(|line| out(line.trim_end()));
+        Ok(u8::from(said.doubtful))
     }
 
     /// `bench`.

@@ -22,39 +22,45 @@ pub struct MeasureArgs {
     #[arg(long, value_name = "FILE", requires = "nfm", help_heading = "Network")]
     pub agop: Option<String>,
     /// With --nfm: weight matrices from there to the outputs; gives the predicted exponent
-    #[arg(long, value_name = "L", requires = "nfm", help_heading = "Network")]
+    #[arg(long, value_name = "L", help_heading = "Network")]
     pub depth: Option<usize>,
     /// Rows to measure on: .npy, .npz:key, .csv[.gz], IDX[.gz], .safetensors:key
-    #[arg(long, value_name = "FILE", requires = "weights", help_heading = "Rows")]
+    #[arg(long, value_name = "FILE", help_heading = "Rows")]
     pub inputs: Option<String>,
     /// Targets of the rows: integers are classes
-    #[arg(long, value_name = "FILE", requires = "inputs", help_heading = "Rows")]
+    #[arg(long, value_name = "FILE", help_heading = "Rows")]
     pub targets: Option<String>,
     /// Loss to state: mse, half_mse, cross_entropy
-    #[arg(long, value_name = "KIND", requires = "targets", help_heading = "Rows")]
+    #[arg(long, value_name = "KIND", help_heading = "Rows")]
     pub loss: Option<String>,
+    /// With --targets: exit with 1 where the loss says that another network was read
+    #[arg(long, help_heading = "Rows")]
+    pub strict: bool,
+    /// With --nfm: directions of --agop that are no rounding, where its numbers don't say it
+    #[arg(long, value_name = "R", help_heading = "Network")]
+    pub rank: Option<usize>,
     /// Between layers, one or one per hidden layer: linear, relu, leaky_relu[:slope], tanh, gelu, silu, sigmoid,
     /// softplus, quadratic
-    #[arg(long, value_name = "NAME,...", value_delimiter = ',', requires = "weights", help_heading = "Network")]
+    #[arg(long, value_name = "NAME,...", value_delimiter = ',', help_heading = "Network")]
     pub activation: Vec<String>,
     /// The weights' names in the file, in order
-    #[arg(long, value_name = "NAME,...", value_delimiter = ',', requires = "weights", help_heading = "Network")]
+    #[arg(long, value_name = "NAME,...", value_delimiter = ',', help_heading = "Network")]
     pub layers: Vec<String>,
     /// Tensors whose names begin so, of a file with several networks
-    #[arg(long, value_name = "PREFIX", requires = "weights", help_heading = "Network")]
+    #[arg(long, value_name = "PREFIX", help_heading = "Network")]
     pub prefix: Option<String>,
     /// Balance of the weights that the loss sees through their product (attention heads, LoRA, linear or ReLU
     /// neighbours), from weights alone
-    #[arg(long, value_name = "auto", requires = "weights", conflicts_with = "inputs", help_heading = "Network")]
+    #[arg(long, value_name = "auto", help_heading = "Network")]
     pub pairs: Option<Pairs>,
     /// With --pairs: attention heads of each block, where no config.json beside the weights says so
-    #[arg(long, value_name = "N", requires = "pairs", help_heading = "Network")]
+    #[arg(long, value_name = "N", help_heading = "Network")]
     pub heads: Option<usize>,
     /// Weights (or the capture) at initialisation, for the misfit there
-    #[arg(long, value_name = "FILE", requires = "source", help_heading = "Network")]
+    #[arg(long, value_name = "FILE", help_heading = "Network")]
     pub init: Option<PathBuf>,
     /// Two files of --weights or --capture side by side
-    #[arg(long, requires = "source", help_heading = "Output")]
+    #[arg(long, help_heading = "Output")]
     pub compare: bool,
     /// More exponents for the details
     #[arg(long, value_name = "A,...", value_delimiter = ',')]
@@ -66,10 +72,10 @@ pub struct MeasureArgs {
     #[arg(long, value_name = "F", default_value_t = 1.0, help_heading = "Rows")]
     pub scale: f64,
     /// Subtract each output's mean gradient
-    #[arg(long, requires = "weights")]
+    #[arg(long)]
     pub centered: bool,
     /// exact, or sketch:K random combinations of the outputs
-    #[arg(long, value_name = "exact|sketch:K", default_value = "exact", requires = "weights")]
+    #[arg(long, value_name = "exact|sketch:K", default_value = "exact")]
     pub estimator: String,
     /// Rows per batch
     #[arg(long, value_name = "ROWS", help_heading = "Rows")]

@@ -20,8 +20,7 @@ pub fn from_capture(laws: &Laws, capture: &Capture, title: &str, settings: &Sett
             layers: &[layer],
             thresholds: &settings.thresholds,
             alphas: &settings.alphas,
-            // Whether its rows differ is not in the file.
-            rows: Some(Rows { distinct: capture.samples() as usize, draws: true }),
+            rows: Some(Rows { distinct: capture.distinct(), draws: true }),
             predicts: true,
             // K at initialisation is not in the file, so no law has a start to compare with.
             init: &|_, _| None,
@@ -30,7 +29,11 @@ pub fn from_capture(laws: &Laws, capture: &Capture, title: &str, settings: &Sett
         LayerMeasurement::new(&observation, layer, survey(laws.rows(), &observation, &asked))
     };
     let layers = parallel::map(wanted.len(), |i| measure(wanted[i]));
-    let dtype = if capture.sites.iter().all(|site| site.eps == f64::EPSILON) { "f64" } else { "f32" };
+    let stored = if capture.sites.iter().all(|site| site.eps == f64::EPSILON) { "f64" } else { "f32" };
+    let dtype = capture.metadata.get("compute").map_or(stored, |name| match name.as_str() {
+        known @ ("f64" | "f32" | "tf32" | "bf16" | "f16") => known,
+        _ => stored,
+    });
     Ok(Measurement {
         title: title.into(),
         samples: Some(capture.samples()),

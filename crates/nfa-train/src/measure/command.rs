@@ -13,15 +13,26 @@ use crate::machine::devices::Dtype;
 use crate::machine::disk::Store;
 use crate::measure::args::{MeasureArgs, MeasureDtype};
 use crate::measure::capture::from_capture;
-use crate::measure::matrices::from_matrices;
+use crate::measure::matrices::{Given, from_matrices};
 use crate::measure::measurement::{Measurement, matrices};
 use crate::measure::network::{Answers, Job, Samples, from_weights};
+use crate::measure::options::{self, Source};
 use crate::measure::pairs::{self, Heads, Pairs};
 use crate::measure::settings::{Settings, check_size, title_of};
+use crate::measure::{compare, fan, json, table};
 use crate::observe::layers::Layers;
 use crate::train::loss::Loss;
 use crate::weights::layers::Chosen;
 use crate::weights::{Checkpoint, Weights};
+
+/// What a call has to say.
+#[derive(Debug)]
+pub struct Said {
+    /// For stdout: a text or a JSON object each.
+    pub lines: Vec<String>,
+    /// Whether the loss says that another network was read, and that was asked.
+    pub doubtful: bool,
+}
 
 /// A call of `measure`.
 pub struct Call<'a> {
@@ -36,53 +47,38 @@ pub struct Call<'a> {
 }
 
 impl Call<'_> {
-    /// Does it; returns what goes to stdout, a text or a JSON object each.
+    /// Does it.
     ///
     /// # Errors
     /// Wrong input with its place and reason; files that can't be written.
-    pub fn run(&self, json: bool, color: bool) -> Result<Vec<String>> {
+    pub fn run(&self, json: bool, color: bool) -> Result<Said> {
+        let source = options::source(self.args)?;
         let settings = self.settings()?;
-        let measurements = match (self.args.capture.as_slice(), &self.args.nfm, self.args.weights.as_slice()) {
-            ([], Some(nfm), _) => vec![self.matrices(nfm, &settings)?],
-            ([], None, []) => {
-                let message = "measure what? Give --weights FILE --inputs FILE --activation NAME, or --capture FILE, or --nfm FILE --agop FILE";
-                return Err(Error::input(message));
-            }
-            ([], None, files) if self.args.pairs.is_some() => {
-                files.iter().map(|path| self.pairs(path, &settings)).collect::<Result<_>>()?
-            }
-            ([], None, files) => self.networks(files, &settings)?,
-            (files, ..) => self.captures(files, &settings)?,
+        let weights = self.args.weights.as_slice();
+        let measurements = match source {
+            Source::Matrices => vec![self.matrices(&settings)?],
+            Source::Pairs => weights.iter().map(|path| self.pairs(path, &settings)).collect::<Result<_>>()?,
+            Source::Network => self.networks(weights, &settings)?,
+            Source::Capture => self.captures(&self.args.capture, &settings)?,
         };
-        if let Some(message) = self.args.compare.then(|| crate::measure::compare::refusal(&measurements)).flatten() {
+        if let Some(message) = self.args.compare.then(|| compare::refusal(&measurements)).flatten() {
             return Err(Error::input(format!("--compare {message}")));
         }
-        self.leave_files(&measurements)?;
-        let mut lines: Vec<String> = measurements
-            .iter()
-            .map(|m| {
-                if json {
-                    crate::measure::json::measurement(m).to_string()
-                } else {
-                    crate::measure::table::text(m, color)
-                }
-            })
-            .collect();
-        if let ([a, b], true) = (measurements.as_slice(), self.args.compare) {
-            lines.push(if json {
-                crate::measure::compare::json(a, b).to_string()
-            } else {
-                crate::measure::compare::text(a, b)
-            });
+        if let Some(message) = compare::strangers(&measurements) {
+            return Err(Error::input(message));
         }
-        Ok(lines)
+        self.leave_files(&measurements)?;
+        let said = |m: &Measurement| if json { json::measurement(m).to_string() } else { table::text(m, color) };
+        let mut lines: Vec<String> = measurements.iter().map(said).collect();
+        if let ([a, b], true) = (measurements.as_slice(), self.args.compare) {
+            lines.push(if json { compare::json(a, b).to_string() } else { compare::text(a, b) });
+        }
+        let doubtful = self.args.strict && measurements.iter().any(|measured| !measured.task.doubts.is_empty());
+        Ok(Said { lines, doubtful })
     }
 
     fn settings(&self) -> Result<Settings> {
         let args = self.args;
-        if args.weights.is_empty() {
-            self.refuse_options_of_weights()?;
-        }
         let mut verdict = toml::Table::new();
         for text in &args.set {
             let parsed = text.split_once('=').and_then(|(key, value)| Some((key.strip_prefix("verdict.")?, value)));
@@ -112,9 +108,6 @@ impl Call<'_> {
                 )));
             }
         };
-        if sketch.is_some() && args.centered {
-            return Err(Error::input("--centered takes every output's own mean, so it goes with --estimator exact"));
-        }
         let dtype = match args.dtype {
             MeasureDtype::F32 => Dtype::F32,
             MeasureDtype::F64 => Dtype::F64,
@@ -136,34 +129,6 @@ impl Call<'_> {
         })
     }
 
-    /// Options that would have no effect: clap lets them pass beside a source other than theirs.
-    fn refuse_options_of_weights(&self) -> Result<()> {
-        let args = self.args;
-        let matrices = args.nfm.is_some();
-        let given = [
-            ("--inputs", args.inputs.is_some()),
-            ("--targets", args.targets.is_some()),
-            ("--loss", args.loss.is_some()),
-            ("--activation", !args.activation.is_empty()),
-            ("--layers", !args.layers.is_empty()),
-            ("--centered", args.centered),
-            ("--estimator", args.estimator != "exact"),
-            ("--batch", args.batch.is_some()),
-            ("--scale", args.scale != 1.0),
-            ("--dtype", args.dtype != MeasureDtype::default()),
-            ("--device", args.device != "flex"),
-            ("--init", matrices && args.init.is_some()),
-            ("--compare", matrices && args.compare),
-        ];
-        match given.iter().find(|(_, given)| *given) {
-            None => Ok(()),
-            Some((option, _)) if matrices => Err(Error::input(format!("{option} does nothing for two matrices"))),
-            Some((option, _)) => Err(Error::input(format!(
-                "{option} goes with --weights: a capture holds what its own samples gave; record another for others"
-            ))),
-        }
-    }
-
     fn open(&self, path: &Path) -> Result<Vec<u8>> {
         self.store.read(path).map_err(|error| Error::input(format!("{}: {error}", path.display())))
     }
@@ -176,12 +141,13 @@ impl Call<'_> {
         found.map_err(|error| Error::input(format!("{option} {error}")))
     }
 
-    fn matrix(&self, option: &str, spec: &str) -> Result<Mat> {
+    /// A matrix, and machine epsilon of its numbers.
+    fn matrix(&self, option: &str, spec: &str) -> Result<(Mat, f64)> {
         let found = self.array(option, spec)?;
         let [rows, cols] = found.shape[..] else {
             return Err(Error::input(format!("{option} {spec} has shape {:?}; a matrix is [d, d]", found.shape)));
         };
-        Ok(Mat::from_fn(rows, cols, |i, j| found.values[i * cols + j]))
+        Ok((Mat::from_fn(rows, cols, |i, j| found.values[i * cols + j]), found.eps))
     }
 
     fn capture(&self, path: &Path, settings: &Settings) -> Result<Measurement> {
@@ -214,15 +180,23 @@ impl Call<'_> {
         files.iter().map(measure).collect()
     }
 
-    fn matrices(&self, nfm: &str, settings: &Settings) -> Result<Measurement> {
-        let agop = self.args.agop.as_deref().unwrap_or_default();
+    fn matrices(&self, settings: &Settings) -> Result<Measurement> {
+        let (nfm, agop) = (self.args.nfm.as_deref().unwrap_or_default(), self.args.agop.as_deref().unwrap_or_default());
         if self.args.depth == Some(0) {
             return Err(Error::input(
                 "--depth 0: at least one weight matrix lies between a layer's input and the outputs",
             ));
         }
-        let title = title_of(Path::new(nfm));
-        from_matrices(self.matrix("--nfm", nfm)?, self.matrix("--agop", agop)?, self.args.depth, &title, settings)
+        if self.args.rank == Some(0) {
+            return Err(Error::input("--rank 0: a matrix without directions has no exponent"));
+        }
+        let given = Given {
+            nfm: self.matrix("--nfm", nfm)?,
+            agop: self.matrix("--agop", agop)?,
+            depth: self.args.depth,
+            rank: self.args.rank,
+        };
+        from_matrices(given, &title_of(Path::new(nfm)), settings)
     }
 
     fn pairs(&self, path: &Path, settings: &Settings) -> Result<Measurement> {
@@ -327,17 +301,36 @@ impl Call<'_> {
             return Err(Error::input(format!("--targets has {count} rows and --inputs {rows}")));
         }
         if !(dim == 1 && found.integer && outputs > 1) {
-            return Ok(Answers { values: found.values, dim, classes: false });
+            if dim == 1 && outputs > 1 && found.values.iter().all(|v| v.fract() == 0.0) {
+                return Err(Error::input(format!(
+                    "--targets {spec}: whole numbers stored as floats, and the network has {outputs} outputs: if they are \
+                     classes, store them as integers (y.astype(\"int64\"))"
+                )));
+            }
+            // One 1 in each row: classes, however they are stored.
+            let is_hot = |row: &[f64]| row.iter().all(|v| *v == 0.0 || *v == 1.0) && row.iter().sum::<f64>() == 1.0;
+            let classes = dim > 1 && dim == outputs && found.values.chunks_exact(dim).all(is_hot);
+            return Ok(Answers { values: found.values, dim, classes, hot: classes });
         }
         if let Some(row) = found.values.iter().position(|&k| !(k >= 0.0 && k < outputs as f64)) {
             let class = found.values[row];
+            let least = found.values.iter().copied().fold(f64::INFINITY, f64::min);
+            let hint = match least >= 1.0 && class == outputs as f64 {
+                true => "; they count from 1: subtract 1",
+                false => "; classes count from 0",
+            };
             return Err(Error::input(format!(
-                "--targets row {row}: class {class} of a network with {outputs} outputs"
+                "--targets row {row}: class {class} of a network with {outputs} outputs{hint}"
             )));
         }
         check_size("--targets as one-hot rows", count, outputs, "give fewer rows")?;
         let hot = |class: f64| (0..outputs).map(move |k| if k as f64 == class { 1.0 } else { 0.0 });
-        Ok(Answers { values: found.values.iter().flat_map(|&class| hot(class)).collect(), dim: outputs, classes: true })
+        Ok(Answers {
+            values: found.values.iter().flat_map(|&class| hot(class)).collect(),
+            dim: outputs,
+            classes: true,
+            hot: false,
+        })
     }
 
     fn leave_files(&self, measurements: &[Measurement]) -> Result<()> {
@@ -349,10 +342,13 @@ impl Call<'_> {
             self.store.write(path, bytes).map_err(|error| Error::io("cannot write", path, &error))
         };
         if let Some(path) = &self.args.save {
+            if measurements.iter().all(|measured| measured.layers.iter().all(|layer| layer.matrices.is_none())) {
+                return Err(Error::input("--save: no layer has an AGOP to write"));
+            }
             write("--save", path, &matrices(&measurements[0])?)?;
         }
         if let Some(path) = &self.args.plot {
-            let svg = crate::measure::fan::svg(&measurements[0], self.laws)
+            let svg = fan::svg(&measurements[0], self.laws)
                 .ok_or_else(|| Error::input("--plot: no layer has anything to draw"))?;
             write("--plot", path, svg.as_bytes())?;
         }

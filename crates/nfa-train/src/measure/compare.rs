@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::measure::measurement::Measurement;
+use crate::weights::names::bare;
 
 /// Why measurements are no two checkpoints of one network, if so.
 pub fn refusal(measurements: &[Measurement]) -> Option<String> {
@@ -10,9 +11,24 @@ pub fn refusal(measurements: &[Measurement]) -> Option<String> {
         return Some(format!("takes two files of --weights or --capture, not {}", measurements.len()));
     };
     // A file of weights has the layers it has; a capture's sites depend on how it was recorded.
-    let names = |m: &Measurement| m.layers.iter().map(|layer| layer.name.clone()).collect::<Vec<_>>();
-    let differ = a.source == "capture" && names(a) != names(b);
+    let differ = a.source == "capture" && sites(a) != sites(b);
     differ.then(|| format!("{} and {} have different sites", a.title, b.title))
+}
+
+/// Names without what wrappers add, and sizes.
+fn sites(of: &Measurement) -> Vec<(String, Option<usize>, usize)> {
+    of.layers.iter().map(|layer| (bare(&layer.name), layer.d_out, layer.d_in)).collect()
+}
+
+/// Why files of weights are no trajectory of one network, if so.
+pub fn strangers(measurements: &[Measurement]) -> Option<String> {
+    let (first, rest) = measurements.split_first()?;
+    let other = rest.iter().find(|other| first.source == "weights" && sites(first) != sites(other))?;
+    Some(format!(
+        "{} and {} have layers of other names or sizes: several files are one network over time; a network in several files \
+         is given by its model.safetensors.index.json or their folder",
+        first.title, other.title
+    ))
 }
 
 /// |W_b - W_a| / |W_a| of each layer.

@@ -25,6 +25,7 @@ pub fn measurement(measurement: &Measurement) -> Value {
             "skipped": about.skipped,
         })),
         "task": { "loss": measurement.task.loss, "error": measurement.task.error },
+        "warnings": measurement.task.doubts,
         "layers": measurement.layers.iter().map(layer).collect::<Vec<_>>(),
         "imbalance": measurement.imbalance.iter().map(|i| {
             json!({ "layer": i.layer, "frobenius": i.frobenius, "relative": i.relative })

@@ -5,6 +5,7 @@ use nfa_metrics::{Judged, Mat, Observation, Psd, Thresholds};
 
 use crate::error::{Error, Result};
 use crate::measure::recorded::Recorded;
+use crate::weights::names::bare;
 
 /// Everything that `measure` says of one network.
 #[derive(Debug)]
@@ -47,7 +48,7 @@ impl Measurement {
     pub fn compare_with_start(&mut self, start: &Measurement) -> Result<()> {
         for layer in &mut self.layers {
             let size = (layer.d_out, layer.d_in);
-            let before = start.layers.iter().find(|before| before.name == layer.name);
+            let before = start.layers.iter().find(|before| bare(&before.name) == bare(&layer.name));
             let Some(before) = before.filter(|before| (before.d_out, before.d_in) == size) else {
                 return Err(Error::input(format!("has no site `{}` of this size", layer.name)));
             };
@@ -61,8 +62,12 @@ impl Measurement {
 }
 
 /// How well a network does its job.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Task {
+    /// Whether answers were given.
+    pub checked: bool,
+    /// What of the answers speaks for another network, with likely causes.
+    pub doubts: Vec<String>,
     /// The mean loss, where a loss was named.
     pub loss: Option<f64>,
     /// Share of rows classified wrong; for other targets the share of their variance left over.

@@ -4,6 +4,7 @@ pub mod args;
 pub mod capture;
 pub mod command;
 pub mod compare;
+mod doubts;
 pub mod fan;
 pub mod json;
 pub mod matrices;
@@ -13,6 +14,7 @@ pub mod network;
 mod on_burn;
 #[cfg(not(feature = "burn"))]
 mod on_host;
+pub mod options;
 pub mod pairs;
 pub mod recorded;
 pub mod settings;

@@ -4,6 +4,7 @@ use nfa_metrics::{AgopOptions, Asked, Inputs, Laws, Observation, Rows, assess, p
 use nfa_models::{Activation, SpecError};
 
 use crate::error::{Error, Result};
+use crate::measure::doubts::Seen;
 use crate::measure::measurement::{Imbalance, LayerMeasurement, Measurement, Task};
 #[cfg(feature = "burn")]
 use crate::measure::on_burn::Loaded;
@@ -33,6 +34,8 @@ pub struct Answers {
     pub dim: usize,
     /// Whether they are classes.
     pub classes: bool,
+    /// Whether they came as one-hot rows.
+    pub hot: bool,
 }
 
 /// What a network is for.
@@ -99,8 +102,17 @@ pub fn from_weights(
         .collect();
     let task = match job {
         None => Task::default(),
-        Some(job) => loaded.task(samples, job)?,
+        Some(job) => {
+            let task = loaded.task(samples, job)?;
+            let (answers, hidden) = (job.answers, weights.layers.len() - 1);
+            let doubts = Seen { samples, answers, error: task.error, hidden }.doubts();
+            Task { doubts, checked: true, ..task }
+        }
     };
+    let mut notes = weights.notes.clone();
+    if job.is_some_and(|job| job.answers.hot) {
+        notes.push("--targets has one 1 in each row: read as classes".into());
+    }
     Ok(Measurement {
         title: weights.title.clone(),
         samples: Some(samples.count as f64),
@@ -111,7 +123,7 @@ pub fn from_weights(
         task,
         layers,
         imbalance: Imbalance::of(&observation),
-        notes: weights.notes.clone(),
+        notes,
         thresholds: settings.thresholds,
     })
 }
@@ -186,6 +198,6 @@ impl Task {
             let variance = answers.values.iter().enumerate().map(|(i, y)| (y - mean[i % c]).powi(2)).sum::<f64>() / n;
             (variance > 0.0).then(|| 2.0 * half_mse / variance)
         });
-        Task { loss, error, classes: answers.classes }
+        Task { loss, error, classes: answers.classes, ..Task::default() }
     }
 }

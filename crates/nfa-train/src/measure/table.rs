@@ -146,7 +146,12 @@ fn headline(measurement: &Measurement) -> String {
         Some(error) if error.is_finite() => text.push_str(&format!("  {what} {:.2} %", 100.0 * error)),
         Some(_) => text.push_str(&format!("  {what} overflows")),
     }
+    // Whether this is the network that was trained, weights and rows alone don't say.
+    if measurement.source == "weights" && measurement.samples.is_some() && !measurement.task.checked {
+        text.push_str("  (this reading was not checked against a loss: --targets)");
+    }
     text.push('\n');
+    measurement.task.doubts.iter().for_each(|doubt| text.push_str(&format!("warning: {doubt}\n")));
     text
 }
 

@@ -8,8 +8,9 @@ use nfa_metrics::Mat;
 use serde::Deserialize;
 
 use crate::array::error::listing;
+use crate::array::natural::natural_order;
 use crate::array::npz::Npz;
-use crate::array::safetensors::{Head, LENGTH, head_length, natural_order};
+use crate::array::safetensors::{Head, LENGTH, head_length};
 use crate::array::{self, Array, gzip};
 use crate::error::{Error, Result};
 use crate::machine::disk::Store;
@@ -267,11 +268,21 @@ impl<'a> Checkpoint<'a> {
                 let (place, element, shape) = head.place(name).map_err(|error| wrong(&error))?;
                 let place = body + place.start as u64..body + place.end as u64;
                 let bytes = self.store.section(&part.path, place).map_err(|error| wrong(&error))?;
-                Array { shape, values: element.decode(&bytes, false), integer: element.is_integer() }
+                Array {
+                    shape,
+                    values: element.decode(&bytes, false),
+                    integer: element.is_integer(),
+                    eps: element.eps(),
+                }
             }
             Held::Unpacked(head, bytes) => {
                 let (place, element, shape) = head.place(name).map_err(|error| wrong(&error))?;
-                Array { shape, values: element.decode(&bytes[place], false), integer: element.is_integer() }
+                Array {
+                    shape,
+                    values: element.decode(&bytes[place], false),
+                    integer: element.is_integer(),
+                    eps: element.eps(),
+                }
             }
             Held::Archive(bytes) => {
                 Npz::open(bytes).and_then(|archive| archive.array(name)).map_err(|error| wrong(&error))?

@@ -38,6 +38,8 @@ const ENDS: [&str; 2] = ["weight", "kernel"];
 pub fn module(key: &str) -> Option<&str> {
     let key = key.strip_suffix(":0").unwrap_or(key);
     let stem = ENDS.iter().find_map(|end| key.strip_suffix(end))?;
+    // What an adapter wraps belongs to the whole.
+    let stem = stem.strip_suffix("base_layer.").unwrap_or(stem);
     (stem.ends_with(['.', '/'])).then_some(stem)
 }
 

@@ -17,6 +17,9 @@ pub struct Link {
 const LAST: [&str; 9] = ["head", "out", "output", "classifier", "final", "readout", "logits", "last", "decoder"];
 const FIRST: [&str; 5] = ["in", "input", "stem", "first", "encoder"];
 
+/// Maps that follow each other in every block that has both.
+const FOLLOWING: [[&str; 2]; 4] = [["c_fc", "c_proj"], ["fc_in", "fc_out"], ["up_proj", "down_proj"], ["wi", "wo"]];
+
 /// Whether names say that one comes before the other: links are in the natural order of their names.
 fn said(before: &str, after: &str) -> bool {
     let (left, right) = (parts(before), parts(after));
@@ -24,7 +27,7 @@ fn said(before: &str, after: &str) -> bool {
     let Some(at) = at else { return false };
     let (a, b) = (left[at].strip_suffix(":0").unwrap_or(left[at]), right[at].strip_suffix(":0").unwrap_or(right[at]));
     // `dense` before `dense_1`, as Keras counts.
-    are_numbered(a, b) || unnumbered(b) == a
+    are_numbered(a, b) || unnumbered(b) == a || FOLLOWING.contains(&[a, b])
 }
 
 /// Whether a name has a number.

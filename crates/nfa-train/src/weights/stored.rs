@@ -6,7 +6,7 @@ use nfa_metrics::Mat;
 
 use crate::error::{Error, Result};
 use crate::weights::checkpoint::{Checkpoint, Entry};
-use crate::weights::names::{biases, is_harmless, module, words};
+use crate::weights::names::{biases, is_harmless, module, parts, words};
 
 /// How a weight is kept.
 #[derive(Clone, Debug, PartialEq)]
@@ -113,6 +113,12 @@ impl Stored {
     /// # Errors
     /// No such tensor; something beside it that changes what the network applies and can't be applied here.
     pub fn of(checkpoint: &Checkpoint<'_>, key: &str) -> Result<Self> {
+        // There only where an adapter wraps it, wherever that is kept.
+        if parts(key).contains(&"base_layer") {
+            let rest: Vec<&Entry> = beside(checkpoint, key).collect();
+            let own: Vec<&Entry> = checkpoint.entry(key).into_iter().collect();
+            return Err(Self::refused(checkpoint, key, if rest.is_empty() { &own } else { &rest }));
+        }
         let mut uses = vec![key.to_string()];
         let mut rest: Vec<&Entry> = beside(checkpoint, key).collect();
         let take = |rest: &mut Vec<&Entry>, end: &str| {

@@ -56,7 +56,8 @@ pub(super) fn blocks<'a>(checkpoint: &'a Checkpoint<'_>) -> Result<Vec<Block<'a>
     }
     // Names that several schemes share belong to the one that is there as a whole.
     partial.retain(|(_, there)| !there.iter().all(|name| covered.contains(name)));
-    match partial.into_iter().max_by_key(|(_, there)| there.len()) {
+    // Of as many the scheme that comes first.
+    match partial.into_iter().rev().max_by_key(|(_, there)| there.len()) {
         Some((block, there)) => Err(block.incomplete(checkpoint, &there)),
         None => Ok(found),
     }
