@@ -44,6 +44,13 @@ pub fn read(bytes: &[u8]) -> Result<Array, ArrayError> {
     Ok(Array { shape, values: element.decode(body, true), integer: element.is_integer(), eps: element.eps() })
 }
 
+/// How many numbers a file claims to have, from its first bytes.
+pub fn claimed(bytes: &[u8]) -> Option<usize> {
+    let [0, 0, _, rank, rest @ ..] = bytes else { return None };
+    let (sizes, _) = rest.get(..4 * usize::from(*rank))?.as_chunks::<4>();
+    entries(&sizes.iter().map(|&size| u32::from_be_bytes(size) as usize).collect::<Vec<_>>()).ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -122,6 +122,16 @@ fn decode(name: &str, key: Option<&str>, bytes: &[u8]) -> Result<Array, ArrayErr
     Ok(array)
 }
 
+/// How many numbers a file of some length has, about: as its first bytes say, or as text and packed bytes usually do.
+pub fn claimed(name: &str, start: &[u8], length: u64) -> u64 {
+    let said = match format(name, start) {
+        Ok(Format::Npy) => npy::claimed(start),
+        Ok(Format::Idx) => idx::claimed(start),
+        _ => None,
+    };
+    said.map_or(length / 4, |entries| entries as u64)
+}
+
 fn format(name: &str, bytes: &[u8]) -> Result<Format, ArrayError> {
     let name = name.to_ascii_lowercase();
     let name = name.strip_suffix(".gz").unwrap_or(&name);

@@ -16,21 +16,7 @@ pub(super) const MAGIC: &[u8] = b"\x93NUMPY";
 /// # Errors
 /// What is wrong and at which byte.
 pub fn read(bytes: &[u8]) -> Result<Array, ArrayError> {
-    let Some(rest) = bytes.strip_prefix(MAGIC) else {
-        return Err(at(0, "does not start with NumPy's magic bytes").next("write it with numpy.save"));
-    };
-    let (length, start): (usize, usize) = match rest {
-        [1, _, a, b, ..] => (usize::from(u16::from_le_bytes([*a, *b])), 10),
-        [2 | 3, _, a, b, c, d, ..] => (u32::from_le_bytes([*a, *b, *c, *d]) as usize, 12),
-        [1..=3, ..] | [] => return Err(cut(bytes.len(), "its header length")),
-        [other, ..] => {
-            return Err(at(6, format!("unknown version {other} of the format")).next("write it with numpy.save"));
-        }
-    };
-    let end = start.checked_add(length).filter(|&end| end <= bytes.len());
-    let Some(end) = end else { return Err(cut(bytes.len(), "its header")) };
-    let header = Parser { text: &bytes[start..end], at: 0, start }.header()?;
-    let (element, big) = element(&header)?;
+    let (header, element, big, end) = head(bytes)?;
     let body = &bytes[end..];
     let place = format!("byte {}", header.shape_at);
     let count = entries(&header.shape).map_err(|error| error.within(place).next("write the file again"))?;
@@ -58,6 +44,32 @@ pub fn read(bytes: &[u8]) -> Result<Array, ArrayError> {
 
 fn at(byte: usize, problem: impl Into<String>) -> ArrayError {
     ArrayError::new(format!("byte {byte}"), problem)
+}
+
+/// What stands before the numbers: the header, their type, whether its most significant byte comes first, and where they
+/// begin.
+fn head(bytes: &[u8]) -> Result<(Header, Element, bool, usize), ArrayError> {
+    let Some(rest) = bytes.strip_prefix(MAGIC) else {
+        return Err(at(0, "does not start with NumPy's magic bytes").next("write it with numpy.save"));
+    };
+    let (length, start): (usize, usize) = match rest {
+        [1, _, a, b, ..] => (usize::from(u16::from_le_bytes([*a, *b])), 10),
+        [2 | 3, _, a, b, c, d, ..] => (u32::from_le_bytes([*a, *b, *c, *d]) as usize, 12),
+        [1..=3, ..] | [] => return Err(cut(bytes.len(), "its header length")),
+        [other, ..] => {
+            return Err(at(6, format!("unknown version {other} of the format")).next("write it with numpy.save"));
+        }
+    };
+    let end = start.checked_add(length).filter(|&end| end <= bytes.len());
+    let Some(end) = end else { return Err(cut(bytes.len(), "its header")) };
+    let header = Parser { text: &bytes[start..end], at: 0, start }.header()?;
+    let (element, big) = element(&header)?;
+    Ok((header, element, big, end))
+}
+
+/// How many numbers a file claims to have, from its first bytes.
+pub fn claimed(bytes: &[u8]) -> Option<usize> {
+    entries(&head(bytes).ok()?.0.shape).ok()
 }
 
 fn cut(byte: usize, what: &str) -> ArrayError {

@@ -5,9 +5,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 
-use crate::bench::memory::kibibytes;
 use crate::machine::build::{BURN, revision};
 use crate::machine::disk::Store;
+use crate::machine::memory::kibibytes;
 
 /// The schema's name.
 pub const SCHEMA: &str = "nfa.machine/1";

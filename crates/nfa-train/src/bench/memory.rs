@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use crate::machine::disk::Store;
+use crate::machine::memory::kibibytes;
 
 /// The process's peak from here on.
 pub struct Peak<'a> {
@@ -22,17 +23,6 @@ impl<'a> Peak<'a> {
         let status = self.store.read(Path::new("/proc/self/status")).ok()?;
         kibibytes(&String::from_utf8_lossy(&status), "VmHWM:").map(|count| 1024 * count)
     }
-}
-
-/// The bytes that can be had without swapping, where the system says.
-pub fn available(store: &dyn Store) -> Option<u64> {
-    let table = store.read(Path::new("/proc/meminfo")).ok()?;
-    kibibytes(&String::from_utf8_lossy(&table), "MemAvailable:").map(|count| 1024 * count)
-}
-
-/// The number behind a word of `/proc`'s tables, in KiB.
-pub fn kibibytes(table: &str, word: &str) -> Option<u64> {
-    table.lines().find_map(|line| line.strip_prefix(word))?.trim().strip_suffix("kB")?.trim().parse().ok()
 }
 
 #[cfg(test)]

@@ -244,7 +244,7 @@ impl Bench<'_> {
     /// Where they are not.
     pub fn fits(&self, bytes: f64, less: &str) -> Result<()> {
         let gibibytes = |bytes: f64| bytes / f64::from(1u32 << 30);
-        match memory::available(self.store()) {
+        match crate::machine::memory::available(self.store()) {
             Some(free) if bytes > free as f64 => Err(Error::input(format!(
                 "this takes about {:.1} GiB of memory and {:.1} GiB are free: ask for {less}",
                 gibibytes(bytes),

@@ -4,6 +4,7 @@ pub mod allocator;
 pub mod build;
 pub mod devices;
 pub mod disk;
+pub mod memory;
 pub mod message;
 #[cfg(feature = "burn")]
 pub mod progress;

@@ -11,6 +11,7 @@ use crate::error::{Error, Result};
 use crate::keys::parse_value;
 use crate::machine::devices::Dtype;
 use crate::machine::disk::Store;
+use crate::machine::memory;
 use crate::measure::args::{MeasureArgs, MeasureDtype};
 use crate::measure::capture::from_capture;
 use crate::measure::matrices::{Given, from_matrices};
@@ -24,6 +25,9 @@ use crate::observe::layers::Layers;
 use crate::train::loss::Loss;
 use crate::weights::layers::Chosen;
 use crate::weights::{Checkpoint, Weights};
+
+/// Memory that a number of the rows takes at the height of a measurement, in bytes (measured, and rounded up).
+const BYTES_PER_ENTRY: u64 = 48;
 
 /// What a call has to say.
 #[derive(Debug)]
@@ -141,6 +145,28 @@ impl Call<'_> {
         found.map_err(|error| Error::input(format!("{option} {error}")))
     }
 
+    /// Refuses rows that memory doesn't hold, before they are read.
+    fn check_room(&self, option: &str, spec: &str) -> Result<()> {
+        let path = Path::new(array::split_spec(spec).0);
+        // A file that isn't there is named by its reader.
+        let Ok(size) = self.store.size(path) else { return Ok(()) };
+        let start = self.store.section(path, 0..size.min(4096)).unwrap_or_default();
+        let entries = array::claimed(&path.display().to_string(), &start, size);
+        let needed = size.saturating_add(entries.saturating_mul(BYTES_PER_ENTRY));
+        match memory::available(self.store) {
+            Some(free) if needed > free => {
+                let gibibytes = |bytes: u64| bytes as f64 / f64::from(1 << 30);
+                Err(Error::input(format!(
+                    "{option} {spec}: {entries} numbers take {:.1} GiB while they are measured, and {:.1} GiB are free; give \
+                     fewer rows: the intervals say how many are enough",
+                    gibibytes(needed),
+                    gibibytes(free)
+                )))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// A matrix, and machine epsilon of its numbers.
     fn matrix(&self, option: &str, spec: &str) -> Result<(Mat, f64)> {
         let found = self.array(option, spec)?;
@@ -251,9 +277,13 @@ impl Call<'_> {
         let Some(inputs) = &args.inputs else {
             return Err(Error::input("--weights needs --inputs FILE: the AGOP is an average over samples"));
         };
+        self.check_room("--inputs", inputs)?;
         let found = self.array("--inputs", inputs)?;
         let (count, dim) = found.matrix();
-        let scaled: Vec<f64> = found.values.iter().map(|v| v * args.scale).collect();
+        let mut scaled = found.values;
+        if args.scale != 1.0 {
+            scaled.iter_mut().for_each(|v| *v *= args.scale);
+        }
         if let Some(at) = scaled.iter().position(|v| !v.is_finite()) {
             let message = format!("--scale {}: row {}, column {} overflows (from 0)", args.scale, at / dim, at % dim);
             return Err(Error::input(message));
