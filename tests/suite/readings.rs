@@ -331,16 +331,27 @@ fn a_network_in_several_files_is_one() {
     let wrong = folder.run(&call("model.safetensors.index.json")).expect(2).stderr;
     assert!(wrong.contains("o_proj.weight is in net.safetensors"), "{wrong}");
     // Several files are one network over time.
-    folder.write("a.safetensors", file(&[f64s("fc1.weight", &FOUR, &W0)]));
-    folder.write("b.safetensors", file(&[f64s("fc2.weight", &FOUR, &W1)]));
-    folder.write("c.safetensors", file(&[f64s("module.fc1.weight", &FOUR, &W1)]));
-    let over = |b: &'static str| ["measure", "--weights", "a.safetensors", b, "--inputs", "x.csv", "--json"];
+    let two = |p: &str| file(&[f64s(&format!("{p}1.weight"), &FOUR, &W0), f64s(&format!("{p}2.weight"), &FOUR, &W1)]);
+    folder.write("a.safetensors", two("fc"));
+    folder.write("b.safetensors", two("lin"));
+    folder.write("c.safetensors", two("module.fc"));
+    let over = |b| ["measure", "--weights", "a.safetensors", b, "--inputs", "x.csv", "--activation", "relu", "--json"];
     assert!(folder.run(&over("b.safetensors")).expect(2).stderr.contains("one network over time"));
     assert_eq!(folder.run(&over("c.safetensors")).expect(0).lines().len(), 2);
     let compared = [&over("b.safetensors")[..], &["--compare"]].concat();
     folder.run(&compared).expect(2);
-    let start = ["measure", "--weights", "a.safetensors", "--inputs", "x.csv", "--json", "--init", "c.safetensors"];
-    folder.run(&start).expect(0);
+    let start = [
+        "measure",
+        "--weights",
+        "a.safetensors",
+        "--inputs",
+        "x.csv",
+        "--activation",
+        "relu",
+        "--init",
+        "c.safetensors",
+    ];
+    assert!(folder.run(&start).expect(0).stdout.contains("0 of 1 nearer than at initialisation"));
 }
 
 #[test]
@@ -441,4 +452,26 @@ fn few_repeated_and_rounded_rows_are_no_evidence() {
     assert_eq!(few["verdict"], "undetermined");
     assert!(few["reason"].as_str().unwrap().starts_with("3 distinct rows"), "{few}");
     assert!(few["alpha_interval"].is_null(), "{few}");
+}
+
+#[test]
+fn a_table_says_what_it_is_of_and_fits_a_terminal() {
+    let name = "a.rather.long.name.of.a.layer.in.a.network.of.somebody.else";
+    let at = |end: &str| format!("{name}.{end}");
+    let folder = folder(&[
+        f64s(&at("0.weight"), &FOUR, &W0),
+        f64s(&at("0.bias"), &[4], &[0.0; 4]),
+        f64s(&at("2.weight"), &FOUR, &W1),
+        f64s(&at("4.weight"), &FOUR, &W2),
+    ]);
+    let text = folder.run(&NETWORK[..7]).expect(0).stdout;
+    let rows: Vec<&str> = text.lines().filter(|line| line.starts_with("a.")).collect();
+    assert!(rows.len() >= 3 && rows.iter().all(|row| row.chars().count() <= 120 && row.contains("..")), "{text}");
+    // 32 of 52 parameters; the last map's 16 hold by definition.
+    let line = "nfa: 2 fail (1 order, 1 directions), 1 by definition; 3 of 3 maps, 62 % of the parameters";
+    assert!(text.contains(line), "{text}");
+    assert!(text.contains("  cosine  ") && !text.contains("  init  "), "{text}");
+    let report = folder.run(&NETWORK).expect(0).lines().remove(0);
+    assert_eq!(report["coverage"]["parameters"], json!({ "measured": 48, "by_definition": 16, "all": 52 }));
+    assert_eq!(report["summary"]["by_definition"], 1);
 }

@@ -15,6 +15,7 @@ pub fn from_capture(laws: &Laws, capture: &Capture, title: &str, settings: &Sett
     let observation = capture.observation();
     let recorded = Recorded::new(&capture.metadata);
     let wanted = settings.places(&capture.sites.iter().map(|site| site.name.clone()).collect::<Vec<_>>())?;
+    let whole = wanted.len() == capture.sites.len();
     let measure = |layer: usize| {
         let asked = Asked {
             layers: &[layer],
@@ -43,6 +44,8 @@ pub fn from_capture(laws: &Laws, capture: &Capture, title: &str, settings: &Sett
         capture: Some(recorded),
         task: Task::default(),
         layers,
+        // Of the whole recording.
+        sizes: capture.metadata.get("sizes").filter(|_| whole).and_then(|sizes| serde_json::from_str(sizes).ok()),
         imbalance: Imbalance::of(&observation),
         notes: Vec::new(),
         thresholds: settings.thresholds,

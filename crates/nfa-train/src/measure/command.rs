@@ -20,7 +20,7 @@ use crate::measure::network::{Answers, Job, Samples, from_weights};
 use crate::measure::options::{self, Source};
 use crate::measure::pairs::{self, Heads, Pairs};
 use crate::measure::settings::{Settings, check_size, title_of};
-use crate::measure::{compare, fan, json, table};
+use crate::measure::{compare, fan, json, summary, table};
 use crate::observe::layers::Layers;
 use crate::train::loss::Loss;
 use crate::weights::layers::Chosen;
@@ -71,9 +71,21 @@ impl Call<'_> {
         if let Some(message) = compare::strangers(&measurements) {
             return Err(Error::input(message));
         }
+        let empty = |measured: &&Measurement| source == Source::Capture && summary::is_by_definition(measured);
+        if let Some(measured) = measurements.iter().find(empty) {
+            return Err(Error::input(format!(
+                "{}: nothing is measured but maps whose outputs are the network's, where the AGOP is W^T W by definition; \
+                 measure the layers before them",
+                measured.title
+            )));
+        }
         self.leave_files(&measurements)?;
-        let said = |m: &Measurement| if json { json::measurement(m).to_string() } else { table::text(m, color) };
-        let mut lines: Vec<String> = measurements.iter().map(said).collect();
+        let last = measurements.len() - 1;
+        let said = |(i, m): (usize, &Measurement)| match json {
+            true => json::measurement(m).to_string(),
+            false => table::text(m, color, i == last),
+        };
+        let mut lines: Vec<String> = measurements.iter().enumerate().map(said).collect();
         if let ([a, b], true) = (measurements.as_slice(), self.args.compare) {
             lines.push(if json { compare::json(a, b).to_string() } else { compare::text(a, b) });
         }

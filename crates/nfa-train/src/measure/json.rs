@@ -5,6 +5,7 @@ use nfa_metrics::{Details, Finding, Judged};
 use serde_json::{Map, Value, json};
 
 use crate::measure::measurement::{LayerMeasurement, Measurement};
+use crate::measure::summary;
 use crate::record::decimal;
 
 /// One object per network.
@@ -26,6 +27,8 @@ pub fn measurement(measurement: &Measurement) -> Value {
         })),
         "task": { "loss": measurement.task.loss, "error": measurement.task.error },
         "warnings": measurement.task.doubts,
+        "summary": summary::json(measurement),
+        "coverage": summary::coverage(measurement),
         "layers": measurement.layers.iter().map(layer).collect::<Vec<_>>(),
         "imbalance": measurement.imbalance.iter().map(|i| {
             json!({ "layer": i.layer, "frobenius": i.frobenius, "relative": i.relative })

@@ -96,6 +96,7 @@ pub fn from_matrices(given: Given, title: &str, settings: &Settings) -> Result<M
         capture: None,
         task: Task::default(),
         layers: vec![layer],
+        sizes: None,
         imbalance: Vec::new(),
         notes,
         thresholds: settings.thresholds,

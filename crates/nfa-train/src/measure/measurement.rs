@@ -5,6 +5,7 @@ use nfa_metrics::{Judged, Mat, Observation, Psd, Thresholds};
 
 use crate::error::{Error, Result};
 use crate::measure::recorded::Recorded;
+use crate::measure::summary::Sizes;
 use crate::weights::names::bare;
 
 /// Everything that `measure` says of one network.
@@ -26,6 +27,8 @@ pub struct Measurement {
     pub task: Task,
     /// One per layer or site.
     pub layers: Vec<LayerMeasurement>,
+    /// How much of the network that is, where it is known.
+    pub sizes: Option<Sizes>,
     /// Of neighbouring layers.
     pub imbalance: Vec<Imbalance>,
     /// How it was read where names don't say it, and what is no row and why.

@@ -18,6 +18,7 @@ pub mod options;
 pub mod pairs;
 pub mod recorded;
 pub mod settings;
+pub mod summary;
 pub mod table;
 
 pub use measurement::Measurement;

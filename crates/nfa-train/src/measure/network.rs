@@ -11,6 +11,7 @@ use crate::measure::on_burn::Loaded;
 #[cfg(not(feature = "burn"))]
 use crate::measure::on_host::Loaded;
 use crate::measure::settings::{Settings, check_size};
+use crate::measure::summary::Sizes;
 use crate::train::loss::Loss;
 use crate::weights::{LayerWeights, Weights};
 
@@ -122,10 +123,23 @@ pub fn from_weights(
         capture: None,
         task,
         layers,
+        sizes: Some(sizes(weights, &wanted)),
         imbalance: Imbalance::of(&observation),
         notes,
         thresholds: settings.thresholds,
     })
+}
+
+/// Entries of the weights that are measured, and of all there are.
+fn sizes(weights: &Weights, wanted: &[usize]) -> Sizes {
+    let entries = |layer: &LayerWeights| (layer.weight.nrows() * layer.weight.ncols()) as u64;
+    let last = weights.layers.len() - 1;
+    let biases = weights.layers.iter().map(|layer| layer.bias.as_ref().map_or(0, Vec::len) as u64);
+    Sizes {
+        measured: wanted.iter().map(|&layer| entries(&weights.layers[layer])).sum(),
+        last: if wanted.contains(&last) { entries(&weights.layers[last]) } else { 0 },
+        all: weights.layers.iter().map(entries).chain(biases).sum(),
+    }
 }
 
 /// Refuses inputs that don't fit and matrices too large to try.

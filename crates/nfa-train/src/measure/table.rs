@@ -2,91 +2,153 @@
 
 use nfa_metrics::{Family, Judged, Verdict};
 
-use crate::measure::measurement::Measurement;
+use crate::measure::measurement::{LayerMeasurement, Measurement};
+use crate::measure::summary;
 
-/// The table, aligned; coloured on request.
-pub fn text(measurement: &Measurement, color: bool) -> String {
-    let head =
-        ["layer", "law", "alpha", "theory", "misfit", "directions", "order", "shape", "random", "init", "verdict"];
-    let mut rows: Vec<(Vec<String>, Verdict, String)> = Vec::new();
-    for layer in &measurement.layers {
+/// A row of the table: its cells, its verdict, and why in a word.
+struct Line {
+    name: String,
+    shape: String,
+    cells: Vec<String>,
+    verdict: Verdict,
+    cause: &'static str,
+    reason: String,
+}
+
+/// Titles of a row's cells, behind the layer's name.
+const HEAD: [&str; 11] =
+    ["law", "alpha", "theory", "misfit", "cosine", "directions", "order", "shape", "random", "init", "verdict"];
+/// Cells that are left out where no row has any.
+const OPTIONAL: [&str; 4] = ["theory", "cosine", "random", "init"];
+/// Columns of a terminal that the table fits, if names can be shortened to that.
+const WIDTH: usize = 120;
+/// Names are not cut to fewer characters.
+const NAME: usize = 16;
+
+impl Line {
+    fn new(layer: &LayerMeasurement, judged: &Judged) -> Self {
+        let Judged { law, finding: found, .. } = judged;
+        let alpha = match (found.alpha, found.alpha_interval) {
+            (None, _) => "-".to_string(),
+            _ if law.family != Family::Power => "-".to_string(),
+            (Some(alpha), _) if alpha <= nfa_metrics::judge::misfit::ALPHA_RANGE[0] => "-> 0".to_string(),
+            (Some(alpha), Some(interval)) if interval.width() > 0.0 => {
+                format!("{alpha:.3} [{:.3}, {:.3}]", interval.low, interval.high)
+            }
+            (Some(alpha), _) => format!("{alpha:.4}"),
+        };
+        let agrees = match found.exponent_agrees {
+            Some(true) => " =",
+            Some(false) => " !",
+            None => "",
+        };
+        let parts = found.parts;
+        // What prior work reports: of a law with a free factor misfit and cosine say the same.
+        let cosine = found.misfit.filter(|misfit| law.family != Family::Equal && *misfit <= 1.0);
+        let cells = vec![
+            law.name.to_string(),
+            alpha,
+            found.predicted.map_or("-".into(), |p| format!("{p:.4}{agrees}")),
+            number(found.misfit),
+            cosine.map_or("-".into(), |misfit| format!("{:.3}", ((1.0 - misfit) * (1.0 + misfit)).sqrt())),
+            number(parts.map(|p| p.directions)),
+            number(parts.map(|p| p.order)),
+            number(parts.map(|p| p.shape)),
+            // A cosine's, with a factor free: no misfit where none is.
+            number(found.null.haar.filter(|_| law.family != Family::Equal)),
+            number(found.null.init),
+            found.verdict.name().to_string(),
+        ];
+        let at_end = layer.last && found.verdict != Verdict::Undetermined;
+        let (cause, reason) = match law.last {
+            Some(why) if at_end => ("by definition", why.to_string()),
+            _ => (summary::cause(judged), found.reason.clone()),
+        };
         let shape = layer.d_out.map_or(String::new(), |out| format!(" {out}x{}", layer.d_in));
-        for Judged { law, finding: found, .. } in &layer.laws {
-            let alpha = match (found.alpha, found.alpha_interval) {
-                (None, _) => "-".to_string(),
-                _ if law.family != Family::Power => "-".to_string(),
-                (Some(alpha), _) if alpha <= nfa_metrics::judge::misfit::ALPHA_RANGE[0] => "-> 0".to_string(),
-                (Some(alpha), Some(interval)) if interval.width() > 0.0 => {
-                    format!("{alpha:.3} [{:.3}, {:.3}]", interval.low, interval.high)
-                }
-                (Some(alpha), _) => format!("{alpha:.4}"),
-            };
-            let agrees = match found.exponent_agrees {
-                Some(true) => " =",
-                Some(false) => " !",
-                None => "",
-            };
-            let parts = found.parts;
-            let cells = vec![
-                format!("{}{shape}", layer.name),
-                law.name.to_string(),
-                alpha,
-                found.predicted.map_or("-".into(), |p| format!("{p:.4}{agrees}")),
-                number(found.misfit),
-                number(parts.map(|p| p.directions)),
-                number(parts.map(|p| p.order)),
-                number(parts.map(|p| p.shape)),
-                // A cosine's, with a factor free: no misfit where none is.
-                number(found.null.haar.filter(|_| law.family != Family::Equal)),
-                number(found.null.init),
-                found.verdict.name().to_string(),
-            ];
-            let at_end = layer.last && found.verdict != Verdict::Undetermined;
-            let reason = match law.last {
-                Some(why) if at_end => format!("by definition: {why}"),
-                _ => found.reason.clone(),
-            };
-            rows.push((cells, found.verdict, reason));
-        }
+        Line { name: layer.name.clone(), shape, cells, verdict: found.verdict, cause, reason }
     }
-    let widths: Vec<usize> = (0..head.len())
-        .map(|column| {
-            rows.iter().map(|(cells, ..)| cells[column].chars().count()).chain([head[column].len()]).max().unwrap_or(0)
-        })
+
+    /// Its name within so many characters, its middle left out where it is longer.
+    fn named(&self, most: usize) -> String {
+        let most = most.saturating_sub(self.shape.chars().count()).max(NAME);
+        let letters: Vec<char> = self.name.chars().collect();
+        if letters.len() <= most {
+            return format!("{}{}", self.name, self.shape);
+        }
+        let (front, back) = ((most - 2) / 2, (most - 2).div_ceil(2));
+        let part = |range: &[char]| range.iter().collect::<String>();
+        format!("{}..{}{}", part(&letters[..front]), part(&letters[letters.len() - back..]), self.shape)
+    }
+}
+
+/// The table, aligned; coloured on request. `legend`: whether the words are explained.
+pub fn text(measurement: &Measurement, color: bool, legend: bool) -> String {
+    let rows =
+        measurement.layers.iter().flat_map(|layer| layer.laws.iter().map(move |judged| Line::new(layer, judged)));
+    let rows: Vec<Line> = rows.collect();
+    let kept: Vec<usize> = (0..HEAD.len())
+        .filter(|&i| !OPTIONAL.contains(&HEAD[i]) || rows.iter().any(|row| row.cells[i] != "-"))
         .collect();
-    let line = |cells: &[String], paint: &dyn Fn(&str) -> String| -> String {
-        let padded: Vec<String> = cells
-            .iter()
-            .enumerate()
-            .map(|(column, cell)| {
-                let space = " ".repeat(widths[column] - cell.chars().count());
-                match column {
-                    0 | 1 => format!("{cell}{space}"),
-                    10 => format!("{}{space}", paint(cell)),
-                    _ => format!("{space}{cell}"),
-                }
-            })
-            .collect();
-        padded.join("  ")
+    let width = |i: usize| rows.iter().map(|row| row.cells[i].chars().count()).max().unwrap_or(0).max(HEAD[i].len());
+    let causes = rows.iter().map(|row| row.cause.len()).max().unwrap_or(0);
+    let others = kept.iter().map(|&i| width(i) + 2).sum::<usize>() + causes + 2;
+    let names: Vec<String> = rows.iter().map(|row| row.named(WIDTH.saturating_sub(others))).collect();
+    let first = names.iter().map(|name| name.chars().count()).max().unwrap_or(0).max(5);
+    let line = |name: &str, cell: &dyn Fn(usize) -> String, last: &str| {
+        let mut line = format!("{name}{}", " ".repeat(first - name.chars().count()));
+        for &i in &kept {
+            let cell = cell(i);
+            let space = " ".repeat(width(i) - plain(&cell).chars().count());
+            line.push_str("  ");
+            // Words to the left, numbers to the right.
+            let (left, right) = if i == 0 || i == HEAD.len() - 1 { ("", space.as_str()) } else { (space.as_str(), "") };
+            line.push_str(&format!("{left}{cell}{right}"));
+        }
+        format!("{}\n", format!("{line}  {last}").trim_end())
     };
     let mut text = headline(measurement);
-    let titles: Vec<String> = head.iter().map(|title| (*title).to_string()).collect();
-    text.push_str(&line(&titles, &|cell| cell.to_string()));
-    text.push_str("  reason\n");
-    for (cells, verdict, reason) in &rows {
-        let paint =
-            |cell: &str| if color { format!("\x1b[{}m{cell}\x1b[0m", code(*verdict)) } else { cell.to_string() };
-        text.push_str(&line(cells, &paint));
-        text.push_str(&format!("  {reason}\n"));
+    text.push_str(&line("layer", &|i| HEAD[i].into(), ""));
+    for (row, name) in rows.iter().zip(&names) {
+        let paint = |i: usize| match color && i == HEAD.len() - 1 {
+            true => format!("\x1b[{}m{}\x1b[0m", code(row.verdict), row.cells[i]),
+            false => row.cells[i].clone(),
+        };
+        text.push_str(&line(name, &paint, row.cause));
     }
+    text.push_str(&reasons(&rows));
+    text.push_str(&format!("{}\n", summary::text(measurement)));
     measurement.notes.iter().for_each(|note| text.push_str(&format!("note: {note}\n")));
     text.push_str(&skipped(measurement));
-    text.push_str(&legend(measurement));
+    if legend {
+        text.push_str(&explained(measurement));
+    }
+    text
+}
+
+/// A cell without its colour.
+fn plain(cell: &str) -> &str {
+    cell.split_once('m').filter(|_| cell.starts_with('\x1b')).map_or(cell, |(_, rest)| rest.trim_end_matches("\x1b[0m"))
+}
+
+/// One reason of each kind, and of whom it is.
+fn reasons(rows: &[Line]) -> String {
+    let mut text = String::new();
+    let mut said: Vec<(Verdict, &str)> = Vec::new();
+    for row in rows {
+        if said.contains(&(row.verdict, row.cause)) {
+            continue;
+        }
+        said.push((row.verdict, row.cause));
+        let same = rows.iter().filter(|other| (other.verdict, other.cause) == (row.verdict, row.cause)).count();
+        let more = if same > 1 { format!(" and {} more", same - 1) } else { String::new() };
+        let what = if row.cause == "by definition" { "by definition" } else { row.verdict.name() };
+        text.push_str(&format!("{what}: {} ({}{more})\n", row.reason, row.name));
+    }
     text
 }
 
 /// What the table's words mean, of the laws that it has.
-fn legend(measurement: &Measurement) -> String {
+fn explained(measurement: &Measurement) -> String {
     let mut laws: Vec<String> = Vec::new();
     for Judged { law, .. } in measurement.layers.iter().flat_map(|layer| &layer.laws) {
         let sides = format!("{}: A = {}, B = {}", law.name, law.left, law.right);
@@ -113,7 +175,7 @@ fn skipped(measurement: &Measurement) -> String {
     format!("not recorded: {}\n", parts.join("; "))
 }
 
-const LEGEND: &str = "misfit^2 = directions^2 + order^2 + shape^2;\n\
+const LEGEND: &str = "misfit^2 = directions^2 + order^2 + shape^2; with a factor free misfit^2 = 1 - cosine^2 (0.2 is a cosine of 0.980);\n\
     random: what a random rotation of A would have; theory: = agrees, ! does not; more with --json\n";
 
 const INTERVALS: &str = "[low, high]: 95 %, of these weights over fresh inputs; of rows that the network was trained \

@@ -26,8 +26,10 @@ fn said(before: &str, after: &str) -> bool {
     let at = (0..left.len().min(right.len())).find(|&i| left[i] != right[i]);
     let Some(at) = at else { return false };
     let (a, b) = (left[at].strip_suffix(":0").unwrap_or(left[at]), right[at].strip_suffix(":0").unwrap_or(right[at]));
+    // `a`, `b`, `c` count too.
+    let letter = |part: &str| part.len() == 1 && ("a"..="h").contains(&part);
     // `dense` before `dense_1`, as Keras counts.
-    are_numbered(a, b) || unnumbered(b) == a || FOLLOWING.contains(&[a, b])
+    are_numbered(a, b) || unnumbered(b) == a || FOLLOWING.contains(&[a, b]) || (letter(a) && letter(b) && a < b)
 }
 
 /// Whether a name has a number.
@@ -114,6 +116,7 @@ mod tests {
         assert_eq!(found(&[("body.0.weight", 4, 4), ("body.2.weight", 4, 4), ("head.weight", 4, 4)]), [[0, 1, 2]]);
         assert_eq!(found(&[("body.0.weight", 4, 4), ("body.2.weight", 4, 4), ("stem.weight", 4, 4)]), [[2, 0, 1]]);
         assert_eq!(found(&[("decoder.weight", 4, 2), ("encoder.weight", 2, 4)]).len(), 2);
+        assert_eq!(found(&[("a.weight", 4, 4), ("b.weight", 4, 4)]), [[0, 1]]);
         assert_eq!(found(&[("fc1.weight", 4, 3), ("fc2.weight", 4, 3)]).len(), 0);
         assert_eq!(found(&[("fc1.weight", 4, 4), ("gate.weight", 4, 4)]).len(), 2);
     }

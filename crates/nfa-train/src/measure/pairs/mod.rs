@@ -137,6 +137,7 @@ pub fn measurement(
         capture: None,
         task: Task::default(),
         layers,
+        sizes: None,
         imbalance,
         notes,
         thresholds,
