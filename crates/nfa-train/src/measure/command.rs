@@ -27,7 +27,7 @@ use crate::weights::layers::Chosen;
 use crate::weights::{Checkpoint, Weights};
 
 /// Memory that a number of the rows takes at the height of a measurement, in bytes (measured, and rounded up).
-const BYTES_PER_ENTRY: u64 = 48;
+const BYTES_PER_ENTRY: u64 = 40;
 
 /// What a call has to say.
 #[derive(Debug)]
