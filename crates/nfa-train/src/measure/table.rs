@@ -22,6 +22,8 @@ const HEAD: [&str; 11] =
 const OPTIONAL: [&str; 4] = ["theory", "cosine", "random", "init"];
 /// Columns of a terminal that the table fits, if names can be shortened to that.
 const WIDTH: usize = 120;
+/// What leaves first where a row would be longer: squares of parts add up, and --json has it all.
+const SPARED: [&str; 4] = ["shape", "random", "order", "directions"];
 /// Names are not cut to fewer characters.
 const NAME: usize = 16;
 
@@ -68,17 +70,31 @@ impl Line {
         Line { name: layer.name.clone(), shape, cells, verdict: found.verdict, cause, reason }
     }
 
-    /// Its name within so many characters, its middle left out where it is longer.
-    fn named(&self, most: usize) -> String {
+    /// Its name within so many characters: without what all names begin with, `shared` bytes, and then without its middle.
+    fn named(&self, most: usize, shared: usize) -> String {
         let most = most.saturating_sub(self.shape.chars().count()).max(NAME);
-        let letters: Vec<char> = self.name.chars().collect();
-        if letters.len() <= most {
-            return format!("{}{}", self.name, self.shape);
+        let letters = |text: &str| text.chars().collect::<Vec<char>>();
+        let whole = letters(&self.name);
+        let short = match (whole.len() <= most, shared) {
+            (true, _) => whole,
+            (_, 0) => whole,
+            (_, shared) => letters(&format!("..{}", &self.name[shared..])),
+        };
+        if short.len() <= most {
+            return format!("{}{}", short.iter().collect::<String>(), self.shape);
         }
-        let (front, back) = ((most - 2) / 2, (most - 2).div_ceil(2));
+        // More of the end, where names differ.
+        let front = (most - 2) / 3;
         let part = |range: &[char]| range.iter().collect::<String>();
-        format!("{}..{}{}", part(&letters[..front]), part(&letters[letters.len() - back..]), self.shape)
+        format!("{}..{}{}", part(&short[..front]), part(&short[short.len() - (most - 2 - front)..]), self.shape)
     }
+}
+
+/// The parts that all names begin with, in bytes.
+fn shared(rows: &[Line]) -> usize {
+    let Some(first) = rows.first() else { return 0 };
+    let ends = first.name.match_indices('.').map(|(at, _)| at + 1);
+    ends.rev().find(|&end| rows.iter().all(|row| row.name.starts_with(&first.name[..end]))).unwrap_or(0)
 }
 
 /// The table, aligned; coloured on request. `legend`: whether the words are explained.
@@ -86,13 +102,21 @@ pub fn text(measurement: &Measurement, color: bool, legend: bool) -> String {
     let rows =
         measurement.layers.iter().flat_map(|layer| layer.laws.iter().map(move |judged| Line::new(layer, judged)));
     let rows: Vec<Line> = rows.collect();
-    let kept: Vec<usize> = (0..HEAD.len())
-        .filter(|&i| !OPTIONAL.contains(&HEAD[i]) || rows.iter().any(|row| row.cells[i] != "-"))
-        .collect();
     let width = |i: usize| rows.iter().map(|row| row.cells[i].chars().count()).max().unwrap_or(0).max(HEAD[i].len());
-    let causes = rows.iter().map(|row| row.cause.len()).max().unwrap_or(0);
-    let others = kept.iter().map(|&i| width(i) + 2).sum::<usize>() + causes + 2;
-    let names: Vec<String> = rows.iter().map(|row| row.named(WIDTH.saturating_sub(others))).collect();
+    let is_there = |i: &usize| !OPTIONAL.contains(&HEAD[*i]) || rows.iter().any(|row| row.cells[*i] != "-");
+    let mut kept: Vec<usize> = (0..HEAD.len()).filter(is_there).collect();
+    let causes = rows.iter().map(|row| row.cause.len()).max().unwrap_or(0) + 2;
+    let least = |row: &Line| row.name.chars().count().min(NAME) + row.shape.chars().count();
+    let least = rows.iter().map(least).max().unwrap_or(0);
+    let others = |kept: &[usize]| kept.iter().map(|&i| width(i) + 2).sum::<usize>() + causes;
+    for spared in SPARED {
+        if others(&kept) + least > WIDTH {
+            kept.retain(|&i| HEAD[i] != spared);
+        }
+    }
+    let others = others(&kept);
+    let shared = shared(&rows);
+    let names: Vec<String> = rows.iter().map(|row| row.named(WIDTH.saturating_sub(others), shared)).collect();
     let first = names.iter().map(|name| name.chars().count()).max().unwrap_or(0).max(5);
     let line = |name: &str, cell: &dyn Fn(usize) -> String, last: &str| {
         let mut line = format!("{name}{}", " ".repeat(first - name.chars().count()));
@@ -115,7 +139,7 @@ pub fn text(measurement: &Measurement, color: bool, legend: bool) -> String {
         };
         text.push_str(&line(name, &paint, row.cause));
     }
-    text.push_str(&reasons(&rows));
+    text.push_str(&reasons(&rows, &names));
     text.push_str(&format!("{}\n", summary::text(measurement)));
     measurement.notes.iter().for_each(|note| text.push_str(&format!("note: {note}\n")));
     text.push_str(&skipped(measurement));
@@ -131,10 +155,10 @@ fn plain(cell: &str) -> &str {
 }
 
 /// One reason of each kind, and of whom it is.
-fn reasons(rows: &[Line]) -> String {
+fn reasons(rows: &[Line], names: &[String]) -> String {
     let mut text = String::new();
     let mut said: Vec<(Verdict, &str)> = Vec::new();
-    for row in rows {
+    for (row, name) in rows.iter().zip(names) {
         if said.contains(&(row.verdict, row.cause)) {
             continue;
         }
@@ -142,7 +166,7 @@ fn reasons(rows: &[Line]) -> String {
         let same = rows.iter().filter(|other| (other.verdict, other.cause) == (row.verdict, row.cause)).count();
         let more = if same > 1 { format!(" and {} more", same - 1) } else { String::new() };
         let what = if row.cause == "by definition" { "by definition" } else { row.verdict.name() };
-        text.push_str(&format!("{what}: {} ({}{more})\n", row.reason, row.name));
+        text.push_str(&format!("{what}: {} ({name}{more})\n", row.reason));
     }
     text
 }

@@ -1,5 +1,6 @@
 //! The layers of an MLP among the tensors of a checkpoint.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use nfa_metrics::Mat;
@@ -209,13 +210,10 @@ fn choose(checkpoint: &Checkpoint<'_>, naming: &str) -> Result<Vec<Stored>> {
         }
     }
     networks::check(checkpoint, keys.iter().map(String::as_str), false)?;
-    let stored = keys.iter().map(|key| Stored::of(checkpoint, key)).collect::<Result<Vec<_>>>();
-    let uses = |stored: &Stored| stored.uses.iter().chain(&stored.bias).cloned().collect::<Vec<_>>();
-    let used: Vec<String> =
-        stored.as_ref().map_or_else(|_| keys.clone(), |stored| stored.iter().flat_map(uses).collect());
+    let stored: Vec<Stored> = keys.iter().map(|key| Stored::of(checkpoint, key)).collect::<Result<_>>()?;
+    let used: BTreeSet<&String> = stored.iter().flat_map(|stored| stored.uses.iter().chain(&stored.bias)).collect();
     let others: Vec<&Entry> =
         checkpoint.entries().iter().filter(|entry| !used.contains(&entry.name) && !is_harmless(&entry.name)).collect();
-    let stored = stored?;
     if others.is_empty() {
         return match stored.is_empty() {
             true => Err(checkpoint.wrong("holds no 2-D weights")),
