@@ -32,7 +32,8 @@ read the same h, each is measured as if it had an h of its own. Which maps are s
 A weight used several times in the same role (weight sharing, recurrence) is one site: K is summed over its uses, as
 over positions. An embedding tied to the last Linear is two sites, since W acts once transposed and once as it is;
 `grad` is the whole gradient of the shared parameter in both. Heads of an output projection are blocks of columns:
-their AGOP is a diagonal block of the site's, so they aren't written again. What has a weight matrix but is no site
+their AGOP is a diagonal block of the site's, so they aren't written again. A fused map of which nothing tells how q,
+k, v lie in it is measured whole, and this is said. What has a weight matrix but is no site
 (recurrent layers, transposed or depthwise convolutions, sizes above `max_size`, positions that are looked up once for
 the whole batch) is named with its reason in a warning and under `skipped` in the metadata. Sites whose z is the
 outputs themselves are under `last`: there K is the identity, and W^T K W is W^T W by definition.
@@ -76,7 +77,7 @@ KNOWN = [
     ("c_attn", "GPTBigCode", {"multi_query": False}, "by_head"),
     ("c_attn", "GPT2|QWen|Qwen|^Conv1D ", {}, "thirds"),
     ("qkv_proj", "Phi3|Phi4|Qwen", {}, "parts"),
-    ("Wqkv", "^(Mpt|MPT|GroupedQuery|MultiQuery)", {}, "parts"),
+    ("Wqkv", r"\b(Mpt|MPT|GroupedQuery|MultiQuery)", {}, "parts"),
     ("in_proj", "MultiheadAttention", {}, "thirds"),
     ("qkv", " Attention$", {"num_heads": ...}, "thirds"),  # timm
 ]
@@ -158,7 +159,7 @@ class record:
             if not self.taps:
                 raise ValueError(f"no linear map to record; left out: {self.skipped or 'nothing'}")
             for tap in self.taps:
-                if loss is not None and not isinstance(tap.parameter, nn.Parameter):
+                if loss is not None and tap.computed:
                     raise ValueError(f"the weight of {tap.name} is computed from others (a parametrization), so it has "
                                      "no gradient of its own: bake it in "
                                      "(torch.nn.utils.parametrize.remove_parametrizations) or leave the loss out")
@@ -365,7 +366,7 @@ class record:
             if self.mode == "eval":
                 self.model.eval()
             torch.backends.mha.set_fastpath_enabled(False)  # it bypasses the modules that are recorded
-            torch.set_autocast_cache_enabled(False)  # a weight cast under no_grad would stay without gradient
+            torch.set_autocast_cache_enabled(False)  # older ones keep casts made under no_grad, without gradients
             for name, module in self.modules.items():
                 _refuse_coupling(name, module)
             weights = [tap.parameter for tap in self.taps] if self.loss is not None else []
@@ -424,8 +425,42 @@ class record:
 
     def _compare(self, x, y, n, f, uses):
         """Every weight's gradient by autograd against the sum of delta h^T over its uses."""
+        value = self._objective(f, y)
+        weights = {tap.ident: {id(w): w for w in [tap.parameter] if w.requires_grad} for tap in self.taps}
+        for use in uses:
+            if self.heard[use.source].computed:  # maybe anew in each call
+                weights[self.heard[use.source].ident][id(use.w)] = use.w
+        flat = [w for same in weights.values() for w in same.values()]
+        grads = _grad(value(f), flat + [use.z for use in uses])
+        deltas, grads = grads[len(flat):], {id(w): grad for w, grad in zip(flat, grads)}
+        _refuse_infinite([self.heard[use.source].name for use, delta in zip(uses, deltas)
+                          if delta is not None and not torch.isfinite(delta).all()])
+        sums, kinds = self._sum(uses, deltas)
+        wrong = {}
+        for tap in self.taps:
+            most = TOLERANCE[kinds.get(tap.ident, self.compute)]
+            grad = sum(_double(g.to_dense()) for g in (grads[key] for key in weights[tap.ident]) if g is not None)
+            distance = _distance(grad, sums.get(tap.ident, 0.0))
+            if tap.ident in kinds and distance > self.worst[0]:
+                self.worst = (distance, tap.name or "model")
+            if not distance <= most:
+                wrong.update({source[0]: (distance, most) for source in tap.sources})
+        if wrong:
+            distance, most = max(wrong.values())
+            raise ValueError(
+                f"the gradient of {_named(wrong)} by autograd isn't the sum of delta h^T over the calls heard "
+                f"(relative distance {distance:.1e}, at most {most:.0e}), so K would be of a part. A weight acts "
+                "outside its module too (F.linear(h, layer.weight)), something passes its hook by (a call of .forward "
+                "itself, a part that was compiled), or a gradient is replaced (a hook, a custom autograd function, a "
+                f"penalty in the loss): call the module itself, {_leave(wrong)}")
+        self.tested.update(i for use in uses for i, _ in self.readers.get(use.source, []))
+        if self.compute == "f64" or self.compute == "f32" and _custom(f):
+            self._check_slopes(x, n, uses, value)
+
+    def _objective(self, f, y):
+        """A random combination of the outputs, and the loss at a scale at which half precision sees it too."""
         signs, scale = self._signs(f, torch.Generator().manual_seed(0)), 0.0
-        if self.loss is not None:  # its slope is brought to the size of the signs: half precision has no small numbers
+        if self.loss is not None:
             slope = _grad(self._loss(f, y), [f])[0]
             if slope is None:
                 raise ValueError("the loss doesn't depend on the outputs")
@@ -435,23 +470,18 @@ class record:
             total = (signs * f).to(torch.promote_types(f.dtype, torch.float32)).sum()
             return total + scale * self.loss(f, y) if scale else total
 
-        weights = {tap.ident: {id(w): w for w in [tap.parameter] if w.requires_grad} for tap in self.taps}
-        for use in uses:
-            if not isinstance(self.heard[use.source].parameter, nn.Parameter):
-                weights[self.heard[use.source].ident][id(use.w)] = use.w
-        flat = [w for same in weights.values() for w in same.values()]
-        grads = _grad(value(f), flat + [use.z for use in uses])
-        deltas, grads = grads[len(flat):], {id(w): grad for w, grad in zip(flat, grads)}
-        _refuse_infinite([self.heard[use.source].name for use, delta in zip(uses, deltas)
-                          if delta is not None and not torch.isfinite(delta).all()])
-        sums, kinds, strange = dict.fromkeys(weights, 0.0), {}, []
+        return value
+
+    def _sum(self, uses, deltas):
+        """delta h^T over the uses of each weight, and the coarsest type among them; each z must be W h + b."""
+        sums, kinds, strange = {}, {}, []
         for use, delta in zip(uses, deltas):
             tap, module, label = self.heard[use.source], self.modules[use.source[0]], use.source[1]
             kinds[tap.ident] = max(self._see(use.z, use.w), kinds.get(tap.ident, "f64"), key=list(ROUNDING).index)
+            alike = use.z.itemsize < 4 or use.z.device.type == "mps" or isinstance(module, nn.Embedding)  # in rounding
             with torch.autocast(use.z.device.type, enabled=False):
-                exact = torch.float64 if use.z.itemsize > 2 and use.z.device.type != "mps" else use.z.dtype
-                w = use.w.detach().to(exact).requires_grad_()
-                part = w[tap.rows] if label else w  # one module with several maps in a parameter
+                w = use.w.detach().to(use.z.dtype if alike else torch.float64).requires_grad_()
+                part = w[tap.rows] if label else w  # an attention has several maps in a parameter
                 try:
                     z = _apply(module, part, use.h, None if label else getattr(module, "bias", None))
                 except RuntimeError:  # shapes that don't go together
@@ -459,38 +489,19 @@ class record:
                 if z is None or not label and not _distance(z, use.z) <= TOLERANCE[kinds[tap.ident]]:
                     strange.append(use.source[0])
                 elif delta is not None:
-                    sums[tap.ident] = sums[tap.ident] + _double(_grad(z, [w], delta.to(exact))[0])
+                    sums[tap.ident] = sums.get(tap.ident, 0.0) + _double(_grad(z, [w], delta.to(w.dtype))[0])
         if strange:
             raise ValueError(f"the output of {_named(strange)} isn't W h + b: its forward isn't linear in its weight "
                              "(standardised, quantised?), scales weight or input, or adds to the output (LoRA?), so K "
                              f"and W would be of different maps: use a layer of torch's, {_leave(strange)}")
-        wrong = {}
-        for tap in self.taps:
-            most = TOLERANCE[kinds.get(tap.ident, self.compute)]
-            grad = sum(_double(g.to_dense()) for g in (grads[key] for key in weights[tap.ident]) if g is not None)
-            distance = _distance(grad, sums[tap.ident])
-            if tap.ident in kinds and distance > self.worst[0]:
-                self.worst = (distance, tap.name or "model")
-            if not distance <= most:
-                wrong.update({source[0]: (distance, most) for source in tap.sources})
-        if wrong:
-            distance, most = max(wrong.values())
-            raise ValueError(
-                f"the gradient of {_named(wrong)} by autograd isn't the sum of delta h^T over the calls that were heard "
-                f"(relative distance {distance:.1e}, at most {most:.0e}), so K would be of a part. The weight acts outside"
-                " its module too (F.linear(h, layer.weight)), something passes its hook by (a call of .forward itself, a "
-                "part that was compiled), or its gradient is replaced (a hook, a custom autograd function, a penalty in "
-                f"the loss): call the module itself, {_leave(wrong)}")
-        self.tested.update(i for use in uses for i, _ in self.readers.get(use.source, []))
-        if self.compute == "f64" or self.compute == "f32" and _custom(f):
-            self._check_slopes(x, n, uses, value)
+        return sums, kinds
 
     def _check_slopes(self, x, n, uses, value):
         """Moves z along its derivative: the outputs must change by what autograd says, unless a function replaced it.
 
         Where f32 can't tell, only networks with such functions are tried; a small random move first breaks ties."""
         random, fine = torch.Generator().manual_seed(0), self.compute == "f64"
-        steps, tolerance, jitter = ((1e-6, 1e-8), 1e-3, 1e-3) if fine else ((1e-3, 1e-2), 5e-2, 1e-2)
+        steps, tolerance, jitter = ((1e-6, 1e-8), 1e-3, 1e-3) if fine else ((1e-4, 1e-3), 5e-2, 5e-2)
         size = lambda t: float(t.detach().norm()) / max(t.numel(), 1) ** 0.5
 
         def agree(chosen):
@@ -605,8 +616,12 @@ class Tap(NamedTuple):
         return getattr(self.owner, self.field)
 
     @property
-    def ident(self):  # a computed weight is a new tensor at every look
-        return id(self.parameter) if isinstance(self.parameter, nn.Parameter) else (id(self.owner), self.field)
+    def computed(self):  # from other parameters, by a parametrization or a hook: anew at every look
+        return self.owner._parameters.get(self.field) is None
+
+    @property
+    def ident(self):
+        return (id(self.owner), self.field) if self.computed else id(self.parameter)
 
     def matrix(self, tensor=None):
         tensor = (self.parameter if tensor is None else tensor).detach()
@@ -920,7 +935,7 @@ def _apply(m, w, h, b):
 def _grad(value, inputs, weight=None):
     """Gradients that leave the graph; where torch has none, its reason."""
     try:
-        return torch.autograd.grad(value, inputs, weight, retain_graph=True, allow_unused=True)
+        return torch.autograd.grad(value, inputs, weight, retain_graph=True, allow_unused=True) if inputs else ()
     except RuntimeError as error:
         raise ValueError(f"there are no gradients of this network: {str(error).splitlines()[0]}") from error
 

@@ -17,9 +17,12 @@ pub struct Sizes {
     pub all: u64,
 }
 
+/// Kinds of reasons, and how often each was given.
+type Causes = Vec<(&'static str, usize)>;
+
 /// How the first law of each layer fared.
 struct Counts {
-    verdicts: Vec<(Verdict, usize, Vec<(&'static str, usize)>)>,
+    verdicts: Vec<(Verdict, usize, Causes)>,
     by_definition: usize,
     /// Of how many with a misfit at initialisation it is smaller now.
     nearer: (usize, usize),

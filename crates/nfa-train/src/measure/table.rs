@@ -15,15 +15,18 @@ struct Line {
     reason: String,
 }
 
+/// Why a last map's law holds, in a word.
+const DEFINITION: &str = "definition";
+
 /// Titles of a row's cells, behind the layer's name.
 const HEAD: [&str; 11] =
-    ["law", "alpha", "theory", "misfit", "cosine", "directions", "order", "shape", "random", "init", "verdict"];
+    ["law", "alpha", "theory", "misfit", "cosine", "direct", "order", "shape", "random", "init", "verdict"];
 /// Cells that are left out where no row has any.
 const OPTIONAL: [&str; 4] = ["theory", "cosine", "random", "init"];
 /// Columns of a terminal that the table fits, if names can be shortened to that.
 const WIDTH: usize = 120;
 /// What leaves first where a row would be longer: squares of parts add up, and --json has it all.
-const SPARED: [&str; 4] = ["shape", "random", "order", "directions"];
+const SPARED: [&str; 4] = ["shape", "order", "direct", "random"];
 /// Names are not cut to fewer characters.
 const NAME: usize = 16;
 
@@ -63,7 +66,7 @@ impl Line {
         ];
         let at_end = layer.last && found.verdict != Verdict::Undetermined;
         let (cause, reason) = match law.last {
-            Some(why) if at_end => ("by definition", why.to_string()),
+            Some(why) if at_end => (DEFINITION, why.to_string()),
             _ => (summary::cause(judged), found.reason.clone()),
         };
         let shape = layer.d_out.map_or(String::new(), |out| format!(" {out}x{}", layer.d_in));
@@ -165,7 +168,7 @@ fn reasons(rows: &[Line], names: &[String]) -> String {
         said.push((row.verdict, row.cause));
         let same = rows.iter().filter(|other| (other.verdict, other.cause) == (row.verdict, row.cause)).count();
         let more = if same > 1 { format!(" and {} more", same - 1) } else { String::new() };
-        let what = if row.cause == "by definition" { "by definition" } else { row.verdict.name() };
+        let what = if row.cause == DEFINITION { "by definition" } else { row.verdict.name() };
         text.push_str(&format!("{what}: {} ({name}{more})\n", row.reason));
     }
     text
@@ -199,7 +202,7 @@ fn skipped(measurement: &Measurement) -> String {
     format!("not recorded: {}\n", parts.join("; "))
 }
 
-const LEGEND: &str = "misfit^2 = directions^2 + order^2 + shape^2; with a factor free misfit^2 = 1 - cosine^2 (0.2 is a cosine of 0.980);\n\
+const LEGEND: &str = "misfit^2 = direct(ions)^2 + order^2 + shape^2; with a factor free misfit^2 = 1 - cosine^2 (0.2 is a cosine of 0.980);\n\
     random: what a random rotation of A would have; theory: = agrees, ! does not; more with --json\n";
 
 const INTERVALS: &str = "[low, high]: 95 %, of these weights over fresh inputs; of rows that the network was trained \
