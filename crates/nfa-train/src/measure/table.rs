@@ -16,7 +16,7 @@ struct Line {
 }
 
 /// Why a last map's law holds, in a word.
-const DEFINITION: &str = "definition";
+const DEFINITION: &str = "by definition";
 
 /// Titles of a row's cells, behind the layer's name.
 const HEAD: [&str; 11] =
