@@ -66,7 +66,8 @@ from torch import nn
 from torch.nn import functional as F
 from torch.nn.utils import parametrize
 
-FUSED = {"qkv", "c_attn", "in_proj", "Wqkv", "qkv_proj", "query_key_value"}
+FUSED = {"qkv", "c_attn", "in_proj", "Wqkv", "qkv_proj", "query_key_value", "wqkv", "W_pack", "to_qkv",
+         "mixed_qkv", "in_proj_qkv", "c_qkv", "att_proj", "qkv_lin", "attn_qkv"}
 # How q, k, v lie in the rows of a fused map: its name, its class and the class around it, attributes, the layout.
 KNOWN = [
     ("query_key_value", "GPTNeoX|Bloom", {}, "by_head"),

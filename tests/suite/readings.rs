@@ -28,7 +28,16 @@ fn turned(w: &[f64; 16]) -> Vec<f64> {
 
 /// A safetensors file.
 fn file(tensors: &[Tensor]) -> Vec<u8> {
+    noted(tensors, &[])
+}
+
+/// The same with notes.
+fn noted(tensors: &[Tensor], notes: &[(&str, &str)]) -> Vec<u8> {
     let (mut header, mut body) = (serde_json::Map::new(), Vec::new());
+    if !notes.is_empty() {
+        let notes = notes.iter().map(|(key, value)| ((*key).to_string(), Value::from(*value))).collect();
+        header.insert("__metadata__".into(), Value::Object(notes));
+    }
     for (name, dtype, shape, bytes) in tensors {
         let start = body.len();
         body.extend(bytes);
@@ -147,6 +156,8 @@ fn weights_are_those_that_the_network_applies() {
         (vec![w0.clone(), f64s("fc1.gain", &FOUR, &W2)], ["fc1.gain", "not known"]),
         (vec![w0.clone(), f64s("rotation", &FOUR, &W2)], ["rotation", "not a plain MLP"]),
         (vec![f64s("emb.weight", &FOUR, &W0)], ["emb.weight", "not a plain MLP"]),
+        // A norm between layers, as Flax names it, is no quantisation.
+        (vec![w0.clone(), f64s("LayerNorm_0/scale", &[4], &[1.; 4])], ["LayerNorm_0/scale", "not a plain MLP"]),
     ] {
         let tensors = [decisive, vec![w1.clone()]].concat();
         refused(&tensors, &NETWORK, &[], &words);
@@ -261,6 +272,16 @@ fn pairs_are_of_the_weights_that_the_loss_sees() {
         two("o_proj", &[1., 3., 2., 1.]),
     ];
     assert!((misfits(&scaled)[0] - 2.33).abs() < 5e-3, "{:?}", misfits(&scaled));
+    // A decoder looks at itself and at the encoder: two blocks of one layer, apart by their names.
+    let mut both = attention("decoder.layers.0.");
+    both[3].0 = "decoder.layers.0.self_attn.out_proj.weight".into();
+    let cross: Vec<Tensor> =
+        both.iter().cloned().map(|t| (t.0.replace("self_attn", "encoder_attn"), t.1, t.2, t.3)).collect();
+    let report = folder(&[both, cross].concat()).run(&call).expect(0).lines().remove(0);
+    let names: Vec<&str> = report["layers"].as_array().unwrap().iter().filter_map(|l| l["name"].as_str()).collect();
+    assert_eq!(names.len(), 4);
+    assert!(names.contains(&"decoder.layers.0.value_output.head0"), "{names:?}");
+    assert!(names.contains(&"decoder.layers.0.encoder_attn.value_output.head0"), "{names:?}");
     // What is missing is named.
     for (without, words) in [
         ("q_proj", ["k_proj", "self_attn.q_proj.weight is not here"]),
@@ -417,6 +438,13 @@ fn answers_that_speak_of_another_network_are_heard() {
     }
     assert!(folder.run(&call("from1.csv")).expect(1).stdout.contains("classes that count from 1"));
     assert!(folder.run(&call("float.csv")).expect(2).stderr.contains("int64"));
+    // A constant is right where all rows are of one class, and so is the network.
+    let one: Vec<usize> = outputs.iter().enumerate().filter(|(_, row)| best(row) == 0).map(|(i, _)| i).collect();
+    let lines: Vec<String> = rows(64).lines().map(String::from).collect();
+    folder.write("one_x.csv", one.iter().map(|&i| lines[i].clone() + "\n").collect::<String>());
+    folder.write("one_y.csv", "0\n".repeat(one.len()));
+    let call = ["measure", "--weights", "net.safetensors", "--inputs", "one_x.csv", "--activation", "relu", "--strict"];
+    folder.run(&[&call[..], &["--targets", "one_y.csv"]].concat()).expect(0);
     // Without --strict it is said, and that is all.
     let text = folder.run(&[&NETWORK[..7], &["--targets", "wrong.csv"]].concat()).expect(0).stdout;
     assert!(text.contains("warning: every row"), "{text}");
@@ -452,6 +480,41 @@ fn few_repeated_and_rounded_rows_are_no_evidence() {
     assert_eq!(few["verdict"], "undetermined");
     assert!(few["reason"].as_str().unwrap().starts_with("3 distinct rows"), "{few}");
     assert!(few["alpha_interval"].is_null(), "{few}");
+}
+
+#[test]
+fn what_rounding_leaves_is_no_evidence() {
+    // A = B^(1/10) with a B that falls over seven decades: in f64 all of them say so, in bf16 the last may be rounding.
+    let w: [f64; 8] = std::array::from_fn(|i| 10f64.powf(-0.05 * i as f64));
+    let diagonal = |v: &dyn Fn(usize) -> f64| {
+        (0..64).map(|at| if at / 8 == at % 8 { v(at / 8) } else { 0.0 }).collect::<Vec<f64>>()
+    };
+    let k =
+        |b: usize| diagonal(&|i| (1.0 + 0.001 * ((b * 5 + i * 3) % 7) as f64) * 10f64.powi(-(i as i32)) / w[i].powi(2));
+    let blocks: Vec<f64> = (0..8).flat_map(k).collect();
+    let tensors = [
+        f64s("fc.weight", &[8, 8], &diagonal(&|i| w[i])),
+        f64s("fc.k", &[8, 8, 8], &blocks),
+        f64s("fc.count", &[8], &[100.0; 8]),
+    ];
+    let folder = Folder::new();
+    let law = |notes: &[(&str, &str)]| {
+        let notes = [&[("format", "nfa.capture/1")], notes].concat();
+        folder.write("c.safetensors", noted(&tensors, &notes));
+        let report = folder.run(&["measure", "--capture", "c.safetensors", "--json"]).expect(0).lines().remove(0);
+        (report["dtype"].clone(), report["layers"][0]["laws"]["nfa"].clone())
+    };
+    let width = |law: &Value| {
+        let end = |i: usize| law["alpha_interval"][i].as_f64().unwrap();
+        end(1) - end(0)
+    };
+    let (unsaid, exact, (dtype, coarse)) = (law(&[]).1, law(&[("compute", "f64")]).1, law(&[("compute", "bf16")]));
+    assert_eq!((&dtype, &exact), (&json!("bf16"), &unsaid));
+    assert_eq!(coarse["alpha"], exact["alpha"]);
+    assert!(width(&coarse) > 10.0 * width(&exact), "{coarse} {exact}");
+    // As many samples, of which few differ.
+    let few = law(&[("rows", "3")]).1;
+    assert!(few["reason"].as_str().unwrap().starts_with("3 distinct rows"), "{few}");
 }
 
 #[test]

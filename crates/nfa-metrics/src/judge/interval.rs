@@ -74,6 +74,19 @@ pub struct Spread {
     pub misfit: Interval,
 }
 
+impl Spread {
+    /// Wider by so much at both ends.
+    pub(crate) fn widened(self, alpha: f64, misfit: f64) -> Self {
+        let wider = |of: Interval, by: f64| Interval { low: of.low - by.abs(), high: of.high + by.abs() };
+        let misfit = wider(self.misfit, misfit);
+        Spread {
+            source: self.source,
+            alpha: wider(self.alpha, alpha).within(ALPHA_RANGE),
+            misfit: Interval { low: misfit.low.max(0.0), ..misfit },
+        }
+    }
+}
+
 /// The 97.5 % quantile of Student's t (Cornish-Fisher expansion; to 1e-3 from 4 degrees on).
 pub fn t_quantile(degrees: f64) -> f64 {
     const Z: f64 = 1.959_963_984_540_054;

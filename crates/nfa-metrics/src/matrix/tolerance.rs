@@ -22,14 +22,6 @@ pub fn rank_of_stack(rows: usize, d: usize, eps: f64) -> f64 {
     rows.max(d) as f64 * eps
 }
 
-/// The machine epsilon of a Gram matrix of rows that were computed with a coarse one, such as bf16's: roundings of many
-/// rows don't add up as those of one sum do, and leave about a rounding of the largest eigenvalue in all directions
-/// (measured on recordings in bf16 and f16, and taken four times).
-pub fn of_coarse_rows(d: usize, eps: f64) -> f64 {
-    let single = f64::from(f32::EPSILON);
-    if eps <= single { eps } else { (4.0 * eps / d as f64).max(single) }
-}
-
 /// Eigenvalues of a d × d Gram matrix below this share of the largest are zero.
 pub fn rank_of_gram(d: usize, eps: f64) -> f64 {
     d as f64 * eps

@@ -17,6 +17,13 @@ pub fn available(store: &dyn Store) -> Option<u64> {
         text("/proc/self/status").and_then(|table| kibibytes(&table, "VmSize:")).map_or(0, |count| 1024 * count);
     let group = text("/sys/fs/cgroup/memory.max").and_then(|most| most.trim().parse::<u64>().ok());
     let used = text("/sys/fs/cgroup/memory.current").and_then(|used| used.trim().parse::<u64>().ok()).unwrap_or(0);
+    // Files that were read stand among what is used, and leave when they must.
+    let files = text("/sys/fs/cgroup/memory.stat")
+        .and_then(|table| {
+            table.lines().find_map(|line| line.strip_prefix("inactive_file "))?.trim().parse::<u64>().ok()
+        })
+        .unwrap_or(0);
+    let used = used.saturating_sub(files);
     let limits = [limit.map(|limit| limit.saturating_sub(taken)), group.map(|group| group.saturating_sub(used))];
     Some(limits.into_iter().flatten().fold(free, u64::min))
 }

@@ -1,6 +1,6 @@
 //! Signs that another network was read than the one that was trained.
 
-use crate::measure::network::{Answers, Samples};
+use crate::measure::samples::{Answers, Samples};
 
 /// What a network's answers to rows say of how it was read.
 pub(super) struct Seen<'a> {
@@ -22,7 +22,7 @@ impl Seen<'_> {
             "every row is classified wrong".to_string()
         } else if !error.is_finite() {
             "the loss overflows".to_string()
-        } else if error >= constant {
+        } else if error > 0.0 && error >= constant {
             match self.answers.classes {
                 true => format!(
                     "{:.1} % of the rows are classified wrong, no fewer than by always naming the most frequent class \

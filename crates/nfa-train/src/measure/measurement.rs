@@ -2,10 +2,11 @@
 
 use nfa_metrics::metrics::imbalance::norms;
 use nfa_metrics::{Judged, Mat, Observation, Psd, Thresholds};
+use serde::Deserialize;
 
 use crate::error::{Error, Result};
 use crate::measure::recorded::Recorded;
-use crate::measure::summary::Sizes;
+use crate::measure::samples::Answers;
 use crate::weights::names::bare;
 
 /// Everything that `measure` says of one network.
@@ -51,7 +52,10 @@ impl Measurement {
     pub fn compare_with_start(&mut self, start: &Measurement) -> Result<()> {
         for layer in &mut self.layers {
             let size = (layer.d_out, layer.d_in);
-            let before = start.layers.iter().find(|before| bare(&before.name) == bare(&layer.name));
+            // The same name before one that is the same without what wrappers add.
+            let named = |alike: &dyn Fn(&str) -> bool| start.layers.iter().find(|before| alike(&before.name));
+            let own = bare(&layer.name);
+            let before = named(&|name| name == layer.name).or_else(|| named(&|name| bare(name) == own));
             let Some(before) = before.filter(|before| (before.d_out, before.d_in) == size) else {
                 return Err(Error::input(format!("has no site `{}` of this size", layer.name)));
             };
@@ -77,6 +81,28 @@ pub struct Task {
     pub error: Option<f64>,
     /// Whether the targets are classes.
     pub classes: bool,
+}
+
+impl Task {
+    /// From the loss that was asked for, half the mean squared error, and for classes the share of rows that are right.
+    pub(super) fn new(answers: &Answers, loss: Option<f64>, half_mse: f64, accuracy: Option<f64>) -> Self {
+        let error = accuracy.map(|accuracy| 1.0 - accuracy).or_else(|| {
+            let variance = answers.variance();
+            (variance > 0.0).then(|| 2.0 * half_mse / variance)
+        });
+        Task { loss, error, classes: answers.classes, ..Task::default() }
+    }
+}
+
+/// Entries of weight matrices, shared ones counted once.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+pub struct Sizes {
+    /// Of the maps that were measured.
+    pub measured: u64,
+    /// Of those, where the law holds by definition.
+    pub last: u64,
+    /// All floating parameters of the network, norms, biases and tables among them.
+    pub all: u64,
 }
 
 /// One layer's laws and details.

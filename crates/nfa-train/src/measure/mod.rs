@@ -17,6 +17,7 @@ mod on_host;
 pub mod options;
 pub mod pairs;
 pub mod recorded;
+pub mod samples;
 pub mod settings;
 pub mod summary;
 pub mod table;

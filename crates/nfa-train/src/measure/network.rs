@@ -1,52 +1,18 @@
 //! A multilayer perceptron from a file's weights, on rows.
 
 use nfa_metrics::{AgopOptions, Asked, Inputs, Laws, Observation, Rows, assess, parallel, places};
-use nfa_models::{Activation, SpecError};
+use nfa_models::Activation;
 
 use crate::error::{Error, Result};
 use crate::measure::doubts::Seen;
-use crate::measure::measurement::{Imbalance, LayerMeasurement, Measurement, Task};
+use crate::measure::measurement::{Imbalance, LayerMeasurement, Measurement, Sizes, Task};
 #[cfg(feature = "burn")]
 use crate::measure::on_burn::Loaded;
 #[cfg(not(feature = "burn"))]
 use crate::measure::on_host::Loaded;
+use crate::measure::samples::{Job, Samples};
 use crate::measure::settings::{Settings, check_size};
-use crate::measure::summary::Sizes;
-use crate::train::loss::Loss;
 use crate::weights::{LayerWeights, Weights};
-
-/// The rows that a network is measured on.
-#[derive(Clone, Debug)]
-pub struct Samples {
-    /// `[n, d]`, row-major.
-    pub inputs: Vec<f64>,
-    /// n.
-    pub count: usize,
-    /// d.
-    pub dim: usize,
-}
-
-/// Targets of the samples.
-#[derive(Clone, Debug)]
-pub struct Answers {
-    /// `[n, c]`, row-major; one-hot for classes.
-    pub values: Vec<f64>,
-    /// c.
-    pub dim: usize,
-    /// Whether they are classes.
-    pub classes: bool,
-    /// Whether they came as one-hot rows.
-    pub hot: bool,
-}
-
-/// What a network is for.
-#[derive(Clone, Copy)]
-pub struct Job<'a> {
-    /// Targets of the samples.
-    pub answers: &'a Answers,
-    /// The loss to state.
-    pub loss: Option<&'a dyn Loss>,
-}
 
 /// An MLP from a file's weights, on samples.
 ///
@@ -171,47 +137,4 @@ fn named(mut observation: Observation, weights: &Weights) -> Observation {
         layer.name.clone_from(&read.name);
     }
     observation
-}
-
-/// One activation for every hidden layer, or one each.
-///
-/// # Errors
-/// Another number of them.
-pub(super) fn each(weights: &Weights, activations: &[Activation]) -> Result<Vec<Activation>> {
-    let hidden = weights.layers.len() - 1;
-    match activations {
-        [one] => Ok(vec![*one; hidden]),
-        list if list.len() == hidden => Ok(list.to_vec()),
-        list => Err(Error::input(format!(
-            "--activation lists {} for {hidden} hidden layers (none after the last)",
-            list.len()
-        ))),
-    }
-}
-
-/// Layers that don't chain, of a file.
-pub(super) fn unchained(weights: &Weights, error: &SpecError) -> Error {
-    Error::input(format!("{}: {error}; --layers NAME,NAME chooses and orders them", weights.title))
-}
-
-/// Refuses targets of another width than the outputs.
-pub(super) fn check_width(answers: &Answers, outputs: usize) -> Result<()> {
-    if answers.dim == outputs {
-        return Ok(());
-    }
-    Err(Error::input(format!("--targets has {} columns and the network {outputs} outputs", answers.dim)))
-}
-
-impl Task {
-    /// From the loss that was asked for, half the mean squared error, and for classes the share of rows that are right.
-    pub(super) fn new(answers: &Answers, loss: Option<f64>, half_mse: f64, accuracy: Option<f64>) -> Self {
-        let c = answers.dim;
-        let n = (answers.values.len() / c) as f64;
-        let error = accuracy.map(|accuracy| 1.0 - accuracy).or_else(|| {
-            let mean: Vec<f64> = (0..c).map(|k| answers.values.iter().skip(k).step_by(c).sum::<f64>() / n).collect();
-            let variance = answers.values.iter().enumerate().map(|(i, y)| (y - mean[i % c]).powi(2)).sum::<f64>() / n;
-            (variance > 0.0).then(|| 2.0 * half_mse / variance)
-        });
-        Task { loss, error, classes: answers.classes, ..Task::default() }
-    }
 }

@@ -8,7 +8,7 @@ use crate::data::split::Split;
 use crate::error::{Error, Result};
 use crate::machine::devices::{Dtype, open};
 use crate::measure::measurement::Task;
-use crate::measure::network::{Job, Samples, check_width, each, unchained};
+use crate::measure::samples::{Job, Samples};
 use crate::measure::settings::Settings;
 use crate::observe::scores::scores;
 use crate::train::loss::half_mse::HalfMse;
@@ -43,8 +43,8 @@ impl Loaded {
             Some(tensor(bias, 1, bias.len(), dtype, &device).reshape([bias.len()]))
         });
         let matrices = weights.layers.iter().map(|layer| upload(&layer.weight)).collect();
-        let network = Mlp::new(matrices, biases.collect(), each(weights, activations)?);
-        let network = network.map_err(|error| unchained(weights, &error))?;
+        let network = Mlp::new(matrices, biases.collect(), weights.between(activations)?);
+        let network = network.map_err(|error| weights.unchained(&error))?;
         let x = tensor(&samples.inputs, samples.count, samples.dim, dtype, &device);
         Ok(Loaded { network, x, dtype, device, name })
     }
@@ -67,7 +67,7 @@ impl Loaded {
 
     /// How well it does its job.
     pub(super) fn task(&self, samples: &Samples, &Job { answers, loss }: &Job<'_>) -> Result<Task> {
-        check_width(answers, self.network.outputs(self.x.clone()).dims()[1])?;
+        answers.check_width(self.network.outputs(self.x.clone()).dims()[1])?;
         let targets = tensor(&answers.values, samples.count, answers.dim, self.dtype, &self.device);
         let split = Split { inputs: self.x.clone(), targets, weights: None };
         let value = loss.map(|loss| scores(&self.network, &split, loss, false).loss);

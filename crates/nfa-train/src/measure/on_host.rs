@@ -8,7 +8,7 @@ use nfa_models::host::vector::activate;
 use crate::error::{Error, Result};
 use crate::machine::devices::Dtype;
 use crate::measure::measurement::Task;
-use crate::measure::network::{Job, Samples, check_width, each, unchained};
+use crate::measure::samples::{Job, Samples};
 use crate::measure::settings::Settings;
 use crate::train::loss::criterion::Criterion;
 use crate::weights::Weights;
@@ -35,11 +35,11 @@ impl Loaded {
         samples: &Samples,
         settings: &Settings,
     ) -> Result<Self> {
-        let activations = each(weights, activations)?;
+        let activations = weights.between(activations)?;
         let layers: Vec<_> = weights.layers.iter().map(|layer| (layer.weight.clone(), layer.bias.clone())).collect();
         let (matrices, biases) = layers.iter().cloned().unzip();
         let chain = HostChain::new(matrices, biases, activations.clone());
-        let chain = chain.map_err(|error| unchained(weights, &error))?;
+        let chain = chain.map_err(|error| weights.unchained(&error))?;
         let x = match settings.dtype {
             Dtype::F32 => Rows::F32(samples.inputs.iter().map(|&v| v as f32).collect()),
             Dtype::F64 => Rows::F64(samples.inputs.clone()),
@@ -87,7 +87,7 @@ impl Loaded {
     pub(super) fn task(&self, samples: &Samples, &Job { answers, loss }: &Job<'_>) -> Result<Task> {
         let outputs = self.outputs(samples);
         let c = outputs.len() / samples.count;
-        check_width(answers, c)?;
+        answers.check_width(c)?;
         let of = |criterion: Criterion| {
             criterion.differentiate(&mut outputs.clone(), &answers.values, None, c, samples.count)
         };

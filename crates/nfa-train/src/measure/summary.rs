@@ -1,21 +1,9 @@
 //! What a measurement amounts to: how much of the network it is of, and how its laws fared.
 
 use nfa_metrics::{Judged, Verdict};
-use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::measure::measurement::Measurement;
-
-/// Entries of weight matrices, shared ones counted once.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
-pub struct Sizes {
-    /// Of the maps that were measured.
-    pub measured: u64,
-    /// Of those, where the law holds by definition.
-    pub last: u64,
-    /// All floating parameters of the network, norms, biases and tables among them.
-    pub all: u64,
-}
+use crate::measure::measurement::{Measurement, Sizes};
 
 /// Kinds of reasons, and how often each was given.
 type Causes = Vec<(&'static str, usize)>;

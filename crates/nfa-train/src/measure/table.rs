@@ -21,6 +21,8 @@ const DEFINITION: &str = "by definition";
 /// Titles of a row's cells, behind the layer's name.
 const HEAD: [&str; 11] =
     ["law", "alpha", "theory", "misfit", "cosine", "direct", "order", "shape", "random", "init", "verdict"];
+/// The place of the verdict among them.
+const VERDICT: usize = HEAD.len() - 1;
 /// Cells that are left out where no row has any.
 const OPTIONAL: [&str; 4] = ["theory", "cosine", "random", "init"];
 /// Columns of a terminal that the table fits, if names can be shortened to that.
@@ -121,26 +123,28 @@ pub fn text(measurement: &Measurement, color: bool, legend: bool) -> String {
     let shared = shared(&rows);
     let names: Vec<String> = rows.iter().map(|row| row.named(WIDTH.saturating_sub(others), shared)).collect();
     let first = names.iter().map(|name| name.chars().count()).max().unwrap_or(0).max(5);
-    let line = |name: &str, cell: &dyn Fn(usize) -> String, last: &str| {
+    let line = |name: &str, cells: &dyn Fn(usize) -> String, last: &str, paint: &dyn Fn(&str) -> String| {
         let mut line = format!("{name}{}", " ".repeat(first - name.chars().count()));
         for &i in &kept {
-            let cell = cell(i);
-            let space = " ".repeat(width(i) - plain(&cell).chars().count());
-            line.push_str("  ");
+            let cell = cells(i);
+            let space = " ".repeat(width(i) - cell.chars().count());
             // Words to the left, numbers to the right.
-            let (left, right) = if i == 0 || i == HEAD.len() - 1 { ("", space.as_str()) } else { (space.as_str(), "") };
-            line.push_str(&format!("{left}{cell}{right}"));
+            line.push_str(&match i {
+                0 => format!("  {cell}{space}"),
+                VERDICT => format!("  {}{space}", paint(&cell)),
+                _ => format!("  {space}{cell}"),
+            });
         }
         format!("{}\n", format!("{line}  {last}").trim_end())
     };
     let mut text = headline(measurement);
-    text.push_str(&line("layer", &|i| HEAD[i].into(), ""));
+    text.push_str(&line("layer", &|i| HEAD[i].into(), "", &str::to_string));
     for (row, name) in rows.iter().zip(&names) {
-        let paint = |i: usize| match color && i == HEAD.len() - 1 {
-            true => format!("\x1b[{}m{}\x1b[0m", code(row.verdict), row.cells[i]),
-            false => row.cells[i].clone(),
+        let paint = |word: &str| match color {
+            true => format!("\x1b[{}m{word}\x1b[0m", code(row.verdict)),
+            false => word.to_string(),
         };
-        text.push_str(&line(name, &paint, row.cause));
+        text.push_str(&line(name, &|i| row.cells[i].clone(), row.cause, &paint));
     }
     text.push_str(&reasons(&rows, &names));
     text.push_str(&format!("{}\n", summary::text(measurement)));
@@ -150,11 +154,6 @@ pub fn text(measurement: &Measurement, color: bool, legend: bool) -> String {
         text.push_str(&explained(measurement));
     }
     text
-}
-
-/// A cell without its colour.
-fn plain(cell: &str) -> &str {
-    cell.split_once('m').filter(|_| cell.starts_with('\x1b')).map_or(cell, |(_, rest)| rest.trim_end_matches("\x1b[0m"))
 }
 
 /// One reason of each kind, and of whom it is.

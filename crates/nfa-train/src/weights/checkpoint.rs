@@ -59,8 +59,8 @@ struct Part {
 enum Held {
     /// A safetensors file on disk, and where its tensors begin.
     OnDisk(Head, u64),
-    /// An unpacked safetensors file.
-    Unpacked(Head, Vec<u8>),
+    /// An unpacked safetensors file, and where its tensors begin.
+    Unpacked(Head, Vec<u8>, usize),
     /// A `.npz` archive.
     Archive(Vec<u8>),
 }
@@ -167,7 +167,7 @@ impl<'a> Checkpoint<'a> {
         } else {
             let head = Head::open(&bytes, 0).map_err(wrong)?;
             let body = LENGTH + head_length(&bytes).unwrap_or(0);
-            Held::Unpacked(head, bytes[body..].to_vec())
+            Held::Unpacked(head, bytes, body)
         };
         self.keep(path, held)
     }
@@ -175,7 +175,7 @@ impl<'a> Checkpoint<'a> {
     fn keep(&mut self, path: &Path, held: Held) -> Result<()> {
         let part = self.parts.len();
         match &held {
-            Held::OnDisk(head, _) | Held::Unpacked(head, _) => {
+            Held::OnDisk(head, _) | Held::Unpacked(head, ..) => {
                 let entry = |tensor: array::safetensors::Tensor<'_>| Entry {
                     name: tensor.name.into(),
                     shape: tensor.shape.to_vec(),
@@ -226,10 +226,10 @@ impl<'a> Checkpoint<'a> {
         self.entries.iter().find(|entry| entry.name == name)
     }
 
-    /// Takes out the tensors whose names don't begin so.
+    /// Keeps the tensors whose names begin so.
     ///
     /// # Errors
-    /// None does.
+    /// There are none.
     pub fn only(&mut self, prefix: &str) -> Result<()> {
         let names = self.names();
         self.entries.retain(|entry| entry.name.starts_with(prefix));
@@ -275,11 +275,11 @@ impl<'a> Checkpoint<'a> {
                     eps: element.eps(),
                 }
             }
-            Held::Unpacked(head, bytes) => {
+            Held::Unpacked(head, bytes, body) => {
                 let (place, element, shape) = head.place(name).map_err(|error| wrong(&error))?;
                 Array {
                     shape,
-                    values: element.decode(&bytes[place], false),
+                    values: element.decode(&bytes[body + place.start..body + place.end], false),
                     integer: element.is_integer(),
                     eps: element.eps(),
                 }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use nfa_metrics::Mat;
+use nfa_models::{Activation, SpecError};
 
 use crate::error::{Error, Result};
 use crate::machine::disk::{Disk, Store};
@@ -99,6 +100,27 @@ impl Weights {
             Some(_) => weights.chained(chosen.naming),
             None => weights.ordered(chosen.naming),
         }
+    }
+
+    /// The activations between the layers: one for all of them, or one each.
+    ///
+    /// # Errors
+    /// Another number of them.
+    pub fn between(&self, activations: &[Activation]) -> Result<Vec<Activation>> {
+        let hidden = self.layers.len() - 1;
+        match activations {
+            [one] => Ok(vec![*one; hidden]),
+            list if list.len() == hidden => Ok(list.to_vec()),
+            list => Err(Error::input(format!(
+                "--activation lists {} for {hidden} hidden layers (none after the last)",
+                list.len()
+            ))),
+        }
+    }
+
+    /// Layers that a network can't be made of.
+    pub(crate) fn unchained(&self, error: &SpecError) -> Error {
+        Error::input(format!("{}: {error}; --layers NAME,NAME chooses and orders them", self.title))
     }
 
     /// In the one order that names and shapes leave.

@@ -10,13 +10,13 @@ pub fn words(name: &str) -> Vec<String> {
     name.split(['.', '/', '_', ':']).map(str::to_ascii_lowercase).collect()
 }
 
-/// A name without what wrappers put around a network: `torch.compile`, data parallelism, Hugging Face, peft.
+/// A name without what wrappers put around a network or a part of it: `torch.compile`, data parallelism, Hugging Face,
+/// peft.
 pub fn bare(name: &str) -> String {
-    let mut parts: Vec<&str> = parts(name).into_iter().filter(|part| *part != "_orig_mod").collect();
-    while parts.len() > 2 && ["module", "model", "base_model"].contains(&parts[0]) {
-        parts.remove(0);
-    }
-    parts.join(".")
+    const WRAPPERS: [&str; 4] = ["_orig_mod", "module", "model", "base_model"];
+    let parts = parts(name);
+    let (last, around) = parts.split_last().unwrap_or((&name, &[]));
+    around.iter().filter(|part| !WRAPPERS.contains(part)).chain([last]).copied().collect::<Vec<_>>().join(".")
 }
 
 /// A name without its number: `fc12` is `fc`.

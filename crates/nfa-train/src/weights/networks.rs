@@ -1,6 +1,6 @@
 //! Two networks in one file: the same names behind two prefixes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::error::Result;
 use crate::weights::checkpoint::Checkpoint;
@@ -57,43 +57,51 @@ fn prefixes<'a>(a: &'a str, b: &'a str) -> Option<(String, String, Sign)> {
     (!are_numbered(left[at], right[at]) && left.len() - at > 2).then_some((pair.0, pair.1, Sign::Same))
 }
 
-/// Refuses names that belong to two networks.
+/// Refuses names that belong to two networks; `said_alone`: where one of the prefixes says so.
 ///
 /// # Errors
 /// Two prefixes with the same names behind them.
 pub fn check<'a>(checkpoint: &Checkpoint<'_>, names: impl Iterator<Item = &'a str>, said_alone: bool) -> Result<()> {
     let names: Vec<&str> = names.collect();
+    let whole: BTreeSet<Vec<&str>> = names.iter().map(|name| parts(name)).collect();
+    // The first name of those that are the same but for one part.
+    let mut first: BTreeMap<(usize, Vec<&str>), &str> = BTreeMap::new();
     let mut same: BTreeMap<(String, String), usize> = BTreeMap::new();
-    // Names in order: one network's stand together, so neighbours at a distance are looked up by their tails.
-    let mut tails: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    let mut found = |a: &str, b: &str| {
+        let (one, other, sign) = prefixes(a, b)?;
+        let count = same.entry((one.clone(), other.clone())).or_default();
+        *count += 1;
+        (sign == Sign::Said || (!said_alone && *count > 1)).then_some((one, other))
+    };
     for name in &names {
-        let last = parts(name).last().copied().unwrap_or("");
-        tails.entry(last).or_default().push(name);
-    }
-    for group in tails.values().filter(|group| group.len() <= MOST) {
-        for (i, a) in group.iter().enumerate() {
-            for b in &group[i + 1..] {
-                let Some((first, second, sign)) = prefixes(a, b) else { continue };
-                let count = same.entry((first.clone(), second.clone())).or_default();
-                *count += 1;
-                if sign == Sign::Said || (!said_alone && *count > 1) {
-                    let shown =
-                        |prefix: &str| if prefix.is_empty() { "no prefix".into() } else { format!("`{prefix}`") };
-                    return Err(checkpoint.wrong(format!(
-                        "{a} and {b}: two networks, or two parts of one, under {} and {}; --prefix {second} takes one, \
-                         --layers NAME,NAME names layers in order",
-                        shown(&first),
-                        shown(&second),
-                    )));
-                }
+        let own = parts(name);
+        let mut alike: Vec<String> = Vec::new();
+        for at in 0..own.len() {
+            let mut others = own.clone();
+            others[at] = "";
+            let before = *first.entry((at, others)).or_insert(name);
+            if before != *name {
+                alike.push(before.into());
             }
+            // A whole name behind a prefix.
+            if at > 0 && whole.contains(&own[at..]) {
+                alike.push(own[at..].join("."));
+            }
+        }
+        for other in alike {
+            let Some((one, second)) = found(&other, name) else { continue };
+            let shown = |prefix: &str| if prefix.is_empty() { "no prefix".into() } else { format!("`{prefix}`") };
+            return Err(checkpoint.wrong(format!(
+                "{other} and {name}: two networks, or two parts of one, under {} and {}; --prefix {} takes one, \
+                 --layers NAME,NAME names layers in order",
+                shown(&one),
+                shown(&second),
+                if second.is_empty() { &one } else { &second },
+            )));
         }
     }
     Ok(())
 }
-
-/// Names that are compared each with each.
-const MOST: usize = 2000;
 
 #[cfg(test)]
 mod tests {

@@ -57,7 +57,7 @@ fn decisive(tail: &str) -> Option<(&'static str, &'static str)> {
         ("weights that are computed from others", "bake it in (remove_spectral_norm, prune.remove) and save again")
     } else if has(&["mask"]) {
         ("a mask", "bake it in (torch.nn.utils.prune.remove) and save again")
-    } else if has(QUANTISED) || tail.contains("g_idx") {
+    } else if has(QUANTISED) || QUANTISED_ENDS.iter().any(|end| tail.contains(end)) {
         ("quantised weights", "save them dequantised, in f16, bf16 or f32")
     } else {
         return None;
@@ -67,15 +67,12 @@ fn decisive(tail: &str) -> Option<(&'static str, &'static str)> {
 const ADAPTED: &[&str] =
     &["hada", "loha", "lokr", "oft", "boft", "ia3", "vera", "adapter", "adapters", "dora", "magnitude"];
 const QUANTISED: &[&str] = &[
-    "scale",
     "scales",
     "scb",
     "absmax",
     "quant",
     "qweight",
     "qzeros",
-    "zeros",
-    "zero",
     "packed",
     "codes",
     "codebook",
@@ -84,6 +81,9 @@ const QUANTISED: &[&str] = &[
     "quantizer",
     "qparams",
 ];
+/// A norm's `scale` is none of these.
+const QUANTISED_ENDS: [&str; 7] =
+    ["g_idx", "zero_point", "weight_scale", "input_scale", "output_scale", "k_scale", "v_scale"];
 
 /// What is decisive among names, in words; `None` where none of them is known to be.
 pub fn in_words<'a>(names: impl Iterator<Item = &'a str>) -> Option<String> {

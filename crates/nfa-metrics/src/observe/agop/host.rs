@@ -15,7 +15,6 @@ use rayon::prelude::*;
 use crate::matrix::Mat;
 use crate::matrix::accumulator::Accumulator;
 use crate::matrix::sandwich::{column_major, row_major};
-use crate::matrix::tiles::tiles;
 use crate::observe::agop::sum::Sum;
 use crate::observe::host_chain::HostChain;
 
@@ -336,12 +335,4 @@ impl<T: Real> Buffers<T> {
             through: zeros(rows),
         }
     }
-}
-
-/// In host `f64`.
-pub(crate) fn to_mat<T: Real>(rows: View<'_, T>) -> Mat {
-    let [count, dim] = rows.size();
-    let mut matrix = Mat::zeros(count, dim);
-    tiles(count, dim, |i, j| matrix[(i, j)] = rows.at(i, j).to_f64());
-    matrix
 }

@@ -7,10 +7,11 @@ use nfa_models::host::Real;
 use crate::matrix::Mat;
 use crate::matrix::accumulator::Accumulator;
 use crate::observation::Observation;
-use crate::observe::agop::host::{HostSweep, Rows, Wanted, to_mat};
+use crate::observe::agop::host::{HostSweep, Rows, Wanted};
 use crate::observe::agop::options::AgopOptions;
 use crate::observe::agop::plan::ChainPlan;
 use crate::observe::agop::rows::sign_rows;
+use crate::observe::agop::sum::to_mat;
 use crate::observe::host_chain::HostChain;
 
 impl HostChain {

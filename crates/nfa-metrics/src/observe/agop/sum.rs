@@ -5,7 +5,7 @@ use nfa_models::host::{Cores, Real};
 
 use crate::matrix::Mat;
 use crate::matrix::accumulator::Accumulator;
-use crate::observe::agop::host::to_mat;
+use crate::matrix::tiles::tiles;
 
 /// An accumulator, and where Gram matrices are summed the lower triangle so far, row-major.
 pub(crate) struct Sum<T> {
@@ -56,4 +56,12 @@ impl<T: Real> Sum<T> {
         }
         self.total
     }
+}
+
+/// In host `f64`.
+pub(crate) fn to_mat<T: Real>(rows: View<'_, T>) -> Mat {
+    let [count, dim] = rows.size();
+    let mut matrix = Mat::zeros(count, dim);
+    tiles(count, dim, |i, j| matrix[(i, j)] = rows.at(i, j).to_f64());
+    matrix
 }

@@ -6,9 +6,9 @@ use nfa_metrics::{Mat, ProductPair, Protected};
 
 use crate::error::{Error, Result};
 use crate::measure::pairs::adapters::Adapter;
+use crate::measure::pairs::column::with_column;
 use crate::measure::pairs::config::{Heads, Turned};
 use crate::measure::pairs::schemes::{Inner, Layout, SCHEMES, Scheme};
-use crate::measure::pairs::with_column;
 use crate::weights::Checkpoint;
 use crate::weights::layers::is_conv1d;
 use crate::weights::names::{bare, module};
@@ -64,10 +64,13 @@ pub(super) fn blocks<'a>(checkpoint: &'a Checkpoint<'_>) -> Result<Vec<Block<'a>
 }
 
 impl Block<'_> {
-    /// The block's name.
-    fn name(&self) -> &str {
-        let name = self.stem.trim_end_matches(['.', '/']);
-        if name.is_empty() { "attention" } else { name }
+    /// The block's name; a look at another sequence stands beside a look at the own one.
+    fn name(&self) -> String {
+        let own = self.scheme.output.split('.').next().unwrap_or("");
+        let crossed = ["encoder_attn", "crossattention", "EncDecAttention"].contains(&own);
+        let name = if crossed { format!("{}{own}", self.stem) } else { self.stem.to_string() };
+        let name = name.trim_end_matches(['.', '/']);
+        if name.is_empty() { "attention".into() } else { name.into() }
     }
 
     fn incomplete(&self, checkpoint: &Checkpoint<'_>, there: &[&str]) -> Error {
@@ -144,7 +147,7 @@ impl Block<'_> {
         // Normalised queries or keys: scores are no function of the product.
         let norms = checkpoint.entries().iter().find(|entry| {
             let rest = entry.name.strip_prefix(stem).unwrap_or("");
-            ["q_norm.", "k_norm.", "q_layernorm.", "k_layernorm.", "q_ln.", "k_ln."]
+            ["q_norm.", "k_norm.", "norm_q.", "norm_k.", "q_layernorm.", "k_layernorm.", "q_ln.", "k_ln."]
                 .iter()
                 .any(|norm| rest.contains(norm))
         });

@@ -5,12 +5,14 @@
 
 mod adapters;
 mod attention;
+mod column;
 mod config;
 mod schemes;
 
 use nfa_metrics::laws::balance;
-use nfa_metrics::{Judged, Mat, ProductPair, Protected, Thresholds, assess, parallel};
+use nfa_metrics::{Judged, ProductPair, Protected, Thresholds, assess, parallel};
 
+use crate::measure::pairs::column::with_column;
 pub use crate::measure::pairs::config::Heads;
 
 use crate::error::{Error, Result};
@@ -68,12 +70,8 @@ fn taken<T>(place: &std::sync::Mutex<Option<T>>) -> Option<T> {
 
 /// Neighbouring layers of a plain MLP, where the activation between them leaves something.
 pub fn of_layers(weights: &Weights, activations: &[nfa_models::Activation]) -> Result<Vec<ProductPair>> {
-    let hidden = weights.layers.len().saturating_sub(1);
-    let activation = |l: usize| if activations.len() == 1 { activations[0] } else { activations[l] };
-    if activations.len() != 1 && activations.len() != hidden {
-        return Err(Error::input(format!("--activation lists {} for {hidden} hidden layers", activations.len())));
-    }
-    let protected = |l: usize| match activation(l) {
+    let activations = weights.between(activations)?;
+    let protected = |l: usize| match activations[l] {
         nfa_models::Activation::Linear => Some(Protected::Whole),
         nfa_models::Activation::Relu | nfa_models::Activation::LeakyRelu { .. } => Some(Protected::Units),
         _ => None,
@@ -87,7 +85,7 @@ pub fn of_layers(weights: &Weights, activations: &[nfa_models::Activation]) -> R
             protected: protected(l)?,
         })
     };
-    let pairs: Vec<ProductPair> = (0..hidden).filter_map(pair).collect();
+    let pairs: Vec<ProductPair> = (0..activations.len()).filter_map(pair).collect();
     if pairs.is_empty() {
         return Err(Error::input(
             "--pairs auto: no pair of layers with a conserved balance: it takes linear, relu or leaky_relu between them",
@@ -141,14 +139,5 @@ pub fn measurement(
         imbalance,
         notes,
         thresholds,
-    }
-}
-
-/// [W b]: a bias reads the constant 1.
-fn with_column(weight: &Mat, bias: Option<&[f64]>) -> Mat {
-    let (rows, cols) = (weight.nrows(), weight.ncols());
-    match bias {
-        None => weight.clone(),
-        Some(bias) => Mat::from_fn(rows, cols + 1, |i, j| if j < cols { weight[(i, j)] } else { bias[i] }),
     }
 }

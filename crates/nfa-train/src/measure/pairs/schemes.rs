@@ -66,6 +66,9 @@ const SELF: [&str; 3] = ["self_attn.q_proj.weight", "self_attn.k_proj.weight", "
 const BERT: [&str; 3] = ["attention.self.query.weight", "attention.self.key.weight", "attention.self.value.weight"];
 const VIT: [&str; 3] =
     ["attention.attention.query.weight", "attention.attention.key.weight", "attention.attention.value.weight"];
+const CROSS: [&str; 3] = ["encoder_attn.q_proj.weight", "encoder_attn.k_proj.weight", "encoder_attn.v_proj.weight"];
+const BERT_CROSS: [&str; 3] =
+    ["crossattention.self.query.weight", "crossattention.self.key.weight", "crossattention.self.value.weight"];
 const T5: [&str; 3] = ["SelfAttention.q.weight", "SelfAttention.k.weight", "SelfAttention.v.weight"];
 const T5_CROSS: [&str; 3] = ["EncDecAttention.q.weight", "EncDecAttention.k.weight", "EncDecAttention.v.weight"];
 const META: [&str; 3] = ["attention.wq.weight", "attention.wk.weight", "attention.wv.weight"];
@@ -74,15 +77,19 @@ const DIFFUSERS: [&str; 3] = ["to_q.weight", "to_k.weight", "to_v.weight"];
 const DISTIL: [&str; 3] = ["attention.q_lin.weight", "attention.k_lin.weight", "attention.v_lin.weight"];
 
 #[rustfmt::skip]
-pub(super) const SCHEMES: [Scheme; 23] = [
+pub(super) const SCHEMES: [Scheme; 25] = [
     // LLaMA, Mistral, Qwen2, Gemma, StableLM.
     scheme(Apart(SELF), "self_attn.o_proj.weight", Positions::Halves),
     // OPT, BART, CLIP, Whisper.
     scheme(Apart(SELF), "self_attn.out_proj.weight", Positions::Elsewhere),
+    // The decoder's look at the encoder in BART, Whisper.
+    scheme(Apart(CROSS), "encoder_attn.out_proj.weight", Positions::Elsewhere),
     // Phi-1 and 2.
     scheme(Apart(SELF), "self_attn.dense.weight", Positions::PartOfHalves),
     // BERT, RoBERTa.
     scheme(Apart(BERT), "attention.output.dense.weight", Positions::Elsewhere),
+    // A BERT that looks at an encoder.
+    scheme(Apart(BERT_CROSS), "crossattention.output.dense.weight", Positions::Elsewhere),
     // ViT, DeiT of Hugging Face.
     scheme(Apart(VIT), "attention.output.dense.weight", Positions::Elsewhere),
     // DistilBERT.

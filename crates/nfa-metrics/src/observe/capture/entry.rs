@@ -1,0 +1,83 @@
+//! The entries of a capture file, and what is wrong with one.
+
+use std::fmt;
+
+use safetensors::{Dtype, SafeTensors};
+
+use crate::matrix::Mat;
+
+/// A capture file that does not add up: which entry, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CaptureError {
+    /// The entry, or empty for the file as a whole.
+    pub entry: String,
+    /// What is wrong with it.
+    pub message: String,
+}
+
+impl fmt::Display for CaptureError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.entry.as_str() {
+            "" => f.write_str(&self.message),
+            entry => write!(f, "{entry}: {}", self.message),
+        }
+    }
+}
+
+impl std::error::Error for CaptureError {}
+
+pub(super) fn wrong(entry: &str, message: impl Into<String>) -> CaptureError {
+    CaptureError { entry: entry.to_string(), message: message.into() }
+}
+
+/// A tensor in `f64`.
+pub(super) struct Found {
+    pub(super) shape: Vec<usize>,
+    pub(super) values: Vec<f64>,
+    pub(super) eps: f64,
+}
+
+impl Found {
+    pub(super) fn matrix(&self, key: &str) -> Result<Mat, CaptureError> {
+        let [rows, cols] = self.shape[..] else {
+            return Err(wrong(key, format!("has shape {:?}, expected a matrix", self.shape)));
+        };
+        // Before it is made: 10^18 rows of nothing are more than a matrix can have.
+        if self.values.is_empty() {
+            return Err(wrong(key, format!("has shape {:?} and is empty", self.shape)));
+        }
+        Ok(Mat::from_fn(rows, cols, |i, j| self.values[i * cols + j]))
+    }
+}
+
+pub(super) fn entry(tensors: &SafeTensors<'_>, key: &str) -> Result<Option<Found>, CaptureError> {
+    part(tensors, key, 0, 1)
+}
+
+/// The `index`-th of `parts` equal parts of a tensor's entries, with the shape of the whole.
+pub(super) fn part(
+    tensors: &SafeTensors<'_>,
+    key: &str,
+    index: usize,
+    parts: usize,
+) -> Result<Option<Found>, CaptureError> {
+    let Ok(view) = tensors.tensor(key) else { return Ok(None) };
+    let length = view.data().len() / parts;
+    let data = &view.data()[index * length..(index + 1) * length];
+    let (values, eps): (Vec<f64>, f64) = match view.dtype() {
+        Dtype::F64 => (data.as_chunks::<8>().0.iter().map(|b| f64::from_le_bytes(*b)).collect(), f64::EPSILON),
+        Dtype::F32 => (
+            data.as_chunks::<4>().0.iter().map(|b| f64::from(f32::from_le_bytes(*b))).collect(),
+            f64::from(f32::EPSILON),
+        ),
+        Dtype::I64 => (data.as_chunks::<8>().0.iter().map(|b| i64::from_le_bytes(*b) as f64).collect(), f64::EPSILON),
+        Dtype::I32 => {
+            (data.as_chunks::<4>().0.iter().map(|b| f64::from(i32::from_le_bytes(*b))).collect(), f64::EPSILON)
+        }
+        other => return Err(wrong(key, format!("has dtype {other:?}; write F64 or F32"))),
+    };
+    if let Some(at) = values.iter().position(|v| !v.is_finite()) {
+        return Err(wrong(key, format!("entry {} is not finite", index * values.len() + at)));
+    }
+    Ok(Some(Found { shape: view.shape().to_vec(), values, eps }))
+}
