@@ -517,6 +517,101 @@ fn what_rounding_leaves_is_no_evidence() {
     assert!(few["reason"].as_str().unwrap().starts_with("3 distinct rows"), "{few}");
 }
 
+/// diag(AGOP) of W1 relu(W0 x) by hand, and the variances of the columns of x.
+fn diagonal_by_hand() -> ([f64; 4], [f64; 4]) {
+    let x = |i: usize, j: usize| (1.0 + 1.7 * (i * (j + 1)) as f64 + 0.9 * j as f64).sin();
+    let (mut diagonal, mut variances) = ([0.0; 4], [0.0; 4]);
+    for j in 0..4 {
+        let mean = (0..64).map(|i| x(i, j)).sum::<f64>() / 64.0;
+        variances[j] = (0..64).map(|i| (x(i, j) - mean).powi(2)).sum::<f64>() / 64.0;
+        for i in 0..64 {
+            let open = |u: usize| (0..4).map(|m| W0[4 * u + m] * x(i, m)).sum::<f64>() > 0.0;
+            let slope = |k: usize| (0..4).filter(|&u| open(u)).map(|u| W1[4 * k + u] * W0[4 * u + j]).sum::<f64>();
+            diagonal[j] += (0..4).map(|k| slope(k).powi(2)).sum::<f64>() / 64.0;
+        }
+    }
+    (diagonal, variances)
+}
+
+#[test]
+fn columns_have_their_names_shares_intervals_and_what_chance_gives() {
+    let folder = folder(&[f64s("fc1.weight", &FOUR, &W0), f64s("fc2.weight", &FOUR, &W1)]);
+    folder.write("named.csv", format!("age,\"height, cm\",dose,b\u{1b}mi\n{}", rows(64)));
+    let shuffled = [f64s("fc1.weight", &FOUR, &turned(&W0)), f64s("fc2.weight", &FOUR, &W2)];
+    folder.write("shuffled.safetensors", file(&shuffled));
+    let call = |inputs: &'static str, more: &[&'static str]| {
+        let call = ["measure", "--weights", "net.safetensors", "--inputs", inputs, "--activation", "relu"];
+        folder.run(&[&call[..], more].concat())
+    };
+    let control = ["--columns", "--shuffled", "shuffled.safetensors"];
+    let report = call("named.csv", &[&control[..], &["--json"]].concat()).expect(0).lines().remove(0);
+    let (diagonal, variances) = diagonal_by_hand();
+    let total: f64 = diagonal.iter().sum();
+    let scaled: f64 = diagonal.iter().zip(variances).map(|(d, v)| d * v).sum();
+    for (j, row) in report["columns"].as_array().unwrap().iter().enumerate() {
+        let near = |found: &Value, expected: f64| {
+            assert!((found.as_f64().unwrap() / expected - 1.0).abs() < 1e-12, "{j}: {found} and not {expected}");
+        };
+        near(&row["value"], diagonal[j]);
+        near(&row["unit"]["share"], diagonal[j] / total);
+        near(&row["deviation"]["share"], diagonal[j] * variances[j] / scaled);
+        assert_eq!(row["name"], ["age", "height, cm", "dose", "b\u{1b}mi"][j]);
+        let end = |i: usize| row["deviation"]["interval"][i].as_f64().unwrap();
+        let share = row["deviation"]["share"].as_f64().unwrap();
+        assert!(end(0) < share && share < end(1) && end(1) - end(0) < 0.2, "{row}");
+        let above = end(0) > row["deviation"]["shuffled"].as_f64().unwrap();
+        assert_eq!(row["above_shuffled"], above, "{row}");
+    }
+    // Networks beside themselves are as chance, to the last column.
+    let same = call("named.csv", &["--columns", "--shuffled", "net.safetensors"]).expect(0).stdout;
+    assert!(same.contains("columns: 0 of 4 have more"), "{same}");
+    // The largest first, no escape for a terminal, and numbers where there are no names.
+    let text = call("named.csv", &control).expect(0).stdout;
+    let largest = (0..4).max_by(|&a, &b| diagonal[a].total_cmp(&diagonal[b])).unwrap();
+    let first = text.lines().skip_while(|line| !line.starts_with("column ")).nth(1).unwrap();
+    assert!(first.starts_with(["age", "height, cm", "dose", "b\u{fffd}mi"][largest]), "{text}");
+    assert!(!text.contains('\u{1b}'), "{text}");
+    let bare = call("x.csv", &["--columns", "--plot-columns", "bars.svg", "--plot-depth", "depth.svg"]);
+    // Of two layers the last is by definition: nothing to draw over depth.
+    assert!(bare.expect(2).stderr.contains("--plot-depth"));
+    let bare = call("x.csv", &["--columns", "--plot-columns", "bars.svg"]).expect(0).stdout;
+    assert!(bare.contains("column 3") && bare.contains("what chance gives is not known"), "{bare}");
+    let svg = std::fs::read_to_string(folder.path("bars.svg")).unwrap();
+    assert!(svg.contains("per unit of") || svg.contains("per unit"), "{svg}");
+    for (more, word) in [
+        (vec!["--shuffled", "net.safetensors"], "--columns"),
+        (vec!["--plot-columns", "a.svg"], "--columns"),
+        (vec!["--columns", "--layer", "1"], "--layer"),
+        (vec!["--columns", "--shuffled", "x.csv"], "x.csv"),
+    ] {
+        assert!(call("x.csv", &more).expect(2).stderr.contains(word), "{more:?}");
+    }
+}
+
+#[test]
+fn what_changed_has_an_interval_of_its_own() {
+    let folder = folder(&[f64s("fc1.weight", &FOUR, &W0), f64s("fc2.weight", &FOUR, &W1)]);
+    // A start that is the end moved nowhere, in any block.
+    let twin = call_with(&folder, &["--init", "net.safetensors"]);
+    let change = &twin["layers"][0]["since_init"];
+    assert_eq!((&change["misfit"], &change["misfit_interval"]), (&json!(0.0), &json!([0.0, 0.0])));
+    folder.write("init.safetensors", file(&[f64s("fc1.weight", &FOUR, &turned(&W0)), f64s("fc2.weight", &FOUR, &W1)]));
+    let moved = call_with(&folder, &["--init", "init.safetensors"]);
+    let (law, change) = (&moved["layers"][0]["laws"]["nfa"], &moved["layers"][0]["since_init"]);
+    let by = law["misfit"].as_f64().unwrap() - law["null"]["init"].as_f64().unwrap();
+    assert!((change["misfit"].as_f64().unwrap() - by).abs() < 1e-12, "{change} {by}");
+    let end = |i: usize| change["misfit_interval"][i].as_f64().unwrap();
+    assert!(end(0) < end(1) && end(0) < by + 0.05 && by - 0.05 < end(1), "{change}");
+    // The same from two files side by side.
+    let call = [&NETWORK[..2], &["init.safetensors", "net.safetensors"], &NETWORK[3..], &["--compare"]].concat();
+    let compared = folder.run(&call).expect(0).lines().pop().unwrap();
+    assert_eq!(&compared["layers"][0]["moved"], change);
+}
+
+fn call_with(folder: &Folder, more: &[&str]) -> Value {
+    folder.run(&[&NETWORK[..], more].concat()).expect(0).lines().remove(0)
+}
+
 #[test]
 fn a_table_says_what_it_is_of_and_fits_a_terminal() {
     let name = "a.rather.long.name.of.a.layer.in.a.network.of.somebody.else";

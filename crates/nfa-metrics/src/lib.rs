@@ -54,7 +54,7 @@ pub use judge::certificate::{Certificate, CertificateKind};
 pub use judge::details::{AlphaDetails, Details};
 pub use judge::family::Family;
 pub use judge::finding::{Direction, Finding, Known, Null, assess, assess_with};
-pub use judge::interval::{Interval, IntervalSource, Jackknife, Spread};
+pub use judge::interval::{Change, Interval, IntervalSource, Jackknife, Spread};
 pub use judge::misfit::{Fit, Parts};
 pub use judge::pair::Pair;
 pub use judge::right::{Right, Square};
@@ -73,7 +73,8 @@ pub use metrics::metrics;
 pub use observation::{Layer, Observation};
 pub use observe::agop::options::{AgopOptions, Path};
 pub use observe::blocks::jackknife;
-pub use observe::capture::{Capture, CaptureError, CapturedSite};
+pub use observe::capture::{Capture, CaptureError, CapturedSite, Recording, Tensors};
+pub use observe::diagonal::{Diagonal, Share};
 pub use observe::host_chain::HostChain;
 pub use observe::inputs::{Inputs, OnHost, Sampled};
 

@@ -141,7 +141,7 @@ pub const FEWEST_BLOCKS: usize = 8;
 
 /// One quantity, jackknifed.
 #[derive(Clone, Debug)]
-struct Jackknifed {
+pub(crate) struct Jackknifed {
     whole: f64,
     bias: f64,
     /// With the variance of their mean that of the estimate.
@@ -151,7 +151,7 @@ struct Jackknifed {
 impl Jackknifed {
     /// From the value on all samples and without each block, the blocks' shares of the samples
     /// being `shares` (the delete-m_j jackknife of Busing, Meijer and van der Leeden, 1999).
-    fn new(whole: f64, without: &[f64], shares: &[f64]) -> Self {
+    pub(crate) fn new(whole: f64, without: &[f64], shares: &[f64]) -> Self {
         let blocks = without.len() as f64;
         let moved: f64 = without.iter().zip(shares).map(|(value, share)| (1.0 - share) * (value - whole)).sum();
         // θ_J = θ - bias, θ_j = θ - (1/share - 1)(θ_(-j) - θ), and the variance of θ_J is
@@ -161,6 +161,12 @@ impl Jackknifed {
             (moved - (h - 1.0) * (value - whole)) * ((blocks - 1.0) / (h - 1.0)).sqrt()
         });
         Jackknifed { whole, bias: moved, deviations: deviations.collect() }
+    }
+
+    /// With the blocks' own scatter, within a range that holds the value in any case.
+    pub(crate) fn interval(&self, range: [f64; 2]) -> Option<Interval> {
+        let (centre, half) = self.around(StandardError::of_mean(&self.deviations)?);
+        Some(Interval { low: centre - half, high: centre + half }.within(range))
     }
 
     /// Centre and half-width: less the bias, which the blocks know up to a relative variance of
@@ -186,6 +192,23 @@ pub struct Jackknife {
     family: Family,
     log_alpha: Jackknifed,
     misfit2: Jackknifed,
+    /// Exponent and misfit of the whole, and without each block.
+    whole: [f64; 2],
+    without: Vec<[f64; 2]>,
+    shares: Vec<f64>,
+}
+
+/// How far exponent and misfit moved from one network to another on the same rows, with 95 % intervals over rows.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Change {
+    /// Of the exponent.
+    pub alpha: f64,
+    /// Its interval.
+    pub alpha_interval: Interval,
+    /// Of the misfit.
+    pub misfit: f64,
+    /// Its interval.
+    pub misfit_interval: Interval,
 }
 
 impl Jackknife {
@@ -201,11 +224,32 @@ impl Jackknife {
         let shares: Vec<f64> = counts.iter().map(|count| count / total).collect();
         let logs: Vec<f64> = without.iter().map(|fit| Some(fit.alpha?.ln())).collect::<Option<_>>()?;
         let squares: Vec<f64> = without.iter().map(|fit| fit.misfit * fit.misfit).collect();
+        let both = |fit: &Fit| Some([fit.alpha?, fit.misfit]);
         Some(Jackknife {
             family,
             log_alpha: Jackknifed::new(whole.alpha?.ln(), &logs, &shares),
             misfit2: Jackknifed::new(whole.misfit * whole.misfit, &squares, &shares),
+            whole: both(whole)?,
+            without: without.iter().map(both).collect::<Option<_>>()?,
+            shares,
         })
+    }
+
+    /// What changed since another network was measured, block by block: what both owe to the same rows cancels. `None`
+    /// where the blocks are others.
+    pub fn since(&self, before: &Jackknife) -> Option<Change> {
+        if self.shares != before.shares {
+            return None;
+        }
+        let moved = |k: usize, most: f64| {
+            let without: Vec<f64> =
+                self.without.iter().zip(&before.without).map(|(after, before)| after[k] - before[k]).collect();
+            let value = self.whole[k] - before.whole[k];
+            Some((value, Jackknifed::new(value, &without, &self.shares).interval([-most, most])?))
+        };
+        let ((alpha, alpha_interval), (misfit, misfit_interval)) =
+            (moved(0, ALPHA_RANGE[1])?, moved(1, self.family.misfit_range()[1])?);
+        Some(Change { alpha, alpha_interval, misfit, misfit_interval })
     }
 
     /// Intervals with the blocks' own scatter.
@@ -284,6 +328,31 @@ mod tests {
             let square: f64 = quantity.deviations.iter().map(|v| v * v).sum::<f64>() / (8.0 * 7.0);
             assert!((square / expected - 1.0).abs() < 1e-12, "{square} {expected}");
         }
+    }
+
+    #[test]
+    fn a_change_is_known_better_than_both_ends_where_rows_move_them_alike() {
+        let moved = |b: usize| [0.02, -0.01, 0.015, -0.03, 0.005, 0.01, -0.02, 0.01][b];
+        let fits = |alpha: f64, own: f64| -> Vec<Fit> {
+            (0..8).map(|b| fit(alpha + moved(b) + own * moved((b + 3) % 8), 0.3 + moved(b) / 2.0)).collect()
+        };
+        let jackknife = |alpha: f64, own: f64| {
+            Jackknife::new(Family::Power, &fit(alpha, 0.3), &fits(alpha, own), &[10.0; 8]).expect("eight blocks")
+        };
+        let (before, after) = (jackknife(0.4, 0.0), jackknife(0.6, 0.1));
+        let change = after.since(&before).expect("the same blocks");
+        assert!((change.alpha - 0.2).abs() < 1e-15 && change.misfit == 0.0);
+        assert!(change.misfit_interval.width() < 1e-8, "{change:?}");
+        let width = after.over_blocks().expect("eight").alpha.width();
+        assert!(
+            change.alpha_interval.width() > 0.0 && change.alpha_interval.width() < 0.2 * width,
+            "{change:?} {width}"
+        );
+        let uneven = Jackknife::new(Family::Power, &fit(0.4, 0.3), &fits(0.4, 0.0), &[5.0; 8]).expect("eight");
+        assert!(after.since(&uneven).is_some(), "as large a share each");
+        let other =
+            Jackknife::new(Family::Power, &fit(0.4, 0.3), &[&fits(0.4, 0.0)[..], &[fit(0.4, 0.3)]].concat(), &[5.0; 9]);
+        assert!(after.since(&other.expect("nine")).is_none());
     }
 
     #[test]

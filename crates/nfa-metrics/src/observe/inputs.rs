@@ -18,6 +18,7 @@ use crate::matrix::psd::Psd;
 use crate::observation::{Layer, Observation};
 use crate::observe::agop::options::AgopOptions;
 use crate::observe::blocks::jackknife;
+use crate::observe::diagonal::Diagonal;
 use crate::observe::host_chain::HostChain;
 
 /// Blocks that the intervals' centres are made of.
@@ -190,19 +191,37 @@ impl Inputs<'_> {
         self.without_blocks(law, layer, &draws)?.over_inputs(&of_alpha, &of_misfit)
     }
 
-    fn without_blocks(&self, law: &Law, layer: usize, draws: &Draws) -> Option<Jackknife> {
+    /// A law's fit to all rows and to those without each block, to set beside another network's on the same rows.
+    pub fn jackknife(&self, law: &Law, layer: usize) -> Option<Jackknife> {
+        self.without_blocks(law, layer, &Draws::new(self.rows.distinct()))
+    }
+
+    /// The diagonal of the AGOP at a layer's input, over all rows and in blocks; these only of 8 distinct inputs or more,
+    /// and without sample weights.
+    ///
+    /// # Shapes
+    /// d_in numbers each
+    pub fn diagonal(&self, layer: usize) -> Option<Diagonal> {
+        let of = |agop: &Psd| {
+            let whole = agop.matrix();
+            (0..whole.nrows()).map(|j| whole[(j, j)]).collect::<Vec<f64>>()
+        };
+        let whole = of(self.observation.layers[layer].agop.as_ref()?);
+        let draws = Draws::new(self.rows.distinct());
+        if draws.members.len() < FEWEST_BLOCKS || self.weights.is_some() {
+            return Some(Diagonal { whole, blocks: Vec::new(), counts: Vec::new() });
+        }
+        let (blocks, counts) = self.blocks(vec![layer], &draws)?;
+        let blocks = blocks.iter().map(|layers| layers[layer].agop.as_ref().map(of)).collect::<Option<_>>()?;
+        Some(Diagonal { whole, blocks, counts })
+    }
+
+    /// The network on each of some blocks of the rows, all of one input in one, and the blocks' rows.
+    fn blocks(&self, layers: Vec<usize>, draws: &Draws) -> Option<(Vec<Vec<Layer>>, Vec<f64>)> {
         let n = draws.members.len();
         // Drawn, as the order of a file may follow its classes.
         let order = Stream::root(0).fork("measure.blocks").permutation(n);
         let count = BLOCKS.min(n);
-        let layers: Vec<usize> = match law.over {
-            Over::Sites => vec![layer],
-            Over::Neighbours => {
-                let readers = self.observation.layers[layer].readers.iter().copied();
-                std::iter::once(layer).chain(readers).collect()
-            }
-            Over::Pairs => vec![layer, layer + 1],
-        };
         let options = AgopOptions { layers: Some(layers), ..self.options.clone() };
         let mut blocks = Vec::with_capacity(count);
         let mut counts = Vec::with_capacity(count);
@@ -213,6 +232,20 @@ impl Inputs<'_> {
             blocks.push(self.rows.observe(&rows, own.as_deref(), &options)?.layers);
             counts.push(rows.len() as f64);
         }
+        Some((blocks, counts))
+    }
+
+    fn without_blocks(&self, law: &Law, layer: usize, draws: &Draws) -> Option<Jackknife> {
+        let layers: Vec<usize> = match law.over {
+            Over::Sites => vec![layer],
+            Over::Neighbours => {
+                let readers = self.observation.layers[layer].readers.iter().copied();
+                std::iter::once(layer).chain(readers).collect()
+            }
+            Over::Pairs => vec![layer, layer + 1],
+        };
+        let (blocks, counts) = self.blocks(layers, draws)?;
+        let count = blocks.len();
         // The whole once more, as the others: differences between them are multiplied by the blocks.
         let without = |skip: Option<usize>| {
             let kept = || (0..count).filter(|&b| Some(b) != skip);

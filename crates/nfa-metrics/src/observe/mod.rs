@@ -5,6 +5,7 @@ pub mod blocks;
 pub mod capture;
 #[cfg(feature = "burn")]
 pub mod capturing;
+pub mod diagonal;
 pub mod host_chain;
 pub mod inputs;
 #[cfg(feature = "burn")]

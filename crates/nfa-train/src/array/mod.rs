@@ -19,6 +19,7 @@ pub mod npz;
 pub mod safetensors;
 pub mod save;
 pub mod table;
+pub mod tensor_reader;
 #[cfg(test)]
 pub(crate) mod testing;
 
@@ -81,6 +82,24 @@ pub fn read(spec: &str, base: &Path, open: &Open<'_>) -> Result<Array, ArrayErro
         Err(error) => Err(ArrayError::io(&error, name, base)),
     };
     array.map_err(|error| error.in_file(&path))
+}
+
+/// The names of the columns that [`read`] would give, where the file is a table with a header.
+///
+/// # Errors
+/// As of [`read`].
+pub fn names(spec: &str, base: &Path, open: &Open<'_>) -> Result<Vec<String>, ArrayError> {
+    let (name, _) = split_spec(spec);
+    let path = base.join(name);
+    let found = || {
+        let bytes = open(&path).map_err(|error| ArrayError::io(&error, name, base))?;
+        let bytes = gzip::unpack(&bytes)?;
+        match format(name, &bytes)? {
+            Format::Csv { tabs } => Ok(csv::read(&bytes, tabs.then_some(b'\t'))?.names),
+            _ => Ok(Vec::new()),
+        }
+    };
+    found().map_err(|error: ArrayError| error.in_file(&path))
 }
 
 /// Path and key of a spec: `a.npz:x` is `("a.npz", Some("x"))`. Only `.npz` and `.safetensors`

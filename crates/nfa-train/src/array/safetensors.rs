@@ -147,6 +147,11 @@ impl Head {
         &self.notes
     }
 
+    /// What the header says of a tensor.
+    pub(crate) fn info(&self, name: &str) -> Option<&TensorInfo> {
+        self.header.info(name)
+    }
+
     /// Where a tensor's bytes lie behind the header, and what they are.
     ///
     /// # Errors

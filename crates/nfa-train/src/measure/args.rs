@@ -3,6 +3,7 @@
 #![allow(rustdoc::broken_intra_doc_links)] // brackets are the command line's there
 
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use clap::{Args, ValueEnum};
 
@@ -53,9 +54,10 @@ pub struct MeasureArgs {
     /// neighbours), from weights alone
     #[arg(long, value_name = "auto", help_heading = "Network")]
     pub pairs: Option<Pairs>,
-    /// With --pairs: attention heads of each block, where no config.json beside the weights says so
-    #[arg(long, value_name = "N", help_heading = "Network")]
-    pub heads: Option<usize>,
+    /// With --pairs: attention heads of each block, where no config.json beside the weights says so; with --capture
+    /// hide: no rows for parts of a map
+    #[arg(long, value_name = "N|hide", help_heading = "Network")]
+    pub heads: Option<HeadsArg>,
     /// Weights (or the capture) at initialisation, for the misfit there
     #[arg(long, value_name = "FILE", help_heading = "Network")]
     pub init: Option<PathBuf>,
@@ -68,6 +70,12 @@ pub struct MeasureArgs {
     /// Layers to measure: numbers from 0, names, or patterns such as *.up
     #[arg(long, value_name = "all|0,NAME,...", default_value = "all")]
     pub layer: String,
+    /// What each column of --inputs contributes: diag(AGOP), with the names of a CSV's header
+    #[arg(long, help_heading = "Rows")]
+    pub columns: bool,
+    /// With --columns: the same network trained on shuffled targets, for what chance gives
+    #[arg(long, value_name = "FILE", num_args = 1.., help_heading = "Rows")]
+    pub shuffled: Vec<PathBuf>,
     /// Multiply the inputs
     #[arg(long, value_name = "F", default_value_t = 1.0, help_heading = "Rows")]
     pub scale: f64,
@@ -95,6 +103,32 @@ pub struct MeasureArgs {
     /// Write the fan
     #[arg(long, value_name = "FILE.svg", help_heading = "Output")]
     pub plot: Option<PathBuf>,
+    /// Write exponent and misfit over depth
+    #[arg(long, value_name = "FILE.svg", help_heading = "Output")]
+    pub plot_depth: Option<PathBuf>,
+    /// With --columns: write the bars
+    #[arg(long, value_name = "FILE.svg", help_heading = "Output")]
+    pub plot_columns: Option<PathBuf>,
+}
+
+/// What is said of attention heads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HeadsArg {
+    /// So many in each block.
+    Count(usize),
+    /// No rows of their own.
+    Hide,
+}
+
+impl FromStr for HeadsArg {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "hide" => Ok(HeadsArg::Hide),
+            count => count.parse().map(HeadsArg::Count).map_err(|_| "a number of heads, or hide".into()),
+        }
+    }
 }
 
 /// How `--pairs` finds pairs.

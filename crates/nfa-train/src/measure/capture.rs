@@ -1,52 +1,81 @@
 //! The sites of a capture file.
 
-use nfa_metrics::{Asked, Capture, Laws, Rows, parallel, survey};
+use std::fmt::Display;
+use std::path::Path;
 
-use crate::error::Result;
-use crate::measure::measurement::{Imbalance, LayerMeasurement, Measurement, Task};
+use nfa_metrics::{Asked, Laws, Recording, Rows, parallel, survey};
+
+use crate::error::{Error, Result};
+use crate::measure::measurement::{LayerMeasurement, Measurement, Task};
 use crate::measure::recorded::Recorded;
-use crate::measure::settings::Settings;
+use crate::measure::settings::{Settings, check_size, title_of};
 
-/// A network from a capture file.
+/// A network from a capture file, a site in memory at a time.
 ///
 /// # Errors
-/// Layers that aren't there.
-pub fn from_capture(laws: &Laws, capture: &Capture, title: &str, settings: &Settings) -> Result<Measurement> {
-    let observation = capture.observation();
-    let recorded = Recorded::new(&capture.metadata);
-    let wanted = settings.places(&capture.sites.iter().map(|site| site.name.clone()).collect::<Vec<_>>())?;
-    let whole = wanted.len() == capture.sites.len();
-    let measure = |layer: usize| {
+/// Layers that aren't there; sites that don't add up, or are larger than is tried.
+pub fn from_capture(laws: &Laws, file: &Recording<'_>, path: &Path, settings: &Settings) -> Result<Measurement> {
+    let wrong = |error: &dyn Display| Error::input(format!("{}: {error}", path.display()));
+    let notes = file.metadata();
+    let recorded = Recorded::new(notes);
+    let wanted = settings.places(file.names())?;
+    for &site in &wanted {
+        // One without entries is named by its reader.
+        let size = file.size(site).filter(|(k, _)| *k > 0);
+        let (name, d) = (&file.names()[site], size.map_or(0, |(_, d)| d));
+        let what = format!("{}: the Gram matrix of `{name}`'s inputs", path.display());
+        check_size(&what, d, d, "record without it (`sites`, `max_size`)")?;
+    }
+    let rows = notes.get("rows").and_then(|rows| rows.trim().parse::<usize>().ok());
+    let measure = |layer: usize| -> Result<(LayerMeasurement, f64, f64)> {
+        let site = file.site(layer).map_err(|error| wrong(&error))?;
+        let observation = site.observation(file.is_last(layer));
+        let distinct = rows.unwrap_or(usize::MAX).min(site.samples() as usize);
         let asked = Asked {
-            layers: &[layer],
+            layers: &[0],
             thresholds: &settings.thresholds,
             alphas: &settings.alphas,
-            rows: Some(Rows { distinct: capture.distinct(), draws: true }),
+            rows: Some(Rows { distinct, draws: true }),
             predicts: true,
             // K at initialisation is not in the file, so no law has a start to compare with.
             init: &|_, _| None,
-            spread: &|law, layer, _| capture.sites[layer].over_blocks(law),
+            spread: &|law, _, _| site.over_blocks(law),
         };
-        LayerMeasurement::new(&observation, layer, survey(laws.rows(), &observation, &asked))
+        let judged = survey(laws.rows(), &observation, &asked);
+        let mut found = LayerMeasurement::new(&observation, 0, judged);
+        found.layer = layer;
+        found.laws.iter_mut().for_each(|judged| judged.layer = layer);
+        // What rounding leaves open of both is not what rows leave open.
+        let law = found.laws.first().map(|found| found.law.clone());
+        let law = law.filter(|_| settings.compares && site.computed <= f64::from(f32::EPSILON));
+        found.jackknife = law.and_then(|law| site.jackknife(&law));
+        // Those of all layers together outweigh everything else.
+        found.weight = found.weight.filter(|_| settings.compares);
+        found.matrices = found.matrices.filter(|_| settings.saves);
+        Ok((found, site.samples(), site.eps))
     };
-    let layers = parallel::map(wanted.len(), |i| measure(wanted[i]));
-    let stored = if capture.sites.iter().all(|site| site.eps == f64::EPSILON) { "f64" } else { "f32" };
-    let dtype = capture.metadata.get("compute").map_or(stored, |name| match name.as_str() {
+    let found = parallel::map(wanted.len(), |i| measure(wanted[i])).into_iter().collect::<Result<Vec<_>>>()?;
+    let samples = found.first().map(|(_, samples, _)| *samples);
+    let stored = if found.iter().all(|(_, _, eps)| *eps == f64::EPSILON) { "f64" } else { "f32" };
+    let dtype = notes.get("compute").map_or(stored, |name| match name.as_str() {
         known @ ("f64" | "f32" | "tf32" | "bf16" | "f16") => known,
         _ => stored,
     });
+    let whole = wanted.len() == file.names().len();
     Ok(Measurement {
-        title: title.into(),
-        samples: Some(capture.samples()),
+        title: title_of(path),
+        samples,
         dtype: dtype.into(),
         device: if recorded.framework.is_empty() { "unknown".into() } else { recorded.framework.clone() },
         source: "capture",
         capture: Some(recorded),
         task: Task::default(),
-        layers,
+        layers: found.into_iter().map(|(layer, ..)| layer).collect(),
+        columns: None,
         // Of the whole recording.
-        sizes: capture.metadata.get("sizes").filter(|_| whole).and_then(|sizes| serde_json::from_str(sizes).ok()),
-        imbalance: Imbalance::of(&observation),
+        sizes: notes.get("sizes").filter(|_| whole).and_then(|sizes| serde_json::from_str(sizes).ok()),
+        // Sites say nothing of what reads them.
+        imbalance: Vec::new(),
         notes: Vec::new(),
         thresholds: settings.thresholds,
     })

@@ -2,26 +2,27 @@
 
 use std::path::Path;
 
-use nfa_metrics::{AgopOptions, Capture, Laws, Mat, Path as Way, Thresholds};
+use nfa_metrics::{AgopOptions, Laws, Mat, Path as Way, Recording, Thresholds};
 use nfa_models::spec::{Registry, read};
 use nfa_models::{Activation, SpecError};
 
+use crate::array::tensor_reader::TensorReader;
 use crate::array::{self, Array};
 use crate::error::{Error, Result};
 use crate::keys::parse_value;
 use crate::machine::devices::Dtype;
 use crate::machine::disk::Store;
 use crate::machine::memory;
-use crate::measure::args::{MeasureArgs, MeasureDtype};
+use crate::measure::args::{HeadsArg, MeasureArgs, MeasureDtype};
 use crate::measure::capture::from_capture;
 use crate::measure::matrices::{Given, from_matrices};
 use crate::measure::measurement::{Measurement, matrices};
-use crate::measure::network::from_weights;
+use crate::measure::network::{Beside, from_weights};
 use crate::measure::options::{self, Source};
 use crate::measure::pairs::{self, Heads, Pairs};
 use crate::measure::samples::{Answers, Job, Samples};
 use crate::measure::settings::{Settings, check_size, title_of};
-use crate::measure::{compare, fan, json, summary, table};
+use crate::measure::{columns, compare, depth, fan, json, summary, table};
 use crate::observe::layers::Layers;
 use crate::train::loss::Loss;
 use crate::weights::layers::Chosen;
@@ -143,11 +144,10 @@ impl Call<'_> {
             },
             dtype,
             device: args.device.clone(),
+            compares: args.compare || args.init.is_some(),
+            saves: args.save.is_some(),
+            columns: args.columns,
         })
-    }
-
-    fn open(&self, path: &Path) -> Result<Vec<u8>> {
-        self.store.read(path).map_err(|error| Error::input(format!("{}: {error}", path.display())))
     }
 
     fn array(&self, option: &str, spec: &str) -> Result<Array> {
@@ -190,18 +190,11 @@ impl Call<'_> {
     }
 
     fn capture(&self, path: &Path, settings: &Settings) -> Result<Measurement> {
-        let bytes = self.open(path)?;
-        let wrong = |error: &dyn std::fmt::Display| Error::input(format!("{}: {error}", path.display()));
-        let bytes = array::gzip::unpack(&bytes).map_err(|error| wrong(&error))?;
-        // Hostile offsets are refused here: the reader behind `Capture` adds them up unchecked.
-        array::safetensors::Tensors::open(&bytes).map_err(|error| wrong(&error))?;
-        let capture = Capture::from_bytes(&bytes).map_err(|error| wrong(&error))?;
-        for site in &capture.sites {
-            let d = site.weight.ncols();
-            let what = format!("{}: the Gram matrix of `{}`'s inputs", path.display(), site.name);
-            check_size(&what, d, d, "record without it (`sites`, `max_size`)")?;
-        }
-        from_capture(self.laws, &capture, &title_of(path), settings)
+        let file = TensorReader::open(path, self.store);
+        let file = file.map_err(|error| Error::input(format!("{}: {error}", path.display())))?;
+        let recording = Recording::open(&file, file.head().notes().clone());
+        let recording = recording.map_err(|error| Error::input(format!("{}: {error}", path.display())))?;
+        from_capture(self.laws, &recording, path, settings)
     }
 
     fn captures(&self, files: &[std::path::PathBuf], settings: &Settings) -> Result<Vec<Measurement>> {
@@ -209,6 +202,9 @@ impl Call<'_> {
         let start = start.transpose()?;
         let measure = |path: &std::path::PathBuf| {
             let mut measurement = self.capture(path, settings)?;
+            if self.args.heads == Some(HeadsArg::Hide) {
+                measurement = measurement.without_parts();
+            }
             if let Some((path, start)) = &start {
                 measurement
                     .compare_with_start(start)
@@ -244,7 +240,11 @@ impl Call<'_> {
             checkpoint.only(prefix)?;
         }
         // Beside the weights, as Hugging Face keeps it; whatever else lies there is no configuration.
-        let heads = Heads { given: self.args.heads, config: checkpoint.beside("config.json") };
+        let given = match self.args.heads {
+            Some(HeadsArg::Count(heads)) => Some(heads),
+            _ => None,
+        };
+        let heads = Heads { given, config: checkpoint.beside("config.json") };
         let found = Pairs::find(&checkpoint, &heads)?;
         if !found.is_empty() && !self.args.activation.is_empty() {
             return Err(checkpoint.wrong(
@@ -301,8 +301,14 @@ impl Call<'_> {
             let message = format!("--scale {}: row {}, column {} overflows (from 0)", args.scale, at / dim, at % dim);
             return Err(Error::input(message));
         }
-        let samples = Samples { inputs: scaled, count, dim };
+        let names = match args.columns {
+            true => array::names(inputs, Path::new(""), &|path| self.store.read(path)),
+            false => Ok(Vec::new()),
+        };
+        let names = names.map_err(|error| Error::input(format!("--inputs {error}")))?;
+        let samples = Samples { inputs: scaled, count, dim, names };
         let init = args.init.as_deref().map(|path| self.load(path)).transpose()?;
+        let shuffled = args.shuffled.iter().map(|path| self.load(path)).collect::<Result<Vec<_>>>()?;
         let activations = self.activations()?;
         let loss = match &args.loss {
             None => None,
@@ -326,7 +332,7 @@ impl Call<'_> {
                 from_weights(
                     self.laws,
                     &weights,
-                    init.as_ref(),
+                    Beside { init: init.as_ref(), shuffled: &shuffled },
                     &activations,
                     &samples,
                     answers.as_ref().map(|answers| Job { answers, loss: loss.as_deref() }).as_ref(),
@@ -389,6 +395,16 @@ impl Call<'_> {
                 return Err(Error::input("--save: no layer has an AGOP to write"));
             }
             write("--save", path, &matrices(&measurements[0])?)?;
+        }
+        if let Some(path) = &self.args.plot_depth {
+            let svg = depth::svg(&measurements[0])
+                .ok_or_else(|| Error::input("--plot-depth: fewer than two layers have a misfit; --plot draws one"))?;
+            write("--plot-depth", path, svg.as_bytes())?;
+        }
+        if let (Some(path), Some(found)) = (&self.args.plot_columns, &measurements[0].columns) {
+            let svg = columns::svg(found, &measurements[0].title)
+                .ok_or_else(|| Error::input("--plot-columns: the outputs follow no column"))?;
+            write("--plot-columns", path, svg.as_bytes())?;
         }
         if let Some(path) = &self.args.plot {
             let svg = fan::svg(&measurements[0], self.laws)

@@ -53,6 +53,7 @@ pub fn json(a: &Measurement, b: &Measurement) -> Value {
                 "alpha": both(&|f| f.alpha.into()),
                 "misfit": both(&|f| f.misfit.into()),
                 "verdict": both(&|f| f.verdict.name().into()),
+                "moved": b.layers[i].since(&a.layers[i]).as_ref().map(crate::measure::json::change),
             })
         })
         .collect();
@@ -63,13 +64,22 @@ pub fn json(a: &Measurement, b: &Measurement) -> Value {
 pub fn text(a: &Measurement, b: &Measurement) -> String {
     let mut text = format!("{} -> {}\n", a.title, b.title);
     let width = a.layers.iter().map(|layer| layer.name.len()).max().unwrap_or(0).max(5);
-    text.push_str(&format!("{:width$}  {:>10}  {:>19}  {:>19}  verdict\n", "layer", "|dW|/|W|", "alpha", "misfit"));
+    text.push_str(&format!(
+        "{:width$}  {:>10}  {:>19}  {:>19}  {:>25}  verdict\n",
+        "layer", "|dW|/|W|", "alpha", "misfit", "by"
+    ));
     let number = |value: &Value| value.as_f64().map_or("-".to_string(), |v| format!("{v:.4}"));
     for layer in json(a, b)["layers"].as_array().into_iter().flatten() {
         let pair = |key: &str| format!("{} -> {}", number(&layer[key][0]), number(&layer[key][1]));
+        // Of the misfit, block by block over the same rows.
+        let end = |i: usize| layer["moved"]["misfit_interval"][i].as_f64();
+        let by = match (layer["moved"]["misfit"].as_f64(), end(0), end(1)) {
+            (Some(by), Some(low), Some(high)) => format!("{by:+.4} [{low:+.4}, {high:+.4}]"),
+            _ => "-".to_string(),
+        };
         let word = |k: usize| layer["verdict"][k].as_str().unwrap_or("-").to_string();
         text.push_str(&format!(
-            "{:width$}  {:>10}  {:>19}  {:>19}  {} -> {}\n",
+            "{:width$}  {:>10}  {:>19}  {:>19}  {by:>25}  {} -> {}\n",
             layer["name"].as_str().unwrap_or(""),
             number(&layer["change"]),
             pair("alpha"),

@@ -1,11 +1,11 @@
 //! `nfa.measure/1`.
 
 use nfa_metrics::laws::quantity::{AT_ALPHA, DETAILS, FINDING, OVERLAP, Quantity, Reading};
-use nfa_metrics::{Details, Finding, Judged};
+use nfa_metrics::{Change, Details, Finding, Judged};
 use serde_json::{Map, Value, json};
 
 use crate::measure::measurement::{LayerMeasurement, Measurement};
-use crate::measure::summary;
+use crate::measure::{columns, summary};
 use crate::record::decimal;
 
 /// One object per network.
@@ -30,6 +30,7 @@ pub fn measurement(measurement: &Measurement) -> Value {
         "summary": summary::json(measurement),
         "coverage": summary::coverage(measurement),
         "layers": measurement.layers.iter().map(layer).collect::<Vec<_>>(),
+        "columns": measurement.columns.as_ref().map(columns::json),
         "imbalance": measurement.imbalance.iter().map(|i| {
             json!({ "layer": i.layer, "frobenius": i.frobenius, "relative": i.relative })
         }).collect::<Vec<_>>(),
@@ -63,8 +64,19 @@ fn layer(layer: &LayerMeasurement) -> Value {
         "d_in": layer.d_in,
         "d_out": layer.d_out,
         "depth_from_here": layer.depth_from_here,
+        "since_init": layer.change.as_ref().map(change),
         "laws": layer.laws.iter().map(law).collect::<Map<String, Value>>(),
         "details": own.and_then(|own| own.details.as_ref()).map(details),
+    })
+}
+
+/// How far a law moved, with intervals over rows.
+pub(super) fn change(change: &Change) -> Value {
+    json!({
+        "alpha": change.alpha,
+        "alpha_interval": [change.alpha_interval.low, change.alpha_interval.high],
+        "misfit": change.misfit,
+        "misfit_interval": [change.misfit_interval.low, change.misfit_interval.high],
     })
 }
 

@@ -84,6 +84,8 @@ pub fn from_matrices(given: Given, title: &str, settings: &Settings) -> Result<M
         depth_from_here: depth,
         last: depth == Some(1),
         laws: vec![Judged { law, layer: 0, finding, details }],
+        jackknife: None,
+        change: None,
         weight: None,
         matrices: Some((m, g)),
     };
@@ -96,6 +98,7 @@ pub fn from_matrices(given: Given, title: &str, settings: &Settings) -> Result<M
         capture: None,
         task: Task::default(),
         layers: vec![layer],
+        columns: None,
         sizes: None,
         imbalance: Vec::new(),
         notes,

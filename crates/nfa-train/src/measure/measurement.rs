@@ -1,10 +1,11 @@
 //! What `measure` says of one network.
 
 use nfa_metrics::metrics::imbalance::norms;
-use nfa_metrics::{Judged, Mat, Observation, Psd, Thresholds};
+use nfa_metrics::{Change, Jackknife, Judged, Mat, Observation, Psd, Thresholds};
 use serde::Deserialize;
 
 use crate::error::{Error, Result};
+use crate::measure::columns::Columns;
 use crate::measure::recorded::Recorded;
 use crate::measure::samples::Answers;
 use crate::weights::names::bare;
@@ -28,6 +29,8 @@ pub struct Measurement {
     pub task: Task,
     /// One per layer or site.
     pub layers: Vec<LayerMeasurement>,
+    /// What each column of the inputs contributes, where that was asked.
+    pub columns: Option<Columns>,
     /// How much of the network that is, where it is known.
     pub sizes: Option<Sizes>,
     /// Of neighbouring layers.
@@ -43,6 +46,21 @@ impl Measurement {
     pub fn has_intervals(&self) -> bool {
         let found = self.layers.iter().flat_map(|layer| &layer.laws);
         found.filter_map(|found| found.finding.misfit_interval).any(|interval| interval.width() > 0.0)
+    }
+
+    /// Whether a row is of a part of a map that has a row of its own: a head.
+    pub fn is_part(&self, name: &str) -> bool {
+        let of = |whole: &str| self.layers.iter().any(|layer| layer.name == whole);
+        name.rsplit_once('.').is_some_and(|(whole, part)| part.starts_with("head") && of(whole))
+    }
+
+    /// Without rows of parts of maps.
+    #[must_use]
+    pub fn without_parts(mut self) -> Self {
+        let parts: Vec<bool> = self.layers.iter().map(|layer| self.is_part(&layer.name)).collect();
+        let mut parts = parts.into_iter();
+        self.layers.retain(|_| !parts.next().unwrap_or(false));
+        self
     }
 
     /// Sets what the misfits were at initialisation, from a measurement of the same sites.
@@ -63,6 +81,7 @@ impl Measurement {
                 let same = before.laws.iter().find(|start| start.law.name == found.law.name);
                 found.finding.null.init = same.and_then(|start| start.finding.misfit);
             }
+            layer.change = layer.since(before);
         }
         Ok(())
     }
@@ -122,6 +141,10 @@ pub struct LayerMeasurement {
     pub last: bool,
     /// Each law that applies.
     pub laws: Vec<Judged>,
+    /// What leaving out blocks of rows does to the first of them, where networks are set beside each other.
+    pub jackknife: Option<Jackknife>,
+    /// How far the first of them moved since initialisation.
+    pub change: Option<Change>,
     /// The weights, for what is saved and compared.
     pub weight: Option<Mat>,
     /// WᵀW and the AGOP, for `--save`.
@@ -151,9 +174,20 @@ impl LayerMeasurement {
             depth_from_here: seen.depth_from_here,
             last: seen.last,
             laws,
+            jackknife: None,
+            change: None,
             weight: Some(seen.weight.clone()),
             matrices: seen.agop.as_ref().map(|agop| (Psd::nfm_within(&seen.weight, agop.frame()), agop.clone())),
         }
+    }
+}
+
+impl LayerMeasurement {
+    /// How far the first law moved from another measurement of this layer on the same rows.
+    pub fn since(&self, before: &LayerMeasurement) -> Option<Change> {
+        let same = self.laws.first()?.law.name == before.laws.first()?.law.name;
+        let (now, before) = (self.jackknife.as_ref()?, before.jackknife.as_ref()?);
+        same.then(|| now.since(before)).flatten()
     }
 }
 

@@ -2,8 +2,10 @@
 
 pub mod args;
 pub mod capture;
+pub mod columns;
 pub mod command;
 pub mod compare;
+mod depth;
 mod doubts;
 pub mod fan;
 pub mod json;

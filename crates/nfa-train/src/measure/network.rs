@@ -1,9 +1,10 @@
 //! A multilayer perceptron from a file's weights, on rows.
 
-use nfa_metrics::{AgopOptions, Asked, Inputs, Laws, Observation, Rows, assess, parallel, places};
+use nfa_metrics::{AgopOptions, Asked, Diagonal, Inputs, Laws, Observation, Rows, assess, parallel, places};
 use nfa_models::Activation;
 
 use crate::error::{Error, Result};
+use crate::measure::columns::Columns;
 use crate::measure::doubts::Seen;
 use crate::measure::measurement::{Imbalance, LayerMeasurement, Measurement, Sizes, Task};
 #[cfg(feature = "burn")]
@@ -14,6 +15,15 @@ use crate::measure::samples::{Job, Samples};
 use crate::measure::settings::{Settings, check_size};
 use crate::weights::{LayerWeights, Weights};
 
+/// Other networks of the same shape, on the same rows.
+#[derive(Clone, Copy, Default)]
+pub struct Beside<'a> {
+    /// At initialisation.
+    pub init: Option<&'a Weights>,
+    /// Trained on shuffled targets.
+    pub shuffled: &'a [Weights],
+}
+
 /// An MLP from a file's weights, on samples.
 ///
 /// # Errors
@@ -21,7 +31,7 @@ use crate::weights::{LayerWeights, Weights};
 pub fn from_weights(
     laws: &Laws,
     weights: &Weights,
-    init: Option<&Weights>,
+    beside: Beside<'_>,
     activations: &[Activation],
     samples: &Samples,
     job: Option<&Job<'_>>,
@@ -32,18 +42,10 @@ pub fn from_weights(
     let loaded = Loaded::new(weights, activations, samples, settings)?;
     let options = AgopOptions { layers: Some(wanted.clone()), ..settings.agop.clone() };
     let observation = named(loaded.observe(&options)?, weights);
-    let start = match init {
-        None => None,
-        Some(init) => {
-            let same = |(a, b): (&LayerWeights, &LayerWeights)| a.weight.shape() == b.weight.shape();
-            if init.layers.len() != weights.layers.len() || !init.layers.iter().zip(&weights.layers).all(same) {
-                return Err(Error::input("--init: its layers have other shapes than those of --weights"));
-            }
-            Some(Loaded::new(init, activations, samples, settings)?.observe(&options)?)
-        }
-    };
-    // Centred and sketched rows are not the samples' own.
-    let exact = !options.centered && options.sketch.is_none();
+    let ground = Ground { weights, activations, samples, settings, options: &options };
+    let before = beside.init.map(|init| ground.load("--init", init)).transpose()?;
+    let start = before.as_ref().map(|before| before.observe(&options)).transpose()?;
+    let exact = ground.is_exact();
     let rows = loaded.rows();
     let inputs = Inputs { rows: rows.as_ref(), weights: None, options: &options, observation: &observation };
     let asked = Asked {
@@ -58,15 +60,24 @@ pub fn from_weights(
         },
         spread: &|law, layer, pair| exact.then(|| inputs.spread(law, layer, pair)).flatten(),
     };
+    if settings.columns && !wanted.contains(&0) {
+        return Err(Error::input("--columns are what the first layer reads, and --layer leaves it out"));
+    }
     let places = places(laws.rows(), &observation, &asked);
     let mut found = parallel::map(places.len(), |i| places[i].judge());
-    let layers = wanted
+    let mut layers = wanted
         .iter()
         .map(|&layer| {
             let here = found.extract_if(.., |judged| judged.layer == layer).collect();
             LayerMeasurement::new(&observation, layer, here)
         })
-        .collect();
+        .collect::<Vec<_>>();
+    if settings.compares && exact {
+        let before = before.as_ref().zip(start.as_ref()).map(|(loaded, observation)| (loaded.rows(), observation));
+        let before = before.as_ref().map(|(rows, observation)| Inputs { rows: rows.as_ref(), observation, ..inputs });
+        layers.iter_mut().for_each(|layer| move_from(layer, &inputs, before.as_ref()));
+    }
+    let columns = settings.columns.then(|| ground.columns(&loaded, &observation, beside.shuffled));
     let task = match job {
         None => Task::default(),
         Some(job) => {
@@ -89,11 +100,64 @@ pub fn from_weights(
         capture: None,
         task,
         layers,
+        columns: columns.transpose()?,
         sizes: Some(sizes(weights, &wanted)),
         imbalance: Imbalance::of(&observation),
         notes,
         thresholds: settings.thresholds,
     })
+}
+
+/// What all networks of a call are measured on.
+#[derive(Clone, Copy)]
+struct Ground<'a> {
+    weights: &'a Weights,
+    activations: &'a [Activation],
+    samples: &'a Samples,
+    settings: &'a Settings,
+    options: &'a AgopOptions,
+}
+
+impl Ground<'_> {
+    /// Another network, of the same shape.
+    fn load(&self, option: &str, other: &Weights) -> Result<Loaded> {
+        let (theirs, own) = (&other.layers, &self.weights.layers);
+        let same = |(a, b): (&LayerWeights, &LayerWeights)| a.weight.shape() == b.weight.shape();
+        if theirs.len() != own.len() || !theirs.iter().zip(own).all(same) {
+            return Err(Error::input(format!("{option}: its layers have other shapes than those of --weights")));
+        }
+        Loaded::new(other, self.activations, self.samples, self.settings)
+    }
+
+    /// Centred and sketched rows are not the samples' own.
+    fn is_exact(&self) -> bool {
+        !self.options.centered && self.options.sketch.is_none()
+    }
+
+    /// What each column of the inputs contributes, and what it does to networks trained on shuffled targets.
+    fn columns(&self, loaded: &Loaded, observation: &Observation, shuffled: &[Weights]) -> Result<Columns> {
+        let options = AgopOptions { layers: Some(vec![0]), ..self.options.clone() };
+        let of = |loaded: &Loaded, observation: &Observation| {
+            let rows = loaded.rows();
+            let found = Inputs { rows: rows.as_ref(), weights: None, options: &options, observation }.diagonal(0);
+            let found = found.ok_or_else(|| Error::input("--columns: the first layer has no AGOP"))?;
+            Ok(if self.is_exact() { found } else { Diagonal { blocks: Vec::new(), counts: Vec::new(), ..found } })
+        };
+        let control = |weights: &Weights| {
+            let loaded = self.load("--shuffled", weights)?;
+            of(&loaded, &loaded.observe(&options)?)
+        };
+        let controls = shuffled.iter().map(control).collect::<Result<Vec<_>>>()?;
+        Ok(Columns::new(&of(loaded, observation)?, &controls, self.samples))
+    }
+}
+
+/// Sets how far a layer's first law moved, and what another network can be set beside.
+fn move_from(layer: &mut LayerMeasurement, inputs: &Inputs<'_>, before: Option<&Inputs<'_>>) {
+    let Some(law) = layer.laws.first().map(|found| found.law.clone()) else { return };
+    let then = before.and_then(|before| before.jackknife(&law, layer.layer));
+    layer.jackknife = inputs.jackknife(&law, layer.layer);
+    layer.change = layer.jackknife.as_ref().zip(then).and_then(|(now, then)| now.since(&then));
 }
 
 /// Entries of the weights that are measured, and of all there are.

@@ -1,7 +1,7 @@
 //! Which options go with which source: one table, for the refusals and for the help.
 
 use crate::error::{Error, Result};
-use crate::measure::args::{MeasureArgs, MeasureDtype};
+use crate::measure::args::{HeadsArg, MeasureArgs, MeasureDtype};
 
 /// What is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,7 +52,7 @@ const fn of(option: &'static str, given: fn(&MeasureArgs) -> bool, with: &'stati
     Use { option, given, with }
 }
 
-const USES: [Use; 27] = [
+const USES: [Use; 32] = [
     of("--inputs", |args| args.inputs.is_some(), &[Network]),
     of("--targets", |args| args.targets.is_some(), &[Network]),
     of("--loss", |args| args.loss.is_some(), &[Network]),
@@ -67,7 +67,12 @@ const USES: [Use; 27] = [
     of("--layers", |args| !args.layers.is_empty(), &[Network, Pairs]),
     of("--prefix", |args| args.prefix.is_some(), &[Network, Pairs]),
     of("--pairs", |args| args.pairs.is_some(), &[Pairs]),
-    of("--heads", |args| args.heads.is_some(), &[Pairs]),
+    of("--heads", |args| matches!(args.heads, Some(HeadsArg::Count(_))), &[Pairs]),
+    of("--heads hide", |args| args.heads == Some(HeadsArg::Hide), &[Capture]),
+    of("--columns", |args| args.columns, &[Network]),
+    of("--shuffled", |args| !args.shuffled.is_empty(), &[Network]),
+    of("--plot-columns", |args| args.plot_columns.is_some(), &[Network]),
+    of("--plot-depth", |args| args.plot_depth.is_some(), &[Network, Pairs, Capture]),
     of("--layer", |args| args.layer != "all", &[Network, Pairs, Capture]),
     of("--init", |args| args.init.is_some(), &[Network, Capture]),
     of("--compare", |args| args.compare, &[Network, Pairs, Capture]),
@@ -86,7 +91,7 @@ const USES: [Use; 27] = [
 type Idle = (&'static str, fn(&MeasureArgs) -> bool, &'static str);
 
 /// Options that do nothing beside others that do.
-const TOGETHER: [Idle; 4] = [
+const TOGETHER: [Idle; 6] = [
     ("--loss", |args| args.loss.is_some() && args.targets.is_none(), "--targets: a loss is of answers"),
     ("--strict", |args| args.strict && args.targets.is_none(), "--targets: the loss is what is strict"),
     (
@@ -94,6 +99,8 @@ const TOGETHER: [Idle; 4] = [
         |args| args.centered && args.estimator != "exact",
         "--estimator exact: it takes every output's own mean",
     ),
+    ("--shuffled", |args| !args.shuffled.is_empty() && !args.columns, "--columns: it says what chance gives them"),
+    ("--plot-columns", |args| args.plot_columns.is_some() && !args.columns, "--columns: it draws them"),
     (
         "--heads",
         |args| args.heads.is_some() && !args.activation.is_empty(),
@@ -151,16 +158,21 @@ mod tests {
 
     use super::*;
 
+    /// Without a value that makes it another.
+    fn long(used: &Use) -> &'static str {
+        used.option.split(' ').next().unwrap_or_default()
+    }
+
     #[test]
     fn every_option_is_in_the_table() {
         let command = MeasureArgs::augment_args(Command::new("measure"));
         let known: Vec<String> =
             command.get_arguments().filter_map(|arg| arg.get_long()).map(|l| format!("--{l}")).collect();
         for name in known.iter().filter(|name| *name != "--nfm") {
-            assert!(USES.iter().any(|used| used.option == name), "{name} is in no row");
+            assert!(USES.iter().any(|used| long(used) == name), "{name} is in no row");
         }
         for used in &USES {
-            assert!(known.iter().any(|name| name == used.option), "{} is no option", used.option);
+            assert!(known.iter().any(|name| name == long(used)), "{} is no option", used.option);
         }
     }
 }

@@ -42,7 +42,7 @@ impl Recorded {
 }
 
 /// Text from a file without what a terminal would obey.
-fn clean(text: &str) -> String {
+pub(super) fn clean(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }
 

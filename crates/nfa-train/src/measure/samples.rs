@@ -12,6 +12,8 @@ pub struct Samples {
     pub count: usize,
     /// d.
     pub dim: usize,
+    /// Of the columns; empty where the file has none.
+    pub names: Vec<String>,
 }
 
 /// Targets of the samples.
@@ -34,6 +36,19 @@ pub struct Job<'a> {
     pub answers: &'a Answers,
     /// The loss to state.
     pub loss: Option<&'a dyn Loss>,
+}
+
+impl Samples {
+    /// The variance of each column.
+    pub(super) fn variances(&self) -> Vec<f64> {
+        let n = self.count as f64;
+        let column = |j: usize| self.inputs.iter().skip(j).step_by(self.dim);
+        let of = |j: usize| {
+            let mean = column(j).sum::<f64>() / n;
+            column(j).map(|v| (v - mean).powi(2)).sum::<f64>() / n
+        };
+        (0..self.dim).map(of).collect()
+    }
 }
 
 impl Answers {

@@ -23,6 +23,12 @@ pub struct Settings {
     pub dtype: Dtype,
     /// Where, as named.
     pub device: String,
+    /// Whether networks are set beside each other.
+    pub compares: bool,
+    /// Whether matrices are written.
+    pub saves: bool,
+    /// Whether columns of the inputs are measured.
+    pub columns: bool,
 }
 
 impl Settings {

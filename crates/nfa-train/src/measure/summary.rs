@@ -83,10 +83,8 @@ pub fn is_by_definition(measurement: &Measurement) -> bool {
 
 /// Maps that were measured, and those that there are; parts of a map are not counted apart.
 fn maps(measurement: &Measurement) -> (usize, usize) {
-    let names: Vec<&str> = measurement.layers.iter().map(|layer| layer.name.as_str()).collect();
-    let is_part =
-        |name: &&&str| name.rsplit_once('.').is_some_and(|(of, part)| part.starts_with("head") && names.contains(&of));
-    let measured = names.len() - names.iter().filter(is_part).count();
+    let parts = measurement.layers.iter().filter(|layer| measurement.is_part(&layer.name)).count();
+    let measured = measurement.layers.len() - parts;
     let skipped = measurement.capture.as_ref().map_or(0, |about| about.skipped.len());
     (measured, measured + skipped)
 }

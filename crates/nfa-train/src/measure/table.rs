@@ -3,7 +3,7 @@
 use nfa_metrics::{Family, Judged, Verdict};
 
 use crate::measure::measurement::{LayerMeasurement, Measurement};
-use crate::measure::summary;
+use crate::measure::{columns, summary};
 
 /// A row of the table: its cells, its verdict, and why in a word.
 struct Line {
@@ -19,12 +19,12 @@ struct Line {
 const DEFINITION: &str = "by definition";
 
 /// Titles of a row's cells, behind the layer's name.
-const HEAD: [&str; 11] =
-    ["law", "alpha", "theory", "misfit", "cosine", "direct", "order", "shape", "random", "init", "verdict"];
+const HEAD: [&str; 12] =
+    ["law", "alpha", "theory", "misfit", "cosine", "direct", "order", "shape", "random", "init", "since", "verdict"];
 /// The place of the verdict among them.
 const VERDICT: usize = HEAD.len() - 1;
 /// Cells that are left out where no row has any.
-const OPTIONAL: [&str; 4] = ["theory", "cosine", "random", "init"];
+const OPTIONAL: [&str; 5] = ["theory", "cosine", "random", "init", "since"];
 /// Columns of a terminal that the table fits, if names can be shortened to that.
 const WIDTH: usize = 120;
 /// What leaves first where a row would be longer: squares of parts add up, and --json has it all.
@@ -50,6 +50,8 @@ impl Line {
             None => "",
         };
         let parts = found.parts;
+        let first = layer.laws.first().is_some_and(|first| first.law.name == law.name);
+        let since = layer.change.filter(|_| first);
         // What prior work reports: of a law with a free factor misfit and cosine say the same.
         let cosine = found.misfit.filter(|misfit| law.family != Family::Equal && *misfit <= 1.0);
         let cells = vec![
@@ -64,6 +66,9 @@ impl Line {
             // A cosine's, with a factor free: no misfit where none is.
             number(found.null.haar.filter(|_| law.family != Family::Equal)),
             number(found.null.init),
+            since.map_or("-".into(), |by| {
+                format!("{:+.3} [{:+.3}, {:+.3}]", by.misfit, by.misfit_interval.low, by.misfit_interval.high)
+            }),
             found.verdict.name().to_string(),
         ];
         let at_end = layer.last && found.verdict != Verdict::Undetermined;
@@ -148,6 +153,9 @@ pub fn text(measurement: &Measurement, color: bool, legend: bool) -> String {
     }
     text.push_str(&reasons(&rows, &names));
     text.push_str(&format!("{}\n", summary::text(measurement)));
+    if let Some(found) = &measurement.columns {
+        text.push_str(&columns::text(found));
+    }
     measurement.notes.iter().for_each(|note| text.push_str(&format!("note: {note}\n")));
     text.push_str(&skipped(measurement));
     if legend {

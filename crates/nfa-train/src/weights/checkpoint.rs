@@ -10,7 +10,7 @@ use serde::Deserialize;
 use crate::array::error::listing;
 use crate::array::natural::natural_order;
 use crate::array::npz::Npz;
-use crate::array::safetensors::{Head, LENGTH, head_length};
+use crate::array::tensor_reader::TensorReader;
 use crate::array::{self, Array, gzip};
 use crate::error::{Error, Result};
 use crate::machine::disk::Store;
@@ -24,7 +24,7 @@ const SINGLE: &str = "model.safetensors";
 pub struct Checkpoint<'a> {
     title: String,
     folder: PathBuf,
-    parts: Vec<Part>,
+    parts: Vec<Part<'a>>,
     /// In the natural order of their names.
     entries: Vec<Entry>,
     notes: BTreeMap<String, String>,
@@ -51,18 +51,20 @@ impl Entry {
 }
 
 /// One file.
-struct Part {
+struct Part<'a> {
     path: PathBuf,
-    held: Held,
+    held: Held<'a>,
 }
 
-enum Held {
-    /// A safetensors file on disk, and where its tensors begin.
-    OnDisk(Head, u64),
-    /// An unpacked safetensors file, and where its tensors begin.
-    Unpacked(Head, Vec<u8>, usize),
+enum Held<'a> {
+    /// A safetensors file.
+    Tensors(TensorReader<'a>),
     /// A `.npz` archive.
     Archive(Vec<u8>),
+}
+
+fn is_zip(path: &Path) -> bool {
+    path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("npz"))
 }
 
 impl<'a> Checkpoint<'a> {
@@ -141,41 +143,30 @@ impl<'a> Checkpoint<'a> {
     /// One more file.
     fn add(&mut self, path: &Path) -> Result<()> {
         let wrong = |error: &dyn Display| Error::input(format!("{}: {error}", path.display()));
-        let size = self.store.size(path).map_err(|error| wrong(&error))?;
-        let read = |place| self.store.section(path, place).map_err(|error| wrong(&error));
-        let start = read(0..size.min(LENGTH as u64))?;
-        let is_zip = path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("npz"));
-        let length = head_length(&start).filter(|&length| !is_zip && (length + LENGTH) as u64 <= size);
-        let Some(length) = length.filter(|_| !gzip::is_packed(&start)) else {
-            // An archive, something packed, or no file of tensors at all.
+        if is_zip(path) {
             let bytes = self.store.read(path).map_err(|error| wrong(&error))?;
             let bytes = gzip::unpack(&bytes).map_err(|error| wrong(&error))?.into_owned();
-            return self.hold(path, bytes);
-        };
-        let body = (length + LENGTH) as u64;
-        let following = usize::try_from(size - body).unwrap_or(usize::MAX);
-        let head = Head::open(&read(0..body)?, following).map_err(|error| wrong(&error))?;
-        self.keep(path, Held::OnDisk(head, body))
+            return self.keep(path, Held::Archive(bytes));
+        }
+        let file = TensorReader::open(path, self.store).map_err(|error| wrong(&error))?;
+        self.keep(path, Held::Tensors(file))
     }
 
     /// One more file, in memory.
     fn hold(&mut self, path: &Path, bytes: Vec<u8>) -> Result<()> {
         let wrong = |error: array::ArrayError| Error::input(format!("{}: {error}", path.display()));
-        let is_zip = path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("npz"));
-        let held = if is_zip {
-            Held::Archive(bytes)
-        } else {
-            let head = Head::open(&bytes, 0).map_err(wrong)?;
-            let body = LENGTH + head_length(&bytes).unwrap_or(0);
-            Held::Unpacked(head, bytes, body)
+        let held = match is_zip(path) {
+            true => Held::Archive(bytes),
+            false => Held::Tensors(TensorReader::held(bytes).map_err(wrong)?),
         };
         self.keep(path, held)
     }
 
-    fn keep(&mut self, path: &Path, held: Held) -> Result<()> {
+    fn keep(&mut self, path: &Path, held: Held<'a>) -> Result<()> {
         let part = self.parts.len();
         match &held {
-            Held::OnDisk(head, _) | Held::Unpacked(head, ..) => {
+            Held::Tensors(file) => {
+                let head = file.head();
                 let entry = |tensor: array::safetensors::Tensor<'_>| Entry {
                     name: tensor.name.into(),
                     shape: tensor.shape.to_vec(),
@@ -264,26 +255,7 @@ impl<'a> Checkpoint<'a> {
         let part = &self.parts[entry.part];
         let wrong = |error: &dyn Display| Error::input(format!("{}: {error}", part.path.display()));
         let array = match &part.held {
-            Held::OnDisk(head, body) => {
-                let (place, element, shape) = head.place(name).map_err(|error| wrong(&error))?;
-                let place = body + place.start as u64..body + place.end as u64;
-                let bytes = self.store.section(&part.path, place).map_err(|error| wrong(&error))?;
-                Array {
-                    shape,
-                    values: element.decode(&bytes, false),
-                    integer: element.is_integer(),
-                    eps: element.eps(),
-                }
-            }
-            Held::Unpacked(head, bytes, body) => {
-                let (place, element, shape) = head.place(name).map_err(|error| wrong(&error))?;
-                Array {
-                    shape,
-                    values: element.decode(&bytes[body + place.start..body + place.end], false),
-                    integer: element.is_integer(),
-                    eps: element.eps(),
-                }
-            }
+            Held::Tensors(file) => file.array(name).map_err(|error| wrong(&error))?,
             Held::Archive(bytes) => {
                 Npz::open(bytes).and_then(|archive| archive.array(name)).map_err(|error| wrong(&error))?
             }

@@ -1,6 +1,9 @@
 //! The entries of a capture file, and what is wrong with one.
 
+use std::borrow::Cow;
 use std::fmt;
+use std::io;
+use std::ops::Range;
 
 use safetensors::{Dtype, SafeTensors};
 
@@ -30,6 +33,36 @@ pub(super) fn wrong(entry: &str, message: impl Into<String>) -> CaptureError {
     CaptureError { entry: entry.to_string(), message: message.into() }
 }
 
+/// Where a capture's tensors lie: in memory, or in a file of which a part is read at a time.
+pub trait Tensors: Sync {
+    /// All keys.
+    fn names(&self) -> Vec<String>;
+
+    /// Type and sizes of a tensor.
+    fn entry(&self, name: &str) -> Option<(Dtype, Vec<usize>)>;
+
+    /// Some of a tensor's bytes.
+    ///
+    /// # Errors
+    /// As the file system says.
+    fn bytes(&self, name: &str, place: Range<usize>) -> io::Result<Cow<'_, [u8]>>;
+}
+
+impl Tensors for SafeTensors<'_> {
+    fn names(&self) -> Vec<String> {
+        SafeTensors::names(self).into_iter().map(String::from).collect()
+    }
+
+    fn entry(&self, name: &str) -> Option<(Dtype, Vec<usize>)> {
+        self.tensor(name).ok().map(|view| (view.dtype(), view.shape().to_vec()))
+    }
+
+    fn bytes(&self, name: &str, place: Range<usize>) -> io::Result<Cow<'_, [u8]>> {
+        let found = self.tensor(name).ok().and_then(|view| view.data().get(place));
+        found.map(Cow::Borrowed).ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
+    }
+}
+
 /// A tensor in `f64`.
 pub(super) struct Found {
     pub(super) shape: Vec<usize>,
@@ -50,34 +83,36 @@ impl Found {
     }
 }
 
-pub(super) fn entry(tensors: &SafeTensors<'_>, key: &str) -> Result<Option<Found>, CaptureError> {
+pub(super) fn entry(tensors: &dyn Tensors, key: &str) -> Result<Option<Found>, CaptureError> {
     part(tensors, key, 0, 1)
 }
 
 /// The `index`-th of `parts` equal parts of a tensor's entries, with the shape of the whole.
 pub(super) fn part(
-    tensors: &SafeTensors<'_>,
+    tensors: &dyn Tensors,
     key: &str,
     index: usize,
     parts: usize,
 ) -> Result<Option<Found>, CaptureError> {
-    let Ok(view) = tensors.tensor(key) else { return Ok(None) };
-    let length = view.data().len() / parts;
-    let data = &view.data()[index * length..(index + 1) * length];
-    let (values, eps): (Vec<f64>, f64) = match view.dtype() {
-        Dtype::F64 => (data.as_chunks::<8>().0.iter().map(|b| f64::from_le_bytes(*b)).collect(), f64::EPSILON),
-        Dtype::F32 => (
-            data.as_chunks::<4>().0.iter().map(|b| f64::from(f32::from_le_bytes(*b))).collect(),
-            f64::from(f32::EPSILON),
-        ),
-        Dtype::I64 => (data.as_chunks::<8>().0.iter().map(|b| i64::from_le_bytes(*b) as f64).collect(), f64::EPSILON),
-        Dtype::I32 => {
-            (data.as_chunks::<4>().0.iter().map(|b| f64::from(i32::from_le_bytes(*b))).collect(), f64::EPSILON)
-        }
+    let Some((dtype, shape)) = tensors.entry(key) else { return Ok(None) };
+    let (size, eps) = match dtype {
+        Dtype::F64 | Dtype::I64 => (8, f64::EPSILON),
+        Dtype::F32 => (4, f64::from(f32::EPSILON)),
+        Dtype::I32 => (4, f64::EPSILON),
         other => return Err(wrong(key, format!("has dtype {other:?}; write F64 or F32"))),
+    };
+    // The header was checked: as many bytes are there.
+    let length = size * shape.iter().product::<usize>() / parts;
+    let data = tensors.bytes(key, index * length..(index + 1) * length);
+    let data = data.map_err(|error| wrong(key, error.to_string()))?;
+    let values: Vec<f64> = match dtype {
+        Dtype::F64 => data.as_chunks::<8>().0.iter().map(|b| f64::from_le_bytes(*b)).collect(),
+        Dtype::I64 => data.as_chunks::<8>().0.iter().map(|b| i64::from_le_bytes(*b) as f64).collect(),
+        Dtype::F32 => data.as_chunks::<4>().0.iter().map(|b| f64::from(f32::from_le_bytes(*b))).collect(),
+        _ => data.as_chunks::<4>().0.iter().map(|b| f64::from(i32::from_le_bytes(*b))).collect(),
     };
     if let Some(at) = values.iter().position(|v| !v.is_finite()) {
         return Err(wrong(key, format!("entry {} is not finite", index * values.len() + at)));
     }
-    Ok(Some(Found { shape: view.shape().to_vec(), values, eps }))
+    Ok(Some(Found { shape, values, eps }))
 }

@@ -27,8 +27,8 @@ use safetensors::SafeTensors;
 
 use crate::observation::{Layer, Observation};
 
-pub use entry::CaptureError;
 use entry::wrong;
+pub use entry::{CaptureError, Tensors};
 pub use site::CapturedSite;
 
 /// Text of a note for a message: escaped, and its start alone.
@@ -36,13 +36,21 @@ fn shown(text: &str) -> String {
     format!("{:?}", text.chars().take(60).collect::<String>())
 }
 
-/// A capture file, checked.
+/// A capture file, checked and as a whole in memory.
 #[derive(Clone, Debug)]
 pub struct Capture {
     /// In the order of the metadata, or of the numbers in their names.
     pub sites: Vec<CapturedSite>,
     /// The file's metadata.
     pub metadata: BTreeMap<String, String>,
+}
+
+/// A capture file of which a site is in memory at a time.
+pub struct Recording<'a> {
+    tensors: &'a dyn Tensors,
+    metadata: BTreeMap<String, String>,
+    /// In the order of the metadata, or of the numbers in them.
+    names: Vec<String>,
 }
 
 /// Machine epsilon of the numbers that derivatives were computed in, as a recorder names them; 0 where it doesn't say.
@@ -59,17 +67,12 @@ fn computed_with(name: &str) -> f64 {
 /// What may follow a site's name.
 const PARTS: [&str; 8] = ["weight", "k", "count", "weight_init", "grad", "hh", "gg", "bias"];
 
-impl Capture {
-    /// Reads and checks the bytes of a capture file.
+impl<'a> Recording<'a> {
+    /// Checks what a file says of itself; its sites are read later.
     ///
     /// # Errors
-    /// Another format, missing or unknown entries, shapes that don't fit, numbers that are not
-    /// finite, a K that is not symmetric.
-    pub fn from_bytes(bytes: &[u8]) -> Result<Self, CaptureError> {
-        let (_, header) =
-            SafeTensors::read_metadata(bytes).map_err(|e| wrong("", format!("not a safetensors file: {e}")))?;
-        let metadata: BTreeMap<String, String> =
-            header.metadata().iter().flatten().map(|(k, v)| (k.clone(), v.clone())).collect();
+    /// Another format, unknown entries, an order that names other sites than there are.
+    pub fn open(tensors: &'a dyn Tensors, metadata: BTreeMap<String, String>) -> Result<Self, CaptureError> {
         match metadata.get("format").map(String::as_str) {
             Some("nfa.capture/1") => {}
             Some(other) => {
@@ -82,9 +85,8 @@ impl Capture {
                 ));
             }
         }
-        let tensors = SafeTensors::deserialize(bytes).map_err(|e| wrong("", format!("damaged: {e}")))?;
         let mut known: BTreeSet<String> = BTreeSet::new();
-        for key in tensors.names() {
+        for key in &tensors.names() {
             let (name, part) = key.rsplit_once('.').unwrap_or(("", key));
             if !PARTS.contains(&part) || name.is_empty() {
                 return Err(wrong(key, format!("unknown entry; a site has {}", PARTS.join(", "))));
@@ -117,27 +119,69 @@ impl Capture {
         if names.is_empty() {
             return Err(wrong("", "holds no site"));
         }
-        let computed = computed_with(metadata.get("compute").map_or("", String::as_str));
-        let read = |i: usize| CapturedSite::read(&tensors, names[i].clone(), computed);
-        let sites = crate::parallel::map(names.len(), read).into_iter().collect::<Result<_, _>>()?;
-        Ok(Capture { sites, metadata })
+        Ok(Recording { tensors, metadata, names })
+    }
+
+    /// The sites' names.
+    pub fn names(&self) -> &[String] {
+        &self.names
+    }
+
+    /// The file's metadata.
+    pub fn metadata(&self) -> &BTreeMap<String, String> {
+        &self.metadata
+    }
+
+    /// Outputs and inputs of a site's map, as the header has them; `None` where its weight is no matrix.
+    pub fn size(&self, site: usize) -> Option<(usize, usize)> {
+        match self.tensors.entry(&format!("{}.weight", self.names[site]))?.1[..] {
+            [k, d] => Some((k, d)),
+            _ => None,
+        }
+    }
+
+    /// Reads and checks a site.
+    ///
+    /// # Errors
+    /// Missing entries, shapes that don't fit, numbers that are not finite, a K that is not symmetric.
+    pub fn site(&self, site: usize) -> Result<CapturedSite, CaptureError> {
+        let computed = computed_with(self.metadata.get("compute").map_or("", String::as_str));
+        CapturedSite::read(self.tensors, self.names[site].clone(), computed)
+    }
+
+    /// Whether a site's output is the network's.
+    pub fn is_last(&self, site: usize) -> bool {
+        is_last(&self.metadata, &self.names[site])
+    }
+}
+
+fn is_last(metadata: &BTreeMap<String, String>, name: &str) -> bool {
+    metadata.get("last").is_some_and(|last| last.split(',').any(|last| last == name))
+}
+
+impl Capture {
+    /// Reads and checks the bytes of a capture file.
+    ///
+    /// # Errors
+    /// As of [`Recording`].
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, CaptureError> {
+        let (_, header) =
+            SafeTensors::read_metadata(bytes).map_err(|e| wrong("", format!("not a safetensors file: {e}")))?;
+        let metadata = header.metadata().iter().flatten().map(|(k, v)| (k.clone(), v.clone())).collect();
+        let tensors = SafeTensors::deserialize(bytes).map_err(|e| wrong("", format!("damaged: {e}")))?;
+        let recording = Recording::open(&tensors, metadata)?;
+        let sites = crate::parallel::map(recording.names.len(), |i| recording.site(i));
+        Ok(Capture { sites: sites.into_iter().collect::<Result<_, _>>()?, metadata: recording.metadata })
     }
 
     /// The number of samples, as counted in the blocks of the first site.
     pub fn samples(&self) -> f64 {
-        self.sites.first().map_or(0.0, |site| site.counts.iter().sum())
-    }
-
-    /// How many samples differ, where it says so; as many as there are where it doesn't.
-    pub fn distinct(&self) -> usize {
-        let said = self.metadata.get("rows").and_then(|rows| rows.trim().parse::<usize>().ok());
-        said.unwrap_or(usize::MAX).min(self.samples() as usize)
+        self.sites.first().map_or(0.0, CapturedSite::samples)
     }
 
     /// As the laws look at it. Depths are unknown: there is more in a network than its sites.
     pub fn observation(&self) -> Observation {
-        let last: Vec<&str> = self.metadata.get("last").map_or("", String::as_str).split(',').collect();
-        let layer = |site: &CapturedSite| Layer { last: last.contains(&site.name.as_str()), ..site.layer(None) };
+        let layer = |site: &CapturedSite| Layer { last: is_last(&self.metadata, &site.name), ..site.layer(None) };
         let layers = self.sites.iter().map(layer).collect();
         let eps = self.sites.iter().map(|site| site.eps).fold(f64::EPSILON, f64::max);
         Observation { layers, linear: false, eps }

@@ -3,16 +3,15 @@
 use std::sync::Arc;
 
 use faer::{MatRef, Scale};
-use safetensors::SafeTensors;
 
-use crate::judge::interval::Spread;
+use crate::judge::interval::{Jackknife, Spread};
 use crate::judge::misfit::{Fit, Seen};
 use crate::laws::law::Law;
 use crate::matrix::Mat;
 use crate::matrix::psd::{Psd, frame};
 use crate::observation::{Layer, Observation};
 use crate::observe::blocks::jackknife;
-use crate::observe::capture::entry::{CaptureError, Found, entry, part, wrong};
+use crate::observe::capture::entry::{CaptureError, Found, Tensors, entry, part, wrong};
 
 /// One linear map of the network.
 #[derive(Clone, Debug)]
@@ -48,14 +47,14 @@ const NOISE: f64 = 0.1;
 const MOST_SAMPLES: f64 = 9_007_199_254_740_992.0;
 
 impl CapturedSite {
-    pub(super) fn read(tensors: &SafeTensors<'_>, name: String, computed: f64) -> Result<Self, CaptureError> {
+    pub(super) fn read(tensors: &dyn Tensors, name: String, computed: f64) -> Result<Self, CaptureError> {
         let key = |part: &str| format!("{name}.{part}");
         let required =
             |part: &str| entry(tensors, &key(part))?.ok_or_else(|| wrong(&key(part), "is required and missing"));
         let weight = required("weight")?.matrix(&key("weight"))?;
         let (k, d) = (weight.nrows(), weight.ncols());
         let counts = required("count")?;
-        let shape = || tensors.tensor(&key("k")).map(|view| view.shape().to_vec()).unwrap_or_default();
+        let shape = || tensors.entry(&key("k")).map(|(_, shape)| shape).unwrap_or_default();
         let &[count, rows, cols] = &shape()[..] else {
             required("k")?;
             return Err(wrong(&key("k"), format!("has shape {:?}, expected [blocks, {k}, {k}]", shape())));
@@ -126,8 +125,7 @@ impl CapturedSite {
     /// What exponent and misfit of a law that varies would be on other samples: the jackknife over the blocks, and what
     /// rounding leaves open where K was computed in less than `f64`. `None` as of [`jackknife`].
     pub fn over_blocks(&self, law: &Law) -> Option<Spread> {
-        let alone = |without: Option<usize>| self.alone(self.agop(without));
-        let spread = jackknife(law, 0, &self.counts, alone)?.over_blocks()?;
+        let spread = self.jackknife(law)?.over_blocks()?;
         if self.computed <= f64::EPSILON {
             return Some(spread);
         }
@@ -137,6 +135,22 @@ impl CapturedSite {
         };
         let (whole, noisy) = (fit(self.agop(None))?, fit(self.with_noise())?);
         Some(spread.widened(noisy.alpha? - whole.alpha?, noisy.misfit - whole.misfit))
+    }
+
+    /// The law's fit to all samples and to those without each block, to set beside another recording of the same rows.
+    pub fn jackknife(&self, law: &Law) -> Option<Jackknife> {
+        jackknife(law, 0, &self.counts, |without| self.alone(self.agop(without)))
+    }
+
+    /// How many samples it was recorded on.
+    pub fn samples(&self) -> f64 {
+        self.counts.iter().sum()
+    }
+
+    /// As the laws look at it, by itself; `last` where its output is the network's.
+    pub fn observation(&self, last: bool) -> Observation {
+        let layer = Layer { last, ..self.layer(None) };
+        Observation { layers: vec![layer], linear: false, eps: self.eps }
     }
 
     fn alone(&self, agop: Psd) -> Observation {

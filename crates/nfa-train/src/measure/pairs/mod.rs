@@ -107,6 +107,8 @@ pub fn row(found: &ProductPair, thresholds: &Thresholds) -> (LayerMeasurement, I
         depth_from_here: None,
         last: false,
         laws: vec![Judged { law, layer: 0, finding: assess(&pair, law.family, None, thresholds), details: None }],
+        jackknife: None,
+        change: None,
         weight: None,
         matrices: None,
     };
@@ -135,6 +137,7 @@ pub fn measurement(
         capture: None,
         task: Task::default(),
         layers,
+        columns: None,
         sizes: None,
         imbalance,
         notes,
