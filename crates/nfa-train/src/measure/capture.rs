@@ -46,7 +46,7 @@ pub fn from_capture(laws: &Laws, file: &Recording<'_>, path: &Path, settings: &S
         found.layer = layer;
         found.laws.iter_mut().for_each(|judged| judged.layer = layer);
         // What rounding leaves open of both is not what rows leave open.
-        let law = found.laws.first().map(|found| found.law.clone());
+        let law = found.laws.first().map(|found| found.law);
         let law = law.filter(|_| settings.compares && site.computed <= f64::from(f32::EPSILON));
         found.jackknife = law.and_then(|law| site.jackknife(&law));
         // Those of all layers together outweigh everything else.

@@ -67,8 +67,11 @@ pub fn svg(measurement: &Measurement) -> Option<String> {
     Some(figure.standalone())
 }
 
+/// A quantity of a layer, with its interval.
+type Read<'a> = &'a dyn Fn(&Finding) -> (Option<f64>, Option<Interval>);
+
 /// A quantity of every layer, with intervals.
-fn dots(places: &[Place<'_>], frame: &Frame, of: &dyn Fn(&Finding) -> (Option<f64>, Option<Interval>)) -> Markup {
+fn dots(places: &[Place<'_>], frame: &Frame, of: Read<'_>) -> Markup {
     // Many layers stand close together.
     let r = (0.35 * (EDGE.2 - EDGE.0) / places.len() as f64).clamp(1.6, 4.0);
     html! {

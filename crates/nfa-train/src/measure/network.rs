@@ -154,7 +154,7 @@ impl Ground<'_> {
 
 /// Sets how far a layer's first law moved, and what another network can be set beside.
 fn move_from(layer: &mut LayerMeasurement, inputs: &Inputs<'_>, before: Option<&Inputs<'_>>) {
-    let Some(law) = layer.laws.first().map(|found| found.law.clone()) else { return };
+    let Some(law) = layer.laws.first().map(|found| found.law) else { return };
     let then = before.and_then(|before| before.jackknife(&law, layer.layer));
     layer.jackknife = inputs.jackknife(&law, layer.layer);
     layer.change = layer.jackknife.as_ref().zip(then).and_then(|(now, then)| now.since(&then));
