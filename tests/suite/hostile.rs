@@ -123,7 +123,9 @@ fn of_weights(inputs: &str) -> MeasureArgs {
 fn call(files: &Files, args: &MeasureArgs, json: bool) -> Result<Vec<String>> {
     let laws: Laws = nfa_metrics::laws();
     let losses: Registry<dyn Loss> = nfa_train::train::losses::losses();
-    Call { args, laws: &laws, losses: &losses, store: files }.run(json, false).map(|said| said.lines)
+    Call { args, laws: &laws, losses: &losses, store: files, tell: &|_, _, _| () }
+        .run(json, false)
+        .map(|said| said.lines)
 }
 
 /// Memory for a network of the sizes used here, whatever its files say.

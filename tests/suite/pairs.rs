@@ -204,7 +204,7 @@ impl Scheme {
 fn pairs(scheme: &Scheme, file: &[u8]) -> Vec<ProductPair> {
     let heads = Heads { given: Some(HEADS), config: serde_json::from_str(scheme.config).ok() };
     let checkpoint = Checkpoint::from_bytes(file, "net", &Disk).unwrap();
-    Pairs::find(&checkpoint, &heads).unwrap().each(|pair| pair).unwrap().0
+    Pairs::find(&checkpoint, &heads).unwrap().each(|pair| pair, &|_, _, _| ()).unwrap().0
 }
 
 fn tensor(values: Vec<f64>, rows: usize, cols: usize) -> Tensor<2> {

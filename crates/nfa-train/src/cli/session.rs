@@ -13,7 +13,9 @@ use crate::error::{Error, Result};
 #[cfg(feature = "burn")]
 use crate::experiment::Experiment;
 use crate::machine::disk::Store;
+use crate::machine::progress::Progress;
 use crate::measure::args::MeasureArgs;
+use crate::measure::command::Call;
 use crate::registries::Registries;
 #[cfg(feature = "burn")]
 use crate::run::Runner;
@@ -37,8 +39,12 @@ impl Session<'_> {
     /// `measure`.
     pub(crate) fn measure(&self, args: &MeasureArgs) -> Result<u8> {
         let Registries { laws, losses, .. } = self.registries;
-        let call = crate::measure::command::Call { args, laws, losses, store: self.store };
-        let said = call.run(self.voice.json, self.voice.colored())?;
+        let progress = Progress::late(self.voice.quiet);
+        let tell = |done: usize, all: usize, what: &str| progress.of(done, all, what);
+        let call = Call { args, laws, losses, store: self.store, tell: &tell };
+        let said = call.run(self.voice.json, self.voice.colored());
+        progress.finish();
+        let said = said?;
         said.lines.iter().for_each(|line| out(line.trim_end()));
         Ok(u8::from(said.doubtful))
     }

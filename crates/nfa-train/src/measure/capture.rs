@@ -2,19 +2,26 @@
 
 use std::fmt::Display;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use nfa_metrics::{Asked, Laws, Recording, Rows, parallel, survey};
 
 use crate::error::{Error, Result};
 use crate::measure::measurement::{LayerMeasurement, Measurement, Task};
 use crate::measure::recorded::Recorded;
-use crate::measure::settings::{Settings, check_size, title_of};
+use crate::measure::settings::{Settings, Tell, check_size, title_of};
 
 /// A network from a capture file, a site in memory at a time.
 ///
 /// # Errors
 /// Layers that aren't there; sites that don't add up, or are larger than is tried.
-pub fn from_capture(laws: &Laws, file: &Recording<'_>, path: &Path, settings: &Settings) -> Result<Measurement> {
+pub fn from_capture(
+    laws: &Laws,
+    file: &Recording<'_>,
+    path: &Path,
+    settings: &Settings,
+    tell: Tell<'_>,
+) -> Result<Measurement> {
     let wrong = |error: &dyn Display| Error::input(format!("{}: {error}", path.display()));
     let notes = file.metadata();
     let recorded = Recorded::new(notes);
@@ -27,6 +34,7 @@ pub fn from_capture(laws: &Laws, file: &Recording<'_>, path: &Path, settings: &S
         check_size(&what, d, d, "record without it (`sites`, `max_size`)")?;
     }
     let rows = notes.get("rows").and_then(|rows| rows.trim().parse::<usize>().ok());
+    let done = AtomicUsize::new(0);
     let measure = |layer: usize| -> Result<(LayerMeasurement, f64, f64)> {
         let site = file.site(layer).map_err(|error| wrong(&error))?;
         let observation = site.observation(file.is_last(layer));
@@ -52,6 +60,7 @@ pub fn from_capture(laws: &Laws, file: &Recording<'_>, path: &Path, settings: &S
         // Those of all layers together outweigh everything else.
         found.weight = found.weight.filter(|_| settings.compares);
         found.matrices = found.matrices.filter(|_| settings.saves);
+        tell(done.fetch_add(1, Ordering::Relaxed) + 1, wanted.len(), &format!("{} layers", title_of(path)));
         Ok((found, site.samples(), site.eps))
     };
     let found = parallel::map(wanted.len(), |i| measure(wanted[i])).into_iter().collect::<Result<Vec<_>>>()?;

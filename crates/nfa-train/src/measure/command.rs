@@ -21,7 +21,7 @@ use crate::measure::network::{Beside, from_weights};
 use crate::measure::options::{self, Source};
 use crate::measure::pairs::{self, Heads, Pairs};
 use crate::measure::samples::{Answers, Job, Samples};
-use crate::measure::settings::{Settings, check_size, title_of};
+use crate::measure::settings::{Settings, Tell, check_size, title_of};
 use crate::measure::{columns, compare, depth, fan, json, summary, table};
 use crate::observe::layers::Layers;
 use crate::train::loss::Loss;
@@ -50,6 +50,8 @@ pub struct Call<'a> {
     pub losses: &'a Registry<dyn Loss>,
     /// The file system.
     pub store: &'a dyn Store,
+    /// Told how many rows of a table are done, of how many, and of what.
+    pub tell: Tell<'a>,
 }
 
 impl Call<'_> {
@@ -73,7 +75,9 @@ impl Call<'_> {
         if let Some(message) = compare::strangers(&measurements) {
             return Err(Error::input(message));
         }
-        let empty = |measured: &&Measurement| source == Source::Capture && summary::is_by_definition(measured);
+        // A network of one layer has nothing else.
+        let chosen = source == Source::Capture || (source == Source::Network && self.args.layer != "all");
+        let empty = |measured: &&Measurement| chosen && summary::is_by_definition(measured);
         if let Some(measured) = measurements.iter().find(empty) {
             return Err(Error::input(format!(
                 "{}: nothing is measured but maps whose outputs are the network's, where the AGOP is W^T W by definition; \
@@ -194,7 +198,7 @@ impl Call<'_> {
         let file = file.map_err(|error| Error::input(format!("{}: {error}", path.display())))?;
         let recording = Recording::open(&file, file.head().notes().clone());
         let recording = recording.map_err(|error| Error::input(format!("{}: {error}", path.display())))?;
-        from_capture(self.laws, &recording, path, settings)
+        from_capture(self.laws, &recording, path, settings, self.tell)
     }
 
     fn captures(&self, files: &[std::path::PathBuf], settings: &Settings) -> Result<Vec<Measurement>> {
@@ -264,7 +268,7 @@ impl Call<'_> {
             let found = pairs::of_layers(&weights, &activations)?;
             (found.into_iter().map(row).collect(), weights.notes)
         } else {
-            found.each(row)?
+            found.each(row, self.tell)?
         };
         let mut measured = pairs::measurement(rows, notes, &title_of(path), settings.thresholds);
         let wanted = settings.places(&measured.layers.iter().map(|layer| layer.name.clone()).collect::<Vec<_>>())?;
@@ -337,6 +341,7 @@ impl Call<'_> {
                     &samples,
                     answers.as_ref().map(|answers| Job { answers, loss: loss.as_deref() }).as_ref(),
                     settings,
+                    self.tell,
                 )
             })
             .collect()

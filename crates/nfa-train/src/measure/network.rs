@@ -1,5 +1,7 @@
 //! A multilayer perceptron from a file's weights, on rows.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use nfa_metrics::{AgopOptions, Asked, Diagonal, Inputs, Laws, Observation, Rows, assess, parallel, places};
 use nfa_models::Activation;
 
@@ -12,7 +14,7 @@ use crate::measure::on_burn::Loaded;
 #[cfg(not(feature = "burn"))]
 use crate::measure::on_host::Loaded;
 use crate::measure::samples::{Job, Samples};
-use crate::measure::settings::{Settings, check_size};
+use crate::measure::settings::{Settings, Tell, check_size};
 use crate::weights::{LayerWeights, Weights};
 
 /// Other networks of the same shape, on the same rows.
@@ -36,6 +38,7 @@ pub fn from_weights(
     samples: &Samples,
     job: Option<&Job<'_>>,
     settings: &Settings,
+    tell: Tell<'_>,
 ) -> Result<Measurement> {
     let wanted = settings.places(&weights.layers.iter().map(|layer| layer.name.clone()).collect::<Vec<_>>())?;
     check(weights, samples, job.is_some(), &wanted)?;
@@ -64,7 +67,12 @@ pub fn from_weights(
         return Err(Error::input("--columns are what the first layer reads, and --layer leaves it out"));
     }
     let places = places(laws.rows(), &observation, &asked);
-    let mut found = parallel::map(places.len(), |i| places[i].judge());
+    let done = AtomicUsize::new(0);
+    let mut found = parallel::map(places.len(), |i| {
+        let judged = places[i].judge();
+        tell(done.fetch_add(1, Ordering::Relaxed) + 1, places.len(), &format!("{} rows", weights.title));
+        judged
+    });
     let mut layers = wanted
         .iter()
         .map(|&layer| {
@@ -78,15 +86,7 @@ pub fn from_weights(
         layers.iter_mut().for_each(|layer| move_from(layer, &inputs, before.as_ref()));
     }
     let columns = settings.columns.then(|| ground.columns(&loaded, &observation, beside.shuffled));
-    let task = match job {
-        None => Task::default(),
-        Some(job) => {
-            let task = loaded.task(samples, job)?;
-            let (answers, hidden) = (job.answers, weights.layers.len() - 1);
-            let doubts = Seen { samples, answers, error: task.error, hidden }.doubts();
-            Task { doubts, checked: true, ..task }
-        }
-    };
+    let task = job.map(|job| ground.task(&loaded, job)).transpose()?.unwrap_or_default();
     let mut notes = weights.notes.clone();
     if job.is_some_and(|job| job.answers.hot) {
         notes.push("--targets has one 1 in each row: read as classes".into());
@@ -132,6 +132,14 @@ impl Ground<'_> {
     /// Centred and sketched rows are not the samples' own.
     fn is_exact(&self) -> bool {
         !self.options.centered && self.options.sketch.is_none()
+    }
+
+    /// How well the network does its job, and what of that speaks for another one.
+    fn task(&self, loaded: &Loaded, job: &Job<'_>) -> Result<Task> {
+        let task = loaded.task(self.samples, job)?;
+        let hidden = self.weights.layers.len() - 1;
+        let doubts = Seen { samples: self.samples, answers: job.answers, error: task.error, hidden }.doubts();
+        Ok(Task { doubts, checked: true, ..task })
     }
 
     /// What each column of the inputs contributes, and what it does to networks trained on shuffled targets.

@@ -8,6 +8,9 @@ use crate::error::{Error, Result};
 use crate::machine::devices::Dtype;
 use crate::observe::layers::{Layers, NoLayer};
 
+/// Who is told how many rows are done, of how many, and of what.
+pub type Tell<'a> = &'a (dyn Fn(usize, usize, &str) + Sync);
+
 /// What a person may change about a measurement.
 #[derive(Clone, Debug)]
 pub struct Settings {

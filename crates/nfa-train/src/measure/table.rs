@@ -28,7 +28,7 @@ const OPTIONAL: [&str; 5] = ["theory", "cosine", "random", "init", "since"];
 /// Columns of a terminal that the table fits, if names can be shortened to that.
 const WIDTH: usize = 120;
 /// What leaves first where a row would be longer: squares of parts add up, and --json has it all.
-const SPARED: [&str; 4] = ["shape", "order", "direct", "random"];
+const SPARED: [&str; 5] = ["shape", "order", "random", "direct", "since"];
 /// Names are not cut to fewer characters.
 const NAME: usize = 16;
 
@@ -67,7 +67,9 @@ impl Line {
             number(found.null.haar.filter(|_| law.family != Family::Equal)),
             number(found.null.init),
             since.map_or("-".into(), |by| {
-                format!("{:+.3} [{:+.3}, {:+.3}]", by.misfit, by.misfit_interval.low, by.misfit_interval.high)
+                let (low, high) = (by.misfit_interval.low, by.misfit_interval.high);
+                // Short: it stands beside all else.
+                format!("{:+.3}±{:.3}", by.misfit, (high - by.misfit).max(by.misfit - low)).replace("0.", ".")
             }),
             found.verdict.name().to_string(),
         ];
@@ -191,7 +193,8 @@ fn explained(measurement: &Measurement) -> String {
         }
     }
     let interval = if measurement.has_intervals() { INTERVALS } else { "" };
-    format!("{}\n{LEGEND}{interval}", laws.join("; "))
+    let moved = measurement.layers.iter().any(|layer| layer.change.is_some());
+    format!("{}\n{LEGEND}{}{interval}", laws.join("; "), if moved { SINCE } else { "" })
 }
 
 /// How many of the maps without a row are named.
@@ -211,6 +214,9 @@ fn skipped(measurement: &Measurement) -> String {
 
 const LEGEND: &str = "misfit^2 = direct(ions)^2 + order^2 + shape^2; with a factor free misfit^2 = 1 - cosine^2 (0.2 is a cosine of 0.980);\n\
     random: what a random rotation of A would have; theory: = agrees, ! does not; more with --json\n";
+
+const SINCE: &str =
+    "since: the misfit less that at initialisation, with the interval of the difference over these rows\n";
 
 const INTERVALS: &str = "[low, high]: 95 %, of these weights over fresh inputs; of rows that the network was trained \
     on it is too narrow, so give held-out ones\n";

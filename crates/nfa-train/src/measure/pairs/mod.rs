@@ -17,6 +17,7 @@ pub use crate::measure::pairs::config::Heads;
 
 use crate::error::{Error, Result};
 use crate::measure::measurement::{Imbalance, LayerMeasurement, Measurement, Task};
+use crate::measure::settings::Tell;
 use crate::weights::{Checkpoint, Weights, networks};
 
 /// The pairs of a file, not yet read.
@@ -48,9 +49,10 @@ impl<'a> Pairs<'a> {
     /// # Errors
     /// Heads that are not known, or don't divide a map; shapes that don't fit; weights that aren't what the network
     /// applies; numbers that are not finite.
-    pub fn each<R: Send>(&self, f: impl Fn(ProductPair) -> R + Sync) -> Result<(Vec<R>, Vec<String>)> {
+    pub fn each<R: Send>(&self, f: impl Fn(ProductPair) -> R + Sync, tell: Tell<'_>) -> Result<(Vec<R>, Vec<String>)> {
         let (mut rows, mut notes) = (Vec::new(), Vec::new());
-        for block in &self.blocks {
+        for (done, block) in self.blocks.iter().enumerate() {
+            tell(done, self.blocks.len(), "blocks");
             let found = block.pairs(self.checkpoint, self.heads, &self.adapters)?;
             let pairs: Vec<_> = found.pairs.into_iter().map(|pair| std::sync::Mutex::new(Some(pair))).collect();
             rows.extend(parallel::map(pairs.len(), |i| taken(&pairs[i]).map(&f)).into_iter().flatten());
