@@ -6,6 +6,5 @@ pub mod devices;
 pub mod disk;
 pub mod memory;
 pub mod message;
-#[cfg(feature = "burn")]
 pub mod progress;
 pub mod threads;

@@ -17,7 +17,7 @@ use crate::measure::args::{HeadsArg, MeasureArgs, MeasureDtype};
 use crate::measure::capture::from_capture;
 use crate::measure::matrices::{Given, from_matrices};
 use crate::measure::measurement::{Measurement, matrices};
-use crate::measure::network::{Beside, from_weights};
+use crate::measure::network::{Beside, Ground, from_weights};
 use crate::measure::options::{self, Source};
 use crate::measure::pairs::{self, Heads, Pairs};
 use crate::measure::samples::{Answers, Job, Samples};
@@ -333,16 +333,10 @@ impl Call<'_> {
                 }
                 let outputs = weights.layers.last().map_or(0, |layer| layer.weight.nrows());
                 let answers = args.targets.as_deref().map(|spec| self.answers(spec, count, outputs)).transpose()?;
-                from_weights(
-                    self.laws,
-                    &weights,
-                    Beside { init: init.as_ref(), shuffled: &shuffled },
-                    &activations,
-                    &samples,
-                    answers.as_ref().map(|answers| Job { answers, loss: loss.as_deref() }).as_ref(),
-                    settings,
-                    self.tell,
-                )
+                let ground = Ground { weights: &weights, activations: &activations, samples: &samples, settings };
+                let beside = Beside { init: init.as_ref(), shuffled: &shuffled };
+                let job = answers.as_ref().map(|answers| Job { answers, loss: loss.as_deref() });
+                from_weights(self.laws, ground, beside, job.as_ref(), self.tell)
             })
             .collect()
     }

@@ -17,6 +17,19 @@ use crate::measure::samples::{Job, Samples};
 use crate::measure::settings::{Settings, Tell, check_size};
 use crate::weights::{LayerWeights, Weights};
 
+/// A network, and what it and others are measured on.
+#[derive(Clone, Copy)]
+pub struct Ground<'a> {
+    /// The network.
+    pub weights: &'a Weights,
+    /// Between its layers.
+    pub activations: &'a [Activation],
+    /// The rows.
+    pub samples: &'a Samples,
+    /// What a person may change.
+    pub settings: &'a Settings,
+}
+
 /// Other networks of the same shape, on the same rows.
 #[derive(Clone, Copy, Default)]
 pub struct Beside<'a> {
@@ -32,20 +45,17 @@ pub struct Beside<'a> {
 /// Shapes that don't chain, activations or inputs that don't fit, layers that aren't there.
 pub fn from_weights(
     laws: &Laws,
-    weights: &Weights,
+    ground: Ground<'_>,
     beside: Beside<'_>,
-    activations: &[Activation],
-    samples: &Samples,
     job: Option<&Job<'_>>,
-    settings: &Settings,
     tell: Tell<'_>,
 ) -> Result<Measurement> {
+    let Ground { weights, activations, samples, settings } = ground;
     let wanted = settings.places(&weights.layers.iter().map(|layer| layer.name.clone()).collect::<Vec<_>>())?;
     check(weights, samples, job.is_some(), &wanted)?;
     let loaded = Loaded::new(weights, activations, samples, settings)?;
     let options = AgopOptions { layers: Some(wanted.clone()), ..settings.agop.clone() };
     let observation = named(loaded.observe(&options)?, weights);
-    let ground = Ground { weights, activations, samples, settings, options: &options };
     let before = beside.init.map(|init| ground.load("--init", init)).transpose()?;
     let start = before.as_ref().map(|before| before.observe(&options)).transpose()?;
     let exact = ground.is_exact();
@@ -108,16 +118,6 @@ pub fn from_weights(
     })
 }
 
-/// What all networks of a call are measured on.
-#[derive(Clone, Copy)]
-struct Ground<'a> {
-    weights: &'a Weights,
-    activations: &'a [Activation],
-    samples: &'a Samples,
-    settings: &'a Settings,
-    options: &'a AgopOptions,
-}
-
 impl Ground<'_> {
     /// Another network, of the same shape.
     fn load(&self, option: &str, other: &Weights) -> Result<Loaded> {
@@ -131,7 +131,7 @@ impl Ground<'_> {
 
     /// Centred and sketched rows are not the samples' own.
     fn is_exact(&self) -> bool {
-        !self.options.centered && self.options.sketch.is_none()
+        !self.settings.agop.centered && self.settings.agop.sketch.is_none()
     }
 
     /// How well the network does its job, and what of that speaks for another one.
@@ -144,7 +144,7 @@ impl Ground<'_> {
 
     /// What each column of the inputs contributes, and what it does to networks trained on shuffled targets.
     fn columns(&self, loaded: &Loaded, observation: &Observation, shuffled: &[Weights]) -> Result<Columns> {
-        let options = AgopOptions { layers: Some(vec![0]), ..self.options.clone() };
+        let options = AgopOptions { layers: Some(vec![0]), ..self.settings.agop.clone() };
         let of = |loaded: &Loaded, observation: &Observation| {
             let rows = loaded.rows();
             let found = Inputs { rows: rows.as_ref(), weights: None, options: &options, observation }.diagonal(0);
