@@ -608,6 +608,39 @@ fn what_changed_has_an_interval_of_its_own() {
     assert_eq!(&compared["layers"][0]["moved"], change);
 }
 
+#[test]
+fn heads_are_hidden_and_what_holds_by_definition_alone_is_no_answer() {
+    let folder = folder(&[f64s("fc1.weight", &FOUR, &W0), f64s("fc2.weight", &FOUR, &W1)]);
+    let k = (0..16).map(|at| if at % 5 == 0 { 1.0 + at as f64 } else { 0.0 }).collect::<Vec<f64>>();
+    let site = |name: &str, w: &[f64; 16]| {
+        let key = |part: &str| format!("{name}.{part}");
+        [f64s(&key("weight"), &FOUR, w), f64s(&key("k"), &[1, 4, 4], &k), f64s(&key("count"), &[1], &[64.0])]
+    };
+    // A map that is called a head by itself is no part of one.
+    let sites = [site("a.q", &W0), site("a.q.head0", &W1), site("a.q.head1", &W2), site("b.head", &W1)].concat();
+    let notes = [("format", "nfa.capture/1"), ("order", "a.q,a.q.head0,a.q.head1,b.head"), ("last", "b.head")];
+    folder.write("c.safetensors", noted(&sites, &notes));
+    let names = |more: &[&str]| -> Vec<Value> {
+        let call = [&["measure", "--capture", "c.safetensors", "--json"], more].concat();
+        let report = folder.run(&call).expect(0).lines().remove(0);
+        assert_eq!(report["coverage"]["maps"], 2, "{report}");
+        report["layers"].as_array().unwrap().iter().map(|layer| layer["name"].clone()).collect()
+    };
+    assert_eq!(names(&[]), ["a.q", "a.q.head0", "a.q.head1", "b.head"]);
+    assert_eq!(names(&["--heads", "hide"]), ["a.q", "b.head"]);
+    for call in
+        [vec!["measure", "--capture", "c.safetensors", "--layer", "b.head"], [&NETWORK[..], &["--layer", "1"]].concat()]
+    {
+        let ended = folder.run(&call).expect(2);
+        assert!(ended.stdout.is_empty() && ended.stderr.contains("by definition"), "{}", ended.stderr);
+    }
+    let pairs = [&PAIRS[..], &["--heads", "hide"]].concat();
+    assert!(folder.run(&pairs).expect(2).stderr.contains("--heads hide does nothing"));
+    assert!(
+        folder.run(&["measure", "--capture", "c.safetensors", "--heads", "some"]).expect(2).stderr.contains("hide")
+    );
+}
+
 fn call_with(folder: &Folder, more: &[&str]) -> Value {
     folder.run(&[&NETWORK[..], more].concat()).expect(0).lines().remove(0)
 }
