@@ -73,7 +73,7 @@ pub use metrics::metrics;
 pub use observation::{Layer, Observation};
 pub use observe::agop::options::{AgopOptions, Path};
 pub use observe::blocks::jackknife;
-pub use observe::capture::{Capture, CaptureError, CapturedSite, Recording, Tensors};
+pub use observe::capture::{Capture, CaptureError, CapturedSite, Recording, TensorSource};
 pub use observe::diagonal::{Diagonal, Share};
 pub use observe::host_chain::HostChain;
 pub use observe::inputs::{Inputs, OnHost, Sampled};

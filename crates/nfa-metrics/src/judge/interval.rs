@@ -75,14 +75,13 @@ pub struct Spread {
 }
 
 impl Spread {
-    /// Wider by so much at both ends.
-    pub(crate) fn widened(self, alpha: f64, misfit: f64) -> Self {
+    /// Wider by so much at both ends, within what a misfit can be.
+    pub(crate) fn widened(self, alpha: f64, misfit: f64, misfits: [f64; 2]) -> Self {
         let wider = |of: Interval, by: f64| Interval { low: of.low - by.abs(), high: of.high + by.abs() };
-        let misfit = wider(self.misfit, misfit);
         Spread {
             source: self.source,
             alpha: wider(self.alpha, alpha).within(ALPHA_RANGE),
-            misfit: Interval { low: misfit.low.max(0.0), ..misfit },
+            misfit: wider(self.misfit, misfit).within(misfits),
         }
     }
 }

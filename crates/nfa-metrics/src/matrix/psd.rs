@@ -265,6 +265,17 @@ impl Psd {
         })
     }
 
+    /// B's diagonal, without the whole of it where it has a frame.
+    ///
+    /// # Shapes
+    /// d numbers
+    pub fn diagonal(&self) -> Vec<f64> {
+        let core = self.core();
+        let Some(q) = &self.frame else { return (0..core.nrows()).map(|j| core[(j, j)]).collect() };
+        let half = &**q * core;
+        (0..q.nrows()).map(|j| (0..q.ncols()).map(|i| half[(j, i)] * q[(j, i)]).sum()).collect()
+    }
+
     /// tr B.
     pub fn trace(&self) -> f64 {
         match &self.form {

@@ -60,7 +60,11 @@ impl Diagonal {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::matrix::Mat;
+    use crate::matrix::psd::Psd;
 
     #[test]
     fn shares_add_up_and_what_does_not_vary_is_exact() {
@@ -74,6 +78,17 @@ mod tests {
         assert_eq!(scaled[1].share, 0.75);
         let still = Diagonal { whole: vec![0.0; 2], blocks: Vec::new(), counts: Vec::new() };
         assert!(still.shares(&[1.0; 2]).is_none());
+    }
+
+    #[test]
+    fn the_diagonal_in_a_frame_is_that_of_the_whole() {
+        // Q with orthonormal columns in five dimensions, by hand.
+        let q = Mat::from_fn(5, 2, |j, i| [[0.6, 0.0], [0.0, 1.0], [0.8, 0.0], [0.0, 0.0], [0.0, 0.0]][j][i]);
+        let core = Mat::from_fn(2, 2, |i, j| [[2.0, 0.5], [0.5, 1.0]][i][j]);
+        let framed = Psd::gram_of(core, f64::EPSILON).within(Some(Arc::new(q)));
+        for (found, expected) in framed.diagonal().iter().zip([0.72, 1.0, 1.28, 0.0, 0.0]) {
+            assert!((found - expected).abs() < 1e-15, "{found} {expected}");
+        }
     }
 
     #[test]

@@ -202,17 +202,14 @@ impl Inputs<'_> {
     /// # Shapes
     /// d_in numbers each
     pub fn diagonal(&self, layer: usize) -> Option<Diagonal> {
-        let of = |agop: &Psd| {
-            let whole = agop.matrix();
-            (0..whole.nrows()).map(|j| whole[(j, j)]).collect::<Vec<f64>>()
-        };
-        let whole = of(self.observation.layers[layer].agop.as_ref()?);
+        let whole = self.observation.layers[layer].agop.as_ref()?.diagonal();
         let draws = Draws::new(self.rows.distinct());
         if draws.members.len() < FEWEST_BLOCKS || self.weights.is_some() {
             return Some(Diagonal { whole, blocks: Vec::new(), counts: Vec::new() });
         }
         let (blocks, counts) = self.blocks(vec![layer], &draws)?;
-        let blocks = blocks.iter().map(|layers| layers[layer].agop.as_ref().map(of)).collect::<Option<_>>()?;
+        let blocks =
+            blocks.iter().map(|layers| layers[layer].agop.as_ref().map(Psd::diagonal)).collect::<Option<_>>()?;
         Some(Diagonal { whole, blocks, counts })
     }
 

@@ -90,7 +90,7 @@ impl<'a> TensorReader<'a> {
     }
 }
 
-impl nfa_metrics::Tensors for TensorReader<'_> {
+impl nfa_metrics::TensorSource for TensorReader<'_> {
     fn names(&self) -> Vec<String> {
         self.head.names().map(String::from).collect()
     }

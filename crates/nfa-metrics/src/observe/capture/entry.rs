@@ -1,67 +1,10 @@
-//! The entries of a capture file, and what is wrong with one.
+//! The entries of a capture file, in `f64`.
 
-use std::borrow::Cow;
-use std::fmt;
-use std::io;
-use std::ops::Range;
-
-use safetensors::{Dtype, SafeTensors};
+use safetensors::Dtype;
 
 use crate::matrix::Mat;
-
-/// A capture file that does not add up: which entry, and why.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CaptureError {
-    /// The entry, or empty for the file as a whole.
-    pub entry: String,
-    /// What is wrong with it.
-    pub message: String,
-}
-
-impl fmt::Display for CaptureError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.entry.as_str() {
-            "" => f.write_str(&self.message),
-            entry => write!(f, "{entry}: {}", self.message),
-        }
-    }
-}
-
-impl std::error::Error for CaptureError {}
-
-pub(super) fn wrong(entry: &str, message: impl Into<String>) -> CaptureError {
-    CaptureError { entry: entry.to_string(), message: message.into() }
-}
-
-/// Where a capture's tensors lie: in memory, or in a file of which a part is read at a time.
-pub trait Tensors: Sync {
-    /// All keys.
-    fn names(&self) -> Vec<String>;
-
-    /// Type and sizes of a tensor.
-    fn entry(&self, name: &str) -> Option<(Dtype, Vec<usize>)>;
-
-    /// Some of a tensor's bytes.
-    ///
-    /// # Errors
-    /// As the file system says.
-    fn bytes(&self, name: &str, place: Range<usize>) -> io::Result<Cow<'_, [u8]>>;
-}
-
-impl Tensors for SafeTensors<'_> {
-    fn names(&self) -> Vec<String> {
-        SafeTensors::names(self).into_iter().map(String::from).collect()
-    }
-
-    fn entry(&self, name: &str) -> Option<(Dtype, Vec<usize>)> {
-        self.tensor(name).ok().map(|view| (view.dtype(), view.shape().to_vec()))
-    }
-
-    fn bytes(&self, name: &str, place: Range<usize>) -> io::Result<Cow<'_, [u8]>> {
-        let found = self.tensor(name).ok().and_then(|view| view.data().get(place));
-        found.map(Cow::Borrowed).ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
-    }
-}
+use crate::observe::capture::error::{CaptureError, wrong};
+use crate::observe::capture::source::TensorSource;
 
 /// A tensor in `f64`.
 pub(super) struct Found {
@@ -83,13 +26,13 @@ impl Found {
     }
 }
 
-pub(super) fn entry(tensors: &dyn Tensors, key: &str) -> Result<Option<Found>, CaptureError> {
+pub(super) fn entry(tensors: &dyn TensorSource, key: &str) -> Result<Option<Found>, CaptureError> {
     part(tensors, key, 0, 1)
 }
 
 /// The `index`-th of `parts` equal parts of a tensor's entries, with the shape of the whole.
 pub(super) fn part(
-    tensors: &dyn Tensors,
+    tensors: &dyn TensorSource,
     key: &str,
     index: usize,
     parts: usize,

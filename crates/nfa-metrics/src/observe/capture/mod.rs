@@ -19,7 +19,9 @@
 //! (what has weights and is no site, as `name: reason; name: reason`).
 
 mod entry;
+mod error;
 mod site;
+mod source;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -27,9 +29,10 @@ use safetensors::SafeTensors;
 
 use crate::observation::{Layer, Observation};
 
-use entry::wrong;
-pub use entry::{CaptureError, Tensors};
+pub use error::CaptureError;
+use error::wrong;
 pub use site::CapturedSite;
+pub use source::TensorSource;
 
 /// Text of a note for a message: escaped, and its start alone.
 fn shown(text: &str) -> String {
@@ -47,7 +50,7 @@ pub struct Capture {
 
 /// A capture file of which a site is in memory at a time.
 pub struct Recording<'a> {
-    tensors: &'a dyn Tensors,
+    tensors: &'a dyn TensorSource,
     metadata: BTreeMap<String, String>,
     /// In the order of the metadata, or of the numbers in them.
     names: Vec<String>,
@@ -72,7 +75,7 @@ impl<'a> Recording<'a> {
     ///
     /// # Errors
     /// Another format, unknown entries, an order that names other sites than there are.
-    pub fn open(tensors: &'a dyn Tensors, metadata: BTreeMap<String, String>) -> Result<Self, CaptureError> {
+    pub fn open(tensors: &'a dyn TensorSource, metadata: BTreeMap<String, String>) -> Result<Self, CaptureError> {
         match metadata.get("format").map(String::as_str) {
             Some("nfa.capture/1") => {}
             Some(other) => {

@@ -11,7 +11,9 @@ use crate::matrix::Mat;
 use crate::matrix::psd::{Psd, frame};
 use crate::observation::{Layer, Observation};
 use crate::observe::blocks::jackknife;
-use crate::observe::capture::entry::{CaptureError, Found, Tensors, entry, part, wrong};
+use crate::observe::capture::entry::{Found, entry, part};
+use crate::observe::capture::error::{CaptureError, wrong};
+use crate::observe::capture::source::TensorSource;
 
 /// One linear map of the network.
 #[derive(Clone, Debug)]
@@ -47,7 +49,7 @@ const NOISE: f64 = 0.1;
 const MOST_SAMPLES: f64 = 9_007_199_254_740_992.0;
 
 impl CapturedSite {
-    pub(super) fn read(tensors: &dyn Tensors, name: String, computed: f64) -> Result<Self, CaptureError> {
+    pub(super) fn read(tensors: &dyn TensorSource, name: String, computed: f64) -> Result<Self, CaptureError> {
         let key = |part: &str| format!("{name}.{part}");
         let required =
             |part: &str| entry(tensors, &key(part))?.ok_or_else(|| wrong(&key(part), "is required and missing"));
@@ -134,7 +136,7 @@ impl CapturedSite {
             Fit::new(&Seen::against(&pair.a, &pair.b)?, law.family)
         };
         let (whole, noisy) = (fit(self.agop(None))?, fit(self.with_noise())?);
-        Some(spread.widened(noisy.alpha? - whole.alpha?, noisy.misfit - whole.misfit))
+        Some(spread.widened(noisy.alpha? - whole.alpha?, noisy.misfit - whole.misfit, law.family.misfit_range()))
     }
 
     /// The law's fit to all samples and to those without each block, to set beside another recording of the same rows.

@@ -2,7 +2,7 @@
 
 use maud::html;
 
-use crate::measure::columns::{Column, Columns, Part};
+use crate::measure::columns::column::{Column, Columns, Part};
 use crate::report::draw::figure::{Drawing, Figure, Key, MODULE};
 use crate::report::draw::format::{clip, sig};
 use crate::report::draw::svg::{Scale, Shape, label, line, px};
