@@ -50,6 +50,7 @@ pub mod testing;
 
 pub use column::{Better, MetricInfo};
 pub use forecast::{Forecast, forecast};
+pub use judge::agreement::Agreement;
 pub use judge::certificate::{Certificate, CertificateKind};
 pub use judge::details::{AlphaDetails, Details};
 pub use judge::family::Family;
@@ -60,6 +61,7 @@ pub use judge::pair::Pair;
 pub use judge::right::{Right, Square};
 pub use judge::sensitivity::Sensitivity;
 pub use judge::verdict::{Rows, Thresholds, Verdict};
+pub use laws::absent::Absent;
 pub use laws::law::{Law, Laws, Over};
 pub use laws::laws;
 pub use laws::needs::Needs;
@@ -70,12 +72,16 @@ pub use matrix::psd::{Psd, RankRule, Spectrum};
 pub use matrix::{Mat, mat};
 pub use metrics::metric::{Metric, Metrics, Scores, Snapshot, Update};
 pub use metrics::metrics;
+pub use observation::averaged::Averaged;
+pub use observation::moments::Moments;
+pub use observation::penalty::Penalty;
 pub use observation::{Layer, Observation};
 pub use observe::agop::options::{AgopOptions, Path};
 pub use observe::blocks::jackknife;
 pub use observe::capture::{Capture, CaptureError, CapturedSite, Recording, TensorSource};
 pub use observe::diagonal::{Diagonal, Share};
 pub use observe::host_chain::HostChain;
+pub use observe::host_moments::{HostLoss, OutputGradients};
 pub use observe::inputs::{Inputs, OnHost, Sampled};
 
 pub use survey::{Asked, Judged, Place, places, survey};
@@ -93,6 +99,10 @@ pub use observe::jacobian::{epsilon, to_host};
 #[cfg(feature = "burn")]
 pub use observe::layout::{Forward, Layout, Placed};
 #[cfg(feature = "burn")]
-pub use observe::moments::{Moments, SampleLosses, moments};
+pub use observe::moments::{LossOnRows, SampleLosses, moments};
 #[cfg(feature = "burn")]
 pub use observe::named::observe;
+#[cfg(feature = "burn")]
+pub use observe::of_network::{network_moments, output_gradients};
+#[cfg(feature = "burn")]
+pub use observe::sharing::{Sharing, join, sharing};

@@ -1,11 +1,14 @@
 //! Laws by layers: what every probe and every measurement asks of one observation.
 
+use crate::judge::agreement::Agreement;
 use crate::judge::details::Details;
 use crate::judge::finding::{Finding, Known, assess_with};
 use crate::judge::interval::Spread;
 use crate::judge::pair::Pair;
 use crate::judge::verdict::{Rows, Thresholds};
+use crate::laws::absent::Absent;
 use crate::laws::law::Law;
+use crate::laws::quantity::Reading;
 use crate::observation::Observation;
 
 /// What is asked.
@@ -33,8 +36,10 @@ pub struct Place {
     pub law: Law,
     /// The layer, from 0.
     pub layer: usize,
-    /// Its two matrices there.
-    pub pair: Pair,
+    /// Its two matrices there, or why it has none.
+    pub pair: Result<Pair, Absent>,
+    /// What always stands [beside](Law::beside) it.
+    pub beside: Vec<Reading>,
     /// 1 / depth from here to the outputs, where that is known.
     pub own: Option<f64>,
     /// The exponents of its details.
@@ -52,25 +57,37 @@ pub struct Judged {
     pub layer: usize,
     /// Exponent, misfit, verdict.
     pub finding: Finding,
+    /// What always stands [beside](Law::beside) it.
+    pub beside: Vec<Reading>,
     /// Of a law that has them.
     pub details: Option<Details>,
+    /// Of a [signed](Law::signed) law.
+    pub agreement: Option<Agreement>,
 }
 
 /// Every law at every layer where it applies, laws first.
 pub fn places<'a>(laws: impl IntoIterator<Item = &'a Law>, observation: &Observation, asked: &Asked<'_>) -> Vec<Place> {
     let at = |law: &'a Law, layer: usize| {
-        let pair = law.at(observation, layer)?;
-        let predicted = pair.predicted.filter(|_| asked.predicts);
-        let pair = pair.predicting(predicted);
-        let own = observation.layers[layer].depth_from_here.map(|depth| 1.0 / depth as f64);
+        let pair = match law.absent(observation, layer) {
+            Some(absent) => Err(absent),
+            None => {
+                let pair = law.at(observation, layer)?;
+                let predicted = pair.predicted.filter(|_| asked.predicts);
+                Ok(pair.predicting(predicted))
+            }
+        };
+        let here = &observation.layers[layer];
+        let own = here.depth_from_here.map(|depth| 1.0 / depth as f64);
+        let spread = |pair: &Pair| law.varies.then(|| (asked.spread)(law, layer, pair)).flatten();
         let known = Known {
             init: (asked.init)(law, layer),
-            spread: law.varies.then(|| (asked.spread)(law, layer, &pair)).flatten(),
+            spread: pair.as_ref().ok().and_then(spread),
             // A linear network's AGOP is the same whatever the rows are, and so is that of a last layer.
-            rows: asked.rows.filter(|_| law.varies && !observation.linear && !observation.layers[layer].last),
+            rows: asked.rows.filter(|_| law.varies && !(law.is_of_outputs() && (observation.linear || here.last))),
         };
         let alphas = alphas(own, asked.alphas);
-        Some(Place { law: *law, layer, own, alphas, known, thresholds: *asked.thresholds, pair })
+        let beside = law.beside.iter().map(|quantity| (quantity.of)(here)).collect();
+        Some(Place { law: *law, layer, own, alphas, known, thresholds: *asked.thresholds, pair, beside })
     };
     laws.into_iter().flat_map(|law| asked.layers.iter().filter_map(move |&layer| at(law, layer))).collect()
 }
@@ -98,8 +115,18 @@ pub fn alphas(own: Option<f64>, more: &[f64]) -> Vec<f64> {
 impl Place {
     /// Exponent, misfit, verdict and details.
     pub fn judge(&self) -> Judged {
-        let finding = assess_with(&self.pair, self.law.family, &self.thresholds, self.known);
-        let details = self.law.details.then(|| Details::new(&self.pair, &self.alphas)).flatten();
-        Judged { law: self.law, layer: self.layer, finding, details }
+        let finding = match &self.pair {
+            Ok(pair) => assess_with(pair, self.law.family, &self.thresholds, self.known),
+            Err(absent) => Finding::nothing(absent.verdict(), self.known.init, absent.reason()),
+        };
+        let pair = self.pair.as_ref().ok();
+        Judged {
+            law: self.law,
+            layer: self.layer,
+            finding,
+            beside: self.beside.clone(),
+            details: pair.filter(|_| self.law.details).and_then(|pair| Details::new(pair, &self.alphas)),
+            agreement: pair.filter(|_| self.law.signed).map(Agreement::new),
+        }
     }
 }

@@ -9,6 +9,9 @@ use crate::laws::law::{Law, Over};
 use crate::laws::needs::Needs;
 use crate::matrix::Mat;
 use crate::matrix::psd::Psd;
+use crate::observation::averaged::Averaged;
+use crate::observation::moments::Moments;
+use crate::observation::penalty::Penalty;
 use crate::observation::{Layer, Observation};
 
 /// Holds a law to what its row says, on an observation where it applies somewhere.
@@ -87,23 +90,47 @@ fn reach(law: &Law, observation: &Observation, layer: usize, pair: &Pair) {
     });
     let same = law.at(&elsewhere, layer).is_some_and(|other| equal(&other, pair) == [true, true]);
     assert!(same, "{name} at layer {layer} reads weights beyond what it ranges over");
-    let mut bare = observation.clone();
-    bare.layers.iter_mut().for_each(|layer| layer.agop = None);
-    match law.at(&bare, layer) {
-        None => assert!(law.needs.contains(Needs::AGOP), "{name} needs the AGOP, and its row does not say so"),
-        Some(other) => {
-            assert!(!law.needs.contains(Needs::AGOP), "{name} says that it needs the AGOP and has a pair without");
-            assert_eq!(equal(&other, pair), [true, true], "{name} reads the AGOP, and its row does not say so");
+    for (need, what, without) in NEEDS {
+        let mut bare = observation.clone();
+        bare.layers.iter_mut().for_each(without);
+        match law.at(&bare, layer) {
+            None => assert!(law.needs.contains(need), "{name} needs {what}, and its row does not say so"),
+            Some(other) => {
+                assert!(!law.needs.contains(need), "{name} says that it needs {what} and has a pair without");
+                assert_eq!(equal(&other, pair), [true, true], "{name} reads {what}, and its row does not say so");
+            }
         }
     }
 }
 
-/// Twice the AGOP: what other rows do.
+/// What a law may need, its name, and how a layer is without.
+type Need = (Needs, &'static str, fn(&mut Layer));
+
+const NEEDS: [Need; 7] = [
+    (Needs::AGOP, "the AGOP", |layer| layer.agop = None),
+    (Needs::OUTPUT_GRADIENTS, "the outputs' gradients", |layer| layer.k = None),
+    (Needs::START, "the start", |layer| layer.start = None),
+    (Needs::LOSS_GRADIENT, "the loss gradient", |layer| layer.loss = None),
+    (Needs::INPUT_MOMENTS, "the inputs' moments", |layer| {
+        if let Some(loss) = &mut layer.loss {
+            loss.values = None;
+        }
+    }),
+    (Needs::GRADIENT_MOMENTS, "the loss gradients' moments", |layer| {
+        if let Some(loss) = &mut layer.loss {
+            (loss.gradients, loss.behind) = (None, None);
+        }
+    }),
+    (Needs::DECAY, "the decay", |layer| layer.penalty = Penalty::Unknown),
+];
+
+/// Twice the AGOP and what it is made of: what other rows do.
 fn rows(law: &Law, observation: &Observation, layer: usize, pair: &Pair) {
     let mut other = observation.clone();
     for layer in &mut other.layers {
         let twice = layer.agop.as_ref().map(|agop| Psd::gram_of(agop.matrix() * 2.0, agop.eps()));
         layer.agop = twice;
+        layer.k.iter_mut().for_each(|k| *k *= 2.0);
     }
     let [a, b] = law.at(&other, layer).map_or([false; 2], |other| equal(&other, pair));
     assert!(a, "{} at layer {layer}: A changes with the rows", law.name);
@@ -123,13 +150,36 @@ fn equal(x: &Pair, y: &Pair) -> [bool; 2] {
     [same(x.a.matrix(), y.a.matrix()), same(x.b.matrix(), y.b.matrix())]
 }
 
-/// A network of three layers for [`conformance`]: weights that differ everywhere, and an AGOP at each input.
+/// A network of three layers for [`conformance`]: weights that differ everywhere, and all that a law may need at each.
 pub fn observation(widths: [usize; 4]) -> Observation {
     let layer = |l: usize| {
-        let (rows, cols) = (widths[l + 1], widths[l]);
-        let weight = Mat::from_fn(rows, cols, |i, j| ((3 * l + 5 * i * i + 7 * j + 1) as f64).sin());
-        let rows = Mat::from_fn(2 * cols, cols, |i, j| ((2 * l + i * i + 11 * j + 3) as f64).cos());
-        Layer { agop: Some(Psd::gram(rows.transpose() * &rows)), ..Layer::new(format!("layers.{l}"), weight) }
+        let (k, d) = (widths[l + 1], widths[l]);
+        let draw = |seed: usize, rows: usize, cols: usize| {
+            Mat::from_fn(rows, cols, |i, j| ((3 * l + 5 * i * i + 7 * j + seed) as f64).sin())
+        };
+        let gram = |seed: usize, d: usize| {
+            let rows = Mat::from_fn(2 * d, d, |i, j| ((2 * l + i * i + 11 * j + seed) as f64).cos());
+            rows.transpose() * &rows
+        };
+        let weight = draw(1, k, d);
+        let behind = gram(4, k);
+        let loss = Moments {
+            // On the whole along -W, so that no eigenvalue of the virtual covariance is below 0 where it is nearest.
+            gradient: &weight * -0.3 + draw(2, k, d) * 0.02,
+            values: Some(gram(5, d)),
+            gradients: Some(weight.transpose() * &behind * &weight),
+            behind: Some(behind),
+            linearity: Some(0.5),
+        };
+        Layer {
+            agop: Some(Psd::gram(gram(3, d))),
+            k: Some(gram(6, k)),
+            start: Some(draw(7, k, d)),
+            loss: Some(loss),
+            penalty: Penalty::Coupled(0.3),
+            averaged: Some(Averaged { nfm: gram(8, d), fact: draw(9, d, d), window: 0.5, drift: 0.1 }),
+            ..Layer::new(format!("layers.{l}"), weight)
+        }
     };
     Observation { layers: (0..3).map(layer).collect(), linear: true, eps: f64::EPSILON }.in_a_row()
 }

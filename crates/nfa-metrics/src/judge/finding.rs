@@ -63,11 +63,16 @@ pub struct Finding {
 
 impl Finding {
     fn undetermined(predicted: Option<f64>, init: Option<f64>, reason: &str) -> Self {
+        Finding { predicted, ..Finding::nothing(Verdict::Undetermined, init, reason) }
+    }
+
+    /// A verdict without measurements.
+    pub(crate) fn nothing(verdict: Verdict, init: Option<f64>, reason: &str) -> Self {
         Finding {
             alpha: None,
             alpha_interval: None,
             interval_source: IntervalSource::None,
-            predicted,
+            predicted: None,
             exponent_agrees: None,
             kappa: None,
             misfit: None,
@@ -75,7 +80,7 @@ impl Finding {
             parts: None,
             certificates: Vec::new(),
             null: Null { haar: None, init },
-            verdict: Verdict::Undetermined,
+            verdict,
             reason: reason.into(),
             directions: Vec::new(),
         }

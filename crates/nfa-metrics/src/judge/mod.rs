@@ -1,5 +1,6 @@
 //! The judge: any pair of matrices in, exponent, misfit, certificates, nulls and verdict out.
 
+pub mod agreement;
 pub mod certificate;
 pub mod details;
 pub mod family;

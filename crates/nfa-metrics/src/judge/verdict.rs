@@ -8,8 +8,7 @@ use crate::judge::interval::{FEWEST_BLOCKS, Interval};
 use crate::judge::misfit::{ALPHA_RANGE, End, Fit, Seen};
 
 /// What is said of a law at a layer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// A is a power of B within the threshold, closer than chance.
     Holds,
@@ -19,9 +18,15 @@ pub enum Verdict {
     Fails,
     /// The data can't tell.
     Undetermined,
+    /// The law can't apply here: nothing was measured.
+    NotApplicable,
 }
 
 impl Verdict {
+    /// Every one, the best first.
+    pub const ALL: [Verdict; 5] =
+        [Verdict::Holds, Verdict::Approximate, Verdict::Fails, Verdict::Undetermined, Verdict::NotApplicable];
+
     /// Its name in records.
     pub fn name(self) -> &'static str {
         match self {
@@ -29,6 +34,7 @@ impl Verdict {
             Verdict::Approximate => "approximate",
             Verdict::Fails => "fails",
             Verdict::Undetermined => "undetermined",
+            Verdict::NotApplicable => "not applicable",
         }
     }
 }

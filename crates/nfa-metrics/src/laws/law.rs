@@ -2,8 +2,10 @@
 
 use crate::judge::family::Family;
 use crate::judge::pair::Pair;
+use crate::laws::absent::Absent;
 use crate::laws::needs::Needs;
-use crate::observation::Observation;
+use crate::laws::quantity::Quantity;
+use crate::observation::{Layer, Observation};
 
 /// One row of the registry.
 ///
@@ -48,7 +50,8 @@ pub struct Law {
     pub reference: &'static str,
     /// What must have been observed beside the weights.
     pub needs: Needs,
-    /// Whether B is an average over the rows, and A none: then exponent and misfit have intervals over the inputs.
+    /// Whether B is an average over rows that fresh ones may stand for, and A none: then exponent and misfit have
+    /// intervals over the inputs. What is of the training loss is of the rows trained on, and has none.
     pub varies: bool,
     /// Over what it ranges.
     pub over: Over,
@@ -61,8 +64,14 @@ pub struct Law {
     pub signed: bool,
     /// Whether the per-alpha details (cosines, correlations) are measured too.
     pub details: bool,
+    /// Whether `measure` shows it only where it is asked for by name.
+    pub asked: bool,
     /// Metrics that come with it.
     pub brings: &'static [&'static str],
+    /// What always stands beside it, read off the layer alone.
+    pub beside: &'static [Quantity<Layer>],
+    /// Why it has no two matrices at a layer, although all that it needs was observed.
+    pub unless: fn(&Observation, usize) -> Option<Absent>,
     /// Its matrices at a layer; `None` where it does not apply or what it needs was not observed. Called through
     /// [`Law::at`].
     pub pair: fn(&Observation, usize) -> Option<Pair>,
@@ -84,7 +93,10 @@ impl Law {
         last: None,
         signed: false,
         details: false,
+        asked: false,
         brings: &[],
+        beside: &[],
+        unless: |_, _| None,
         pair: |_, _| None,
     };
 
@@ -93,7 +105,20 @@ impl Law {
         if self.over == Over::Neighbours {
             observation.layers.get(layer)?.readers.first()?;
         }
-        (self.pair)(observation, layer)
+        match (self.unless)(observation, layer) {
+            Some(_) => None,
+            None => (self.pair)(observation, layer),
+        }
+    }
+
+    /// Whether B is made of gradients of the outputs.
+    pub fn is_of_outputs(&self) -> bool {
+        self.needs.meets(Needs::AGOP | Needs::OUTPUT_GRADIENTS)
+    }
+
+    /// Why it has none, although it was asked for and all that it needs was observed.
+    pub fn absent(&self, observation: &Observation, layer: usize) -> Option<Absent> {
+        (self.unless)(observation, layer)
     }
 }
 

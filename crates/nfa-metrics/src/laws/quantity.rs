@@ -1,12 +1,12 @@
 //! What is said of a law at a place, as rows: records, JSON, `list metrics` and `explain` iterate over them.
 
-use crate::column::{Better, MetricInfo};
+use crate::column::Better;
+use crate::judge::agreement::Agreement;
 use crate::judge::certificate::CertificateKind;
 use crate::judge::details::{AlphaDetails, Details};
 use crate::judge::family::Family;
 use crate::judge::finding::Finding;
 use crate::judge::interval::Interval;
-use crate::laws::law::Law;
 
 /// What a quantity is somewhere.
 #[derive(Clone, Debug, PartialEq)]
@@ -38,6 +38,8 @@ pub enum Shown {
     Varying,
     /// Of a law whose B may be any square matrix.
     Signed,
+    /// Of a law whose B is made of gradients of the outputs.
+    OfOutputs,
     /// In JSON alone.
     Json,
 }
@@ -64,7 +66,7 @@ pub struct Quantity<T> {
 }
 
 /// A pure number, in [0, 1] if nothing else is said.
-const fn number<T>(name: &'static str, symbol: &'static str, doc: &'static str, of: fn(&T) -> Reading) -> Quantity<T> {
+pub(crate) const fn number<T>(name: &'static str, symbol: &'static str, doc: &'static str, of: fn(&T) -> Reading) -> Quantity<T> {
     Quantity { name, symbol, unit: "1", range: |_| "[0, 1]", better: Better::Neither, doc, shown: Shown::Always, of }
 }
 
@@ -74,60 +76,25 @@ const fn text<T>(name: &'static str, doc: &'static str, of: fn(&T) -> Reading) -
 }
 
 impl<T> Quantity<T> {
-    const fn symbol(self, symbol: &'static str) -> Self {
+    pub(crate) const fn symbol(self, symbol: &'static str) -> Self {
         Quantity { symbol, ..self }
     }
 
-    const fn range(self, range: fn(Family) -> &'static str) -> Self {
+    pub(crate) const fn range(self, range: fn(Family) -> &'static str) -> Self {
         Quantity { range, ..self }
     }
 
-    const fn lower(self) -> Self {
+    pub(crate) const fn lower(self) -> Self {
         Quantity { better: Better::Lower, ..self }
     }
 
-    const fn higher(self) -> Self {
+    pub(crate) const fn higher(self) -> Self {
         Quantity { better: Better::Higher, ..self }
     }
 
     const fn shown(self, shown: Shown) -> Self {
         Quantity { shown, ..self }
     }
-
-    /// Whether a law has a column of it.
-    pub fn is_column(&self, law: &Law) -> bool {
-        match self.shown {
-            Shown::Always => true,
-            Shown::Varying => law.varies,
-            Shown::Signed => law.signed,
-            Shown::Json => false,
-        }
-    }
-
-    /// What a law's column means; `at` follows the name.
-    fn info(&self, law: &Law, at: &str) -> MetricInfo {
-        MetricInfo {
-            name: format!("{}.{}{at}.layer<i>", law.name, self.name),
-            symbol: self.symbol,
-            unit: self.unit,
-            range: (self.range)(law.family),
-            better: self.better,
-            doc: self.doc,
-            reference: law.reference,
-        }
-    }
-}
-
-/// The columns that a law may have, with `layer<i>` for each layer and `@<alpha>` for other exponents.
-pub fn law_columns(law: &Law) -> Vec<MetricInfo> {
-    let mut columns: Vec<MetricInfo> =
-        FINDING.iter().filter(|quantity| quantity.is_column(law)).map(|quantity| quantity.info(law, "")).collect();
-    if law.details {
-        columns.extend(DETAILS.iter().map(|quantity| quantity.info(law, "")));
-        columns.push(OVERLAP.info(law, "@<k>"));
-        columns.extend(AT_ALPHA.iter().flat_map(|quantity| ["", "@<alpha>"].map(|at| quantity.info(law, at))));
-    }
-    columns
 }
 
 fn misfit_range(family: Family) -> &'static str {
@@ -254,7 +221,7 @@ pub const FINDING: &[Quantity<Finding>] = &[
     number("null.init", "delta(0)", "The misfit at initialisation.", |f: &Finding| f.null.init.into())
         .range(misfit_range),
     text("verdict", "The verdict.", |f: &Finding| Reading::Text(f.verdict.name().into()))
-        .range(|_| "holds | approximate | fails | undetermined"),
+        .range(|_| "holds | approximate | fails | undetermined | not applicable"),
     text("reason", "Why.", |f: &Finding| Reading::Text(f.reason.clone())).range(|_| "a sentence"),
 ];
 
@@ -263,9 +230,11 @@ pub const DETAILS: &[Quantity<Details>] = &[
     number("nfm_trace", "tr M", "Trace of M = W^T W.", |d: &Details| Reading::Number(d.nfm_trace))
         .range(|_| "[0, inf)"),
     number("agop_trace", "tr G", "Trace of the AGOP G.", |d: &Details| Reading::Number(d.agop_trace))
-        .range(|_| "[0, inf)"),
+        .range(|_| "[0, inf)")
+        .shown(Shown::OfOutputs),
     number("agop_rank", "r", "How many eigenvalues of G count.", |d: &Details| Reading::Count(d.agop_rank))
-        .range(|_| "0, 1, ..."),
+        .range(|_| "0, 1, ...")
+        .shown(Shown::OfOutputs),
     text("rank_rule", "What rank and powers were computed from.", |d: &Details| {
         Reading::Text(d.rank_rule.name().into())
     })
@@ -324,4 +293,35 @@ pub const AT_ALPHA: &[Quantity<AlphaDetails>] = &[
         |a: &AlphaDetails| a.cosine_sorted.into(),
     ),
     number("haar", "tr M tr G^a/(d|M||G^a|)", "Mean cosine under random rotation.", |a: &AlphaDetails| a.haar.into()),
+];
+
+/// Of a law whose B may be any square matrix: the two as they are, without exponent or factor.
+pub const AGREEMENT: &[Quantity<Agreement>] = &[
+    number("cosine", "cos(A, B)", "Cosine of A and B.", |a: &Agreement| a.cosine.into()).range(|_| "[-1, 1]").higher(),
+    number("pearson", "r", "Pearson correlation of all entries.", |a: &Agreement| a.pearson.into())
+        .range(|_| "[-1, 1]")
+        .higher(),
+    number("pearson_offdiag", "r_off", "Pearson correlation of the entries off the diagonal.", |a: &Agreement| {
+        a.pearson_offdiag.into()
+    })
+    .range(|_| "[-1, 1]")
+    .higher(),
+    number("spearman", "rho", "Rank correlation of all entries.", |a: &Agreement| a.spearman.into())
+        .range(|_| "[-1, 1]")
+        .higher(),
+    number("relative_error", "|A - B|/|A|", "Distance of the two.", |a: &Agreement| a.relative_error.into())
+        .range(|_| "[0, inf)")
+        .lower(),
+    number("trace_ratio", "tr B/tr A", "Trace of B over that of A.", |a: &Agreement| a.trace_ratio.into())
+        .range(|_| "(-inf, inf)"),
+    number(
+        "rooted_cosine",
+        "cos(A, (B B^T)^(1/2))",
+        "Cosine of A and the root of B B^T, the paper's symmetric form: the sign of B is lost.",
+        |a: &Agreement| a.rooted_cosine.into(),
+    ),
+    number("rooted_pearson", "r(A, (B B^T)^(1/2))", "Pearson correlation with the root of B B^T.", |a: &Agreement| {
+        a.rooted_pearson.into()
+    })
+    .range(|_| "[-1, 1]"),
 ];

@@ -7,6 +7,7 @@ pub mod imbalance;
 pub mod loss;
 pub mod metric;
 pub mod recurrence_residual;
+pub mod target_linearity;
 
 /// Every built-in metric.
 pub fn metrics() -> Metrics {
@@ -15,4 +16,5 @@ pub fn metrics() -> Metrics {
         .with(accuracy::METRIC)
         .with(imbalance::METRIC)
         .with(recurrence_residual::METRIC)
+        .with(target_linearity::METRIC)
 }

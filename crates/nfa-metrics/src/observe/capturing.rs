@@ -12,7 +12,9 @@ use crate::observe::agop::options::AgopOptions;
 use crate::observe::agop::sites::SitesOnRows;
 use crate::observe::capture::CaptureError;
 use crate::observe::layout::{Forward, Layout, Placed};
-use crate::observe::moments::{Moments, SampleLosses, moments};
+use crate::laws::needs::Needs;
+use crate::observation::moments::Moments;
+use crate::observe::moments::{LossOnRows, SampleLosses, moments};
 
 /// What a capture holds beside weights and K.
 #[derive(Clone, Default)]
@@ -23,6 +25,8 @@ pub struct Capturing<'a> {
     pub init: Option<&'a [Mat]>,
     /// The loss by name and as a function: then gradients and moments are written too.
     pub loss: Option<(&'a str, &'a SampleLosses<'a>)>,
+    /// The rows that were trained on and their weights, where they are others: gradients and moments are of these.
+    pub trained: Option<(&'a Tensor<2>, Option<&'a [f64]>)>,
     /// λ.
     pub weight_decay: f64,
     /// How it acts: `coupled`, `decoupled` or `none`; empty where that is not known.
@@ -72,7 +76,9 @@ fn observed(forward: &Forward<'_>, x: &Tensor<2>, what: &Capturing<'_>) -> Resul
         ks.push(sites.ks()?.into_iter().map(|k| k * share).collect::<Vec<Mat>>());
         counts.push(count);
     }
-    let found = what.loss.map(|(_, loss)| moments(forward, x, loss, what.weights, &options)).transpose()?;
+    let (rows, weights) = what.trained.unwrap_or((x, what.weights));
+    let asked = |(_, loss)| LossOnRows { loss, weights, targets: None, needs: Needs::LOSS };
+    let found = what.loss.map(|loss| moments(forward, rows, &asked(loss), &options)).transpose()?;
     Ok((layout, ks, counts, found))
 }
 
@@ -97,10 +103,11 @@ fn entries(
         if let Some(init) = what.init.and_then(|init| init.get(i)) {
             put("weight_init", Numbers::of(&[init], false, double));
         }
-        if let Some(Moments { gradient, values, gradients, weight, .. }) = found.and_then(|all| all.get(i)) {
+        if let Some(Moments { gradient, values, gradients, .. }) = found.and_then(|all| all.get(i)) {
             put("grad", Numbers::of(&[gradient], false, double));
-            put("hh", Numbers::of(&[values], false, double));
-            put("gg", Numbers::of(&[&(weight.transpose() * gradients * weight)], false, double));
+            for (part, moment) in [("hh", values), ("gg", gradients)] {
+                moment.iter().for_each(|moment| put(part, Numbers::of(&[moment], false, double)));
+            }
         }
     }
     entries

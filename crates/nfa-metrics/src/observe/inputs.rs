@@ -13,6 +13,7 @@ use crate::judge::misfit::Fit;
 use crate::judge::pair::Pair;
 use crate::judge::sensitivity::Sensitivity;
 use crate::laws::law::{Law, Over};
+use crate::laws::needs::Needs;
 use crate::matrix::Mat;
 use crate::matrix::psd::Psd;
 use crate::observation::{Layer, Observation};
@@ -168,9 +169,10 @@ impl Inputs<'_> {
     ///
     /// Rows that are repeated exactly are one draw: they stay in one block, and their influences are added up.
     ///
-    /// `None` below 8 distinct inputs, and where the fit has no interval: no exponent, or one at an end of the search.
+    /// `None` of a law that needs more of the rows than AGOPs, below 8 distinct inputs, and where the fit has no interval: no exponent, or one at an end of the search.
     pub fn spread(&self, law: &Law, layer: usize, pair: &Pair) -> Option<Spread> {
-        if self.rows.count() < FEWEST_BLOCKS {
+        // Blocks are observed for their AGOPs alone.
+        if self.rows.count() < FEWEST_BLOCKS || !Needs::AGOP.contains(law.needs) {
             return None;
         }
         let draws = Draws::new(self.rows.distinct());
@@ -193,6 +195,9 @@ impl Inputs<'_> {
 
     /// A law's fit to all rows and to those without each block, to set beside another network's on the same rows.
     pub fn jackknife(&self, law: &Law, layer: usize) -> Option<Jackknife> {
+        if !Needs::AGOP.contains(law.needs) {
+            return None;
+        }
         self.without_blocks(law, layer, &Draws::new(self.rows.distinct()))
     }
 

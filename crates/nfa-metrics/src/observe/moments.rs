@@ -4,48 +4,36 @@ use std::ops::Range;
 
 use burn::tensor::{Int, Tensor};
 use nfa_models::SitesError;
-use nfa_models::sites::{Input, Site};
+use nfa_models::sites::Input;
 
+use crate::laws::needs::Needs;
 use crate::matrix::Mat;
-use crate::matrix::psd::Psd;
+use crate::observation::moments::Moments;
 use crate::observe::agop::options::AgopOptions;
 use crate::observe::agop::sweep::{Delta, Sweep};
 use crate::observe::jacobian::to_host;
-use crate::observe::layout::{Forward, Layout};
+use crate::observe::layout::{Forward, Layout, Placed};
+use crate::observe::linearity::Linearity;
 
 /// The sum of some samples' losses, each times a factor of its own, from their outputs `[b, c]`.
 ///
 /// What a sample contributes depends on its own outputs alone, and does not shrink with the number of samples.
 pub type SampleLosses<'a> = dyn Fn(Tensor<2>, Range<usize>, &[f64]) -> Tensor<1> + Sync + 'a;
 
-/// Moments at one site, over samples i and positions p; δ = ∂ℓ_i/∂z is the loss gradient in what the map puts out.
-#[derive(Clone, Debug)]
-pub struct Moments {
-    /// The site's name.
-    pub name: String,
-    /// G = mean Σ_p δᵀh, the gradient of the mean loss in the weights, through this map alone: `[d_out, d_in]`.
-    pub gradient: Mat,
-    /// mean Σ_p hhᵀ of what the map reads, `[d_in, d_in]`.
-    pub values: Mat,
-    /// mean Σ_p δᵀδ, `[d_out, d_out]`; with W it gives the gradients in h: Wᵀ(·)W.
-    pub gradients: Mat,
-    /// W, `[d_out, d_in]`.
-    pub weight: Mat,
-}
-
-impl Moments {
-    /// mean Σ_p (∂ℓ_i/∂h)(∂ℓ_i/∂h)ᵀ through this map alone.
-    ///
-    /// # Shapes
-    /// `[d_in, d_in]`
-    pub fn loss_gradients(&self, eps: f64) -> Psd {
-        Psd::gram_of(self.weight.transpose() * &self.gradients * &self.weight, eps)
-    }
+/// What is asked of a loss on rows.
+#[derive(Clone, Copy)]
+pub struct LossOnRows<'a> {
+    /// The loss.
+    pub loss: &'a SampleLosses<'a>,
+    /// Sample weights of mean 1, one per row.
+    pub weights: Option<&'a [f64]>,
+    /// Targets, `[n, c]`, where it is asked how linear they are.
+    pub targets: Option<&'a Mat>,
+    /// Which moments, beside the gradient.
+    pub needs: Needs,
 }
 
 /// Moments at every site with weights: one forward and one backward pass.
-///
-/// `weights` are sample weights of mean 1.
 ///
 /// # Shapes
 /// x: `[n, d]`, forward: `[n, d]` → `[n, c]`
@@ -55,8 +43,7 @@ impl Moments {
 pub fn moments(
     forward: &Forward<'_>,
     x: &Tensor<2>,
-    loss: &SampleLosses<'_>,
-    weights: Option<&[f64]>,
+    asked: &LossOnRows<'_>,
     options: &AgopOptions,
 ) -> Result<Vec<Moments>, SitesError> {
     let layout = Layout::new(forward, x)?.with_weights();
@@ -64,52 +51,73 @@ pub fn moments(
     maps.dedup();
     // δ with the root of the sample's weight: products of two have the weight.
     let select = |y: Tensor<2>, samples: Range<usize>, _: Range<usize>| {
-        let roots: Vec<f64> = match weights {
+        let roots: Vec<f64> = match asked.weights {
             Some(weights) => weights[samples.clone()].iter().map(|w| w.sqrt()).collect(),
             None => vec![1.0; samples.len()],
         };
-        loss(y, samples, &roots)
+        (asked.loss)(y, samples, &roots)
     };
     let rows = Sweep::rows_within(options.memory, &layout, x.dtype());
     let batch = options.batch;
     let sweep = Sweep { forward, x, maps, select: &select, outputs: 1, rows, batch, inputs: true, uses: &layout.uses };
-    let zeros = |rows: usize, cols: usize| Mat::zeros(rows, cols);
-    let new = |placed: &crate::observe::layout::Placed| {
-        let weight = placed.weight.clone()?;
-        let (k, d) = (weight.nrows(), weight.ncols());
-        let name = placed.site.name.clone();
-        Some(Moments { name, gradient: zeros(k, d), values: zeros(d, d), gradients: zeros(k, k), weight })
-    };
-    let mut found: Vec<Moments> = layout.sites.iter().filter_map(new).collect();
+    let mut found: Vec<Sums<'_>> = layout.sites.iter().filter_map(|placed| Sums::new(placed, asked)).collect();
     for samples in sweep.parts(1).into_iter().flatten() {
         sweep.visit(&samples, &mut |delta| {
-            for (placed, moments) in layout.sites.iter().zip(&mut found) {
-                if placed.site.map == sweep.maps[delta.map] {
-                    moments.add(&delta, &placed.site, weights);
+            for sums in &mut found {
+                if sums.placed.site.map == sweep.maps[delta.map] {
+                    sums.add(&delta);
                 }
             }
         })?;
     }
-    let mean = 1.0 / x.dims()[0] as f64;
-    for moments in &mut found {
-        for sum in [&mut moments.gradient, &mut moments.values, &mut moments.gradients] {
-            *sum *= faer::Scale(mean);
-        }
-    }
-    Ok(found)
+    let n = x.dims()[0];
+    Ok(found.into_iter().map(|sums| sums.finish(n)).collect())
 }
 
-impl Moments {
-    fn add(&mut self, delta: &Delta<'_>, site: &Site, weights: Option<&[f64]>) {
+/// Of one site.
+struct Sums<'a> {
+    placed: &'a Placed,
+    weight: &'a Mat,
+    asked: &'a LossOnRows<'a>,
+    gradient: Mat,
+    values: Option<Mat>,
+    behind: Option<Mat>,
+    linearity: Option<Linearity>,
+}
+
+impl<'a> Sums<'a> {
+    fn new(placed: &'a Placed, asked: &'a LossOnRows<'a>) -> Option<Self> {
+        let weight = placed.weight.as_ref()?;
+        let (k, d) = (weight.nrows(), weight.ncols());
+        let square = |need: Needs, size: usize| asked.needs.contains(need).then(|| Mat::zeros(size, size));
+        let targets = asked.targets.filter(|_| asked.needs.contains(Needs::TARGETS) && placed.positions == 1);
+        Some(Sums {
+            placed,
+            weight,
+            asked,
+            gradient: Mat::zeros(k, d),
+            values: square(Needs::INPUT_MOMENTS, d),
+            behind: square(Needs::GRADIENT_MOMENTS, k),
+            linearity: targets.map(|targets| Linearity::new(d, targets.ncols())),
+        })
+    }
+
+    fn add(&mut self, delta: &Delta<'_>) {
         let (count, d) = (delta.count(), self.weight.ncols());
+        let site = &self.placed.site;
         let rows = delta.rows().slice([0..count, site.rows.clone()]);
-        self.gradients += to_host(rows.clone().transpose().matmul(rows.clone()));
-        let positions = delta.positions().max(1);
-        let weight = |row: usize| weights.map_or(1.0, |weights| weights[delta.samples.start + row / positions]);
+        if let Some(behind) = &mut self.behind {
+            *behind += to_host(rows.clone().transpose().matmul(rows.clone()));
+        }
+        let (positions, from) = (delta.positions().max(1), delta.samples.start);
+        let weight = |row: usize| self.asked.weights.map_or(1.0, |weights| weights[from + row / positions]);
         match &delta.used.input {
             Some(Input::Rows(h)) => {
                 let h = h.clone().slice([0..count, site.group * d..(site.group + 1) * d]);
-                let h = match weights {
+                if let (Some(linearity), Some(targets)) = (&mut self.linearity, self.asked.targets) {
+                    linearity.add(&to_host(h.clone()), &targets.subrows(from, count).to_owned(), weight);
+                }
+                let h = match self.asked.weights {
                     None => h,
                     Some(_) => {
                         let roots: Vec<f64> = (0..count).map(|row| weight(row).sqrt()).collect();
@@ -117,16 +125,34 @@ impl Moments {
                     }
                 };
                 self.gradient += to_host(rows.transpose().matmul(h.clone()));
-                self.values += to_host(h.clone().transpose().matmul(h));
+                if let Some(values) = &mut self.values {
+                    *values += to_host(h.clone().transpose().matmul(h));
+                }
             }
             Some(Input::Ids(ids)) => {
+                // A row of the table for each position; its targets are no linear map of words that were never said.
+                self.linearity = None;
                 let rows = to_host(rows);
                 for (row, id) in whole(ids).into_iter().enumerate() {
-                    self.values[(id, id)] += weight(row);
+                    if let Some(values) = &mut self.values {
+                        values[(id, id)] += weight(row);
+                    }
                     (0..rows.ncols()).for_each(|k| self.gradient[(k, id)] += weight(row).sqrt() * rows[(row, k)]);
                 }
             }
             None => {}
+        }
+    }
+
+    fn finish(self, n: usize) -> Moments {
+        let mean = |sum: Mat| sum * (1.0 / n as f64);
+        let behind = self.behind.map(mean);
+        Moments {
+            gradient: mean(self.gradient),
+            values: self.values.map(mean),
+            gradients: behind.as_ref().map(|behind| self.weight.transpose() * behind * self.weight),
+            behind,
+            linearity: self.linearity.and_then(|linearity| linearity.share()),
         }
     }
 }

@@ -14,7 +14,7 @@ use crate::observe::agop::options::{AgopOptions, Path};
 use crate::observe::agop::plan::ChainPlan;
 use crate::observe::agop::tensors::{Sink, centered, mean_rows, roots, signs};
 use crate::observe::host_chain::HostChain;
-use crate::observe::jacobian::{beside, epsilon, numbers, to_host};
+use crate::observe::jacobian::{beside, epsilon, to_host};
 
 /// A chain on a device, on rows.
 pub(crate) struct TensorChain<'a> {
@@ -31,13 +31,7 @@ impl<'a> TensorChain<'a> {
         weights: Option<&'a [f64]>,
         options: &'a AgopOptions,
     ) -> Self {
-        let bias = |bias: &Option<Tensor<1>>| Some(numbers(bias.as_ref()?.clone()));
-        let host = HostChain {
-            weights: chain.weights.iter().map(|w| to_host(w.clone())).collect(),
-            biases: chain.biases.iter().map(bias).collect(),
-            activations: chain.activations.clone(),
-        };
-        let plan = ChainPlan::new(host, x.dims()[0], epsilon(x.dtype()), options);
+        let plan = ChainPlan::new(HostChain::read(chain), x.dims()[0], epsilon(x.dtype()), options);
         TensorChain { plan, chain, x, weights }
     }
 

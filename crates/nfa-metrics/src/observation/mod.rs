@@ -4,6 +4,14 @@ use crate::matrix::Mat;
 use crate::matrix::psd::Psd;
 use crate::matrix::symmetric;
 
+pub mod averaged;
+pub mod moments;
+pub mod penalty;
+
+use crate::observation::averaged::Averaged;
+use crate::observation::moments::Moments;
+use crate::observation::penalty::Penalty;
+
 /// Weights and AGOPs of a network's layers.
 #[derive(Clone, Debug)]
 pub struct Observation {
@@ -24,6 +32,18 @@ pub struct Layer {
     pub weight: Mat,
     /// AGOP of the network's outputs at its input, `[d_in, d_in]`.
     pub agop: Option<Psd>,
+    /// K, the second moment of the outputs' gradients in what it puts out, `[d_out, d_out]`; AGOP = WᵀKW.
+    pub k: Option<Mat>,
+    /// W at initialisation.
+    pub start: Option<Mat>,
+    /// Of the training loss.
+    pub loss: Option<Moments>,
+    /// How weight decay acted on it.
+    pub penalty: Penalty,
+    /// Why [`Layer::loss`] is not all that the loss does to these weights, where it isn't.
+    pub shared: Option<String>,
+    /// Over the last steps of training.
+    pub averaged: Option<Averaged>,
     /// The number of weight matrices from here to the outputs, where that is known.
     pub depth_from_here: Option<usize>,
     /// Whether its outputs are the network's, so that its AGOP is its NFM by definition.
@@ -36,7 +56,20 @@ pub struct Layer {
 impl Layer {
     /// Weights, and nothing known about where they stand.
     pub fn new(name: impl Into<String>, weight: Mat) -> Self {
-        Layer { name: name.into(), weight, agop: None, depth_from_here: None, last: false, readers: Vec::new() }
+        Layer {
+            name: name.into(),
+            weight,
+            agop: None,
+            k: None,
+            start: None,
+            loss: None,
+            penalty: Penalty::Unknown,
+            shared: None,
+            averaged: None,
+            depth_from_here: None,
+            last: false,
+            readers: Vec::new(),
+        }
     }
 }
 

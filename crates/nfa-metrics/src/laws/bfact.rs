@@ -1,0 +1,34 @@
+//! The Features at Convergence Theorem behind the map.
+
+use crate::judge::family::Family;
+use crate::judge::pair::Pair;
+use crate::judge::right::Square;
+use crate::laws::law::Law;
+use crate::laws::needs::Needs;
+use crate::laws::stationary::{STATIONARITY, bfact, known, unless};
+use crate::matrix::psd::Psd;
+use crate::observation::Observation;
+
+/// WWᵀ = bFACT := -(1/(nλ)) Σ_i (Wh)(∂ℓ_i/∂(Wh))ᵀ, at stationary points of the loss with coupled decay λ.
+pub const LAW: Law = Law {
+    name: "bfact",
+    left: "W W^T",
+    right: "bFACT = -W (dL/dW)^T / lambda",
+    family: Family::Equal,
+    doc: "The backward form of the Features at Convergence Theorem: what a layer writes, against minus the mean outer \
+          product of its outputs with the loss gradient there, over lambda. Of the training rows, raw and signed.",
+    reference: "arXiv:2507.05644",
+    needs: Needs::LOSS_GRADIENT.and(Needs::DECAY),
+    axes: ["bFACT", "weights"],
+    signed: true,
+    beside: &[STATIONARITY],
+    unless,
+    pair,
+    ..Law::OF_WEIGHTS
+};
+
+fn pair(observation: &Observation, layer: usize) -> Option<Pair> {
+    let (layer, loss, lambda) = known(observation, layer)?;
+    let right = Square::new(bfact(&layer.weight, &loss.gradient, lambda), observation.eps);
+    Some(Pair::new(Psd::outer(&layer.weight).rounded(), right))
+}
