@@ -33,7 +33,7 @@ impl Truth {
             Verdict::Holds => self != Truth::Power,
             Verdict::Fails => !matches!(self, Truth::Far | Truth::Chance),
             Verdict::Approximate => matches!(self, Truth::Far | Truth::Chance),
-            Verdict::Undetermined => false,
+            Verdict::Undetermined | Verdict::NotApplicable => false,
         }
     }
 }
@@ -453,7 +453,7 @@ fn false_answers_are_below_one_percent() {
             Verdict::Holds => 0,
             Verdict::Approximate => 1,
             Verdict::Fails => 2,
-            Verdict::Undetermined => 3,
+            Verdict::Undetermined | Verdict::NotApplicable => 3,
         };
         table.entry((trial.truth, trial.kind)).or_default()[column] += 1;
         for verdict in [Verdict::Holds, Verdict::Approximate, Verdict::Fails]

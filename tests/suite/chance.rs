@@ -51,7 +51,7 @@ fn column(verdict: Verdict) -> usize {
         Verdict::Holds => 0,
         Verdict::Approximate => 1,
         Verdict::Fails => 2,
-        Verdict::Undetermined => 3,
+        Verdict::Undetermined | Verdict::NotApplicable => 3,
     }
 }
 

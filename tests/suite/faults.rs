@@ -11,6 +11,7 @@ use nfa_metrics::Mat;
 use nfa_models::{Activation, AnyNetwork, Mlp};
 use nfa_train::cli::{Cli, Command, Options, RunArgs, Voice};
 use nfa_train::machine::disk::{Disk, Lock, Store};
+use nfa_train::observe::average::Averages;
 use nfa_train::run::checkpoint::{Checkpoint, Progress};
 use nfa_train::train::solver::State;
 use nfa_train::{App, Result};
@@ -386,10 +387,13 @@ fn no_cut_and_no_flipped_bit_is_ever_taken_up() {
         first_loss: Some(0.1),
         baseline: None,
         evaluations: 49,
+        averages: Vec::new(),
+        averaged_to: 0,
     };
     let numbers = progress.numbers.clone();
     let solver = State { steps: 7, numbers, slots: vec![("momentum".into(), parameters.clone())] };
-    let checkpoint = Checkpoint { parameters: parameters.clone(), solver, progress: progress.clone() };
+    let averages = Averages::default();
+    let checkpoint = Checkpoint { parameters: parameters.clone(), solver, averages, progress: progress.clone() };
     let bytes = checkpoint.to_bytes().unwrap();
     let load = |bytes: &[u8]| Checkpoint::from_bytes(bytes, "f", &parameters, &device, DType::F64);
     assert_eq!(load(&bytes).unwrap().progress, progress);

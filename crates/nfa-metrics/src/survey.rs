@@ -65,6 +65,13 @@ pub struct Judged {
     pub agreement: Option<Agreement>,
 }
 
+impl Judged {
+    /// Of a law at the first layer, and nothing beside.
+    pub fn alone(law: Law, finding: Finding, details: Option<Details>) -> Self {
+        Judged { law, layer: 0, finding, beside: Vec::new(), details, agreement: None }
+    }
+}
+
 /// Every law at every layer where it applies, laws first.
 pub fn places<'a>(laws: impl IntoIterator<Item = &'a Law>, observation: &Observation, asked: &Asked<'_>) -> Vec<Place> {
     let at = |law: &'a Law, layer: usize| {

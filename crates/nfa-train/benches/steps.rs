@@ -10,7 +10,8 @@ use nfa_train::bench::problem::Problem;
 use nfa_train::data::split::{Data, Split};
 use nfa_train::machine::devices::Dtype;
 use nfa_train::observe::plan::ProbePlan;
-use nfa_train::observe::probe::{Probe, distinct};
+use nfa_train::observe::loss::LossSeen;
+use nfa_train::observe::probe::{Led, Probe, distinct};
 use nfa_train::registries::Registries;
 use nfa_train::train::loss::Loss;
 use nfa_train::train::loss::mse::Mse;
@@ -65,7 +66,9 @@ fn probe(bencher: Bencher<'_, '_>) {
         probed: &data.train,
         layers: None,
         rows: distinct(&plan, &data.train),
-        loss: &Mse {},
+        loss: LossSeen::new(&Mse {}, &data.train),
+        start: None,
+        sharing: None,
     };
-    bencher.bench_local(|| probe.measure(network.as_ref(), solver.as_ref(), 0, None, None));
+    bencher.bench_local(|| probe.measure(network.as_ref(), solver.as_ref(), 0, &Led::default(), None));
 }

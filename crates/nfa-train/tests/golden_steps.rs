@@ -5,6 +5,7 @@
 
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 use nfa_models::{Activation, AnyNetwork, Mlp, Parameters};
+use nfa_train::observe::average::Averages;
 use nfa_train::run::checkpoint::{Checkpoint, Progress};
 use nfa_train::train::loss::Loss;
 use nfa_train::train::loss::half_mse::HalfMse;
@@ -153,8 +154,10 @@ fn a_state_goes_through_a_checkpoint_bit_for_bit() {
             first_loss: None,
             baseline: None,
             evaluations: 0,
+            averages: Vec::new(),
+            averaged_to: 0,
         };
-        let whole = Checkpoint { parameters: parameters.clone(), solver: state.clone(), progress };
+        let whole = Checkpoint { parameters: parameters.clone(), solver: state.clone(), averages: Averages::default(), progress };
         let bytes = whole.to_bytes().unwrap();
         let back = Checkpoint::from_bytes(&bytes, "f", &parameters, &Device::flex(), dtype).unwrap();
         let what = format!("{} {dtype:?}", entry.kind);

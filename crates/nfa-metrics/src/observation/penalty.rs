@@ -11,7 +11,7 @@ pub enum Penalty {
     /// As the gradient of (λ/2)|W|²: gd, sgd, momentum, Adam.
     Coupled(f64),
     /// Beside the step: AdamW, Muon.
-    Decoupled,
+    Decoupled(f64),
 }
 
 impl Penalty {
@@ -25,7 +25,7 @@ impl Penalty {
             Penalty::Coupled(_) | Penalty::None => {
                 Err("no weight decay: without lambda there is no FACT = -W^T (dL/dW) / lambda")
             }
-            Penalty::Decoupled => Err("decoupled weight decay (AdamW, Muon): its fixed points are not those of a \
+            Penalty::Decoupled(_) => Err("decoupled weight decay (AdamW, Muon): its fixed points are not those of a \
                                        penalised loss, so lambda W + dL/dW = 0 is not approached; use a coupled one"),
             Penalty::Unknown => Err("how weight decay acted in training is not known"),
         }

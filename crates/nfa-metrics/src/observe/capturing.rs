@@ -14,6 +14,7 @@ use crate::observe::capture::CaptureError;
 use crate::observe::layout::{Forward, Layout, Placed};
 use crate::laws::needs::Needs;
 use crate::observation::moments::Moments;
+use crate::observation::penalty::Penalty;
 use crate::observe::moments::{LossOnRows, SampleLosses, moments};
 
 /// What a capture holds beside weights and K.
@@ -27,10 +28,8 @@ pub struct Capturing<'a> {
     pub loss: Option<(&'a str, &'a SampleLosses<'a>)>,
     /// The rows that were trained on and their weights, where they are others: gradients and moments are of these.
     pub trained: Option<(&'a Tensor<2>, Option<&'a [f64]>)>,
-    /// λ.
-    pub weight_decay: f64,
-    /// How it acts: `coupled`, `decoupled` or `none`; empty where that is not known.
-    pub decay: &'a str,
+    /// How weight decay acted.
+    pub penalty: Penalty,
 }
 
 /// Blocks of samples that K is written in.
@@ -120,14 +119,20 @@ fn notes(layout: &Layout, x: &Tensor<2>, what: &Capturing<'_>) -> HashMap<String
         sites.map(|placed| placed.site.name.as_str()).collect::<Vec<_>>().join(",")
     };
     let skipped: Vec<String> = layout.skipped.iter().map(|(name, why)| format!("{name}: {why}")).collect();
+    let (decay, weight_decay) = match what.penalty {
+        Penalty::Unknown => ("", 0.0),
+        Penalty::None => ("none", 0.0),
+        Penalty::Coupled(lambda) => ("coupled", lambda),
+        Penalty::Decoupled(lambda) => ("decoupled", lambda),
+    };
     let notes = [
         ("format", "nfa.capture/1".to_string()),
         ("framework", "burn".into()),
         ("n", x.dims()[0].to_string()),
         ("outputs", layout.outputs.to_string()),
         ("loss", what.loss.map_or("", |(name, _)| name).to_string()),
-        ("weight_decay", what.weight_decay.to_string()),
-        ("decay", what.decay.to_string()),
+        ("weight_decay", weight_decay.to_string()),
+        ("decay", decay.into()),
         ("mode", "eval".into()),
         ("estimator", "exact".into()),
         ("order", names(&|_| true)),

@@ -112,7 +112,7 @@ fn seats(placed: &Placed, pairs: &[(Mat, Mat)]) -> Vec<Seat> {
         let fits = |transposed: bool| {
             let own = cut(value, placed, transposed)?;
             let whole = own.nrows() * own.ncols() == value.nrows() * value.ncols();
-            (own == *weight).then_some(Seat { parameter, transposed, whole })
+            (own.shape() == weight.shape() && own == *weight).then_some(Seat { parameter, transposed, whole })
         };
         [fits(false), fits(true)].into_iter().flatten().collect::<Vec<_>>()
     };

@@ -1,7 +1,7 @@
 //! The columns that records may have.
 
 use nfa_metrics::column::{MetricInfo, describes};
-use nfa_metrics::laws::quantity::law_columns;
+use nfa_metrics::laws::columns::law_columns;
 use nfa_metrics::{Laws, Metrics};
 use nfa_models::SpecError;
 

@@ -85,7 +85,7 @@ pub(crate) fn explain(kind: &str, registries: &Registries) -> Result<String> {
             law.left,
             law.right
         ));
-        for info in nfa_metrics::laws::quantity::law_columns(law) {
+        for info in nfa_metrics::laws::columns::law_columns(law) {
             text.push_str(&format!("  {:44} {}\n", info.name, info.doc));
         }
         text.push_str(&format!("\nReference: {}\n", law.reference));

@@ -22,7 +22,7 @@ pub(crate) fn list(session: &Session<'_>, what: Listed) {
         Listed::Laws => registries.laws.rows().iter().for_each(|row| law(row, json)),
         Listed::Metrics => {
             let metrics = registries.metrics.rows().iter().flat_map(|metric| (metric.info)());
-            let laws = registries.laws.rows().iter().flat_map(nfa_metrics::laws::quantity::law_columns);
+            let laws = registries.laws.rows().iter().flat_map(nfa_metrics::laws::columns::law_columns);
             for info in metrics.chain(laws) {
                 match json {
                     true => out_json("nfa.metric/1", &info),

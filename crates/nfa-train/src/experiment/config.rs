@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use nfa_metrics::Thresholds;
+use nfa_metrics::{Law, Needs, Thresholds};
 use nfa_models::spec::{Component, read};
 use nfa_models::{Registry, SpecError};
 use serde::{Deserialize, Serialize};
@@ -141,10 +141,27 @@ fn probe(given: Table, registries: &Registries, held_out: bool) -> Result<ProbeP
         let laws = registries.laws.rows().iter().map(|law| law.name);
         laws.chain(registries.metrics.rows().iter().map(|metric| metric.name))
     };
-    match probe.metrics.iter().find(|name| !known().any(|known| known == *name)) {
-        Some(name) => Err(SpecError::unknown("metrics", "law or metric", name, known())),
-        None => Ok(probe),
+    if let Some(name) = probe.metrics.iter().find(|name| !known().any(|known| known == *name)) {
+        return Err(SpecError::unknown("metrics", "law or metric", name, known()));
     }
+    let averaging = asked(&probe, registries).find(|law| law.needs.contains(Needs::AVERAGE));
+    match (probe.average, averaging) {
+        (None, Some(law)) => {
+            let message = format!("{} is an average: say of what with average = {{ last = 1000, every = 1 }}", law.name);
+            Err(SpecError::value("metrics", message))
+        }
+        (Some(_), None) => Err(SpecError::value("average", "averages for no law; add \"fact.averaged\" to metrics".into())),
+        (Some(plan), _) if plan.every == 0 || plan.last < plan.every => {
+            let message = format!("every = {} must be at least 1 and at most last = {}", plan.every, plan.last);
+            Err(SpecError::value("average", message))
+        }
+        _ => Ok(probe),
+    }
+}
+
+/// The laws that a probe asks for.
+fn asked<'a>(probe: &'a ProbePlan, registries: &'a Registries) -> impl Iterator<Item = &'a Law> {
+    registries.laws.rows().iter().filter(|law| probe.metrics.iter().any(|name| name == law.name))
 }
 
 /// Splits a table into the keys named and the others.
@@ -201,6 +218,8 @@ impl Resolved {
         let source = registries.data.build(data.clone(), &()).map_err(|error| error.under("data"))?;
         let held_out = preparation.test.0 > 0.0 || source.holds_out();
         let probe = probe(section("probe", false)?, registries, held_out).map_err(|error| error.under("probe"))?;
+        #[cfg(feature = "burn")]
+        check_penalty(registries, &solver, &course, &probe)?;
         let verdict = read(section("verdict", false)?).map_err(|error| error.under("verdict"))?;
         let checkpoint: CheckpointPlan =
             read(section("checkpoint", false)?).map_err(|error| error.under("checkpoint"))?;
@@ -327,4 +346,21 @@ fn check_batches(
         return Err(SpecError::value("solver.batch", message));
     }
     Ok(())
+}
+
+/// Refuses laws of stationary points of a penalised loss where none is approached.
+#[cfg(feature = "burn")]
+fn check_penalty(
+    registries: &Registries,
+    solver: &Table,
+    course: &Course,
+    probe: &ProbePlan,
+) -> Result<(), SpecError> {
+    let Some(law) = asked(probe, registries).find(|law| law.needs.contains(Needs::DECAY)) else { return Ok(()) };
+    let built = solvers::build(&registries.solvers, solver.clone(), &course.lr, None);
+    let built = built.map_err(|error| error.under("solver"))?;
+    crate::observe::loss::penalty_of(built.as_ref()).lambda().map(drop).map_err(|why| {
+        let message = format!("{}: refused: {why}; leave it out here (an [[arm]] may have its own \"probe.metrics\")", law.name);
+        SpecError::value("probe.metrics", message)
+    })
 }

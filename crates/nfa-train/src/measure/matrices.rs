@@ -83,7 +83,7 @@ pub fn from_matrices(given: Given, title: &str, settings: &Settings) -> Result<M
         d_out: None,
         depth_from_here: depth,
         last: depth == Some(1),
-        laws: vec![Judged { law, layer: 0, finding, details }],
+        laws: vec![Judged::alone(law, finding, details)],
         jackknife: None,
         change: None,
         weight: None,

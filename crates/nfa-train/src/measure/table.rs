@@ -73,7 +73,7 @@ impl Line {
             }),
             found.verdict.name().to_string(),
         ];
-        let at_end = layer.last && found.verdict != Verdict::Undetermined;
+        let at_end = layer.last && !matches!(found.verdict, Verdict::Undetermined | Verdict::NotApplicable);
         let (cause, reason) = match law.last {
             Some(why) if at_end => (DEFINITION, why.to_string()),
             _ => (summary::cause(judged), found.reason.clone()),
@@ -262,7 +262,7 @@ fn code(verdict: Verdict) -> &'static str {
         Verdict::Holds => "32",
         Verdict::Approximate => "33",
         Verdict::Fails => "31",
-        Verdict::Undetermined => "2",
+        Verdict::Undetermined | Verdict::NotApplicable => "2",
     }
 }
 

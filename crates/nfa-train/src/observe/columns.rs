@@ -1,7 +1,7 @@
 //! What was found of a law at a layer, as cells of a row.
 
 use nfa_metrics::judge::details::OVERLAPS;
-use nfa_metrics::laws::quantity::{AT_ALPHA, DETAILS, FINDING, OVERLAP, Quantity, Reading, Shown};
+use nfa_metrics::laws::quantity::{AGREEMENT, AT_ALPHA, DETAILS, FINDING, OVERLAP, Quantity, Reading, Shown};
 use nfa_metrics::{Judged, Place};
 
 use crate::record::{Cell, decimal};
@@ -15,12 +15,19 @@ pub fn columns(place: &Place, found: &Judged, intervals: bool) -> Vec<(String, C
     let of_finding = FINDING.iter().filter(shown);
     let mut row: Vec<_> =
         of_finding.map(|quantity| (name(quantity.name, ""), cell((quantity.of)(&found.finding)))).collect();
+    let known = |reading: Option<Reading>| reading.map_or(Cell::Empty, cell);
+    let beside = law.beside.iter().zip(&found.beside);
+    row.extend(beside.map(|(quantity, reading)| (name(quantity.name, ""), cell(reading.clone()))));
+    if law.signed {
+        let agreement = found.agreement.as_ref();
+        row.extend(AGREEMENT.iter().map(|quantity| (name(quantity.name, ""), known(agreement.map(quantity.of)))));
+    }
     if !law.details {
         return row;
     }
     let details = found.details.as_ref();
-    let known = |reading: Option<Reading>| reading.map_or(Cell::Empty, cell);
-    row.extend(DETAILS.iter().map(|quantity| (name(quantity.name, ""), known(details.map(quantity.of)))));
+    let own = DETAILS.iter().filter(|quantity| quantity.is_column(law));
+    row.extend(own.map(|quantity| (name(quantity.name, ""), known(details.map(quantity.of)))));
     row.extend(OVERLAPS.into_iter().map(|k| {
         let overlap = details.and_then(|d| d.top_k_overlap.iter().find(|(other, _)| *other == k));
         (name(OVERLAP.name, &format!("@{k}")), cell((OVERLAP.of)(&overlap.map(|(_, value)| *value))))

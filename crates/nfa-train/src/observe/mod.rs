@@ -1,8 +1,12 @@
 //! From a network to a row: when it is measured, and everything that was asked for.
 
 #[cfg(feature = "burn")]
+pub mod average;
+#[cfg(feature = "burn")]
 pub mod columns;
 pub mod layers;
+#[cfg(feature = "burn")]
+pub mod loss;
 pub mod plan;
 #[cfg(feature = "burn")]
 pub mod probe;

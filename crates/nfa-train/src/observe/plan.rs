@@ -27,6 +27,9 @@ pub struct ProbePlan {
     /// How many of these rows AGOPs are taken on, drawn by the seed; unsaid, all.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub samples: Option<usize>,
+    /// Over which of the last steps `fact.averaged` is taken.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub average: Option<AveragePlan>,
     /// Whether NFM and AGOP are written too.
     pub matrices: bool,
     /// Whether the end is written as a capture file, which `measure --capture` reads.
@@ -43,10 +46,26 @@ impl Default for ProbePlan {
             interval: ProbeInterval::None,
             rows: None,
             samples: None,
+            average: None,
             matrices: false,
             capture: false,
         }
     }
+}
+
+/// Running averages: of every `every`-th of the `last` steps before a probe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AveragePlan {
+    /// K, the steps that are averaged over.
+    pub last: u64,
+    /// Of which every so many-th is looked at.
+    #[serde(default = "one")]
+    pub every: u64,
+}
+
+fn one() -> u64 {
+    1
 }
 
 /// Where the exponent's interval comes from.

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use nfa_metrics::{
-    AgopOptions, Asked, Finding, Inputs, Law, Laws, Metric, Metrics, Needs, Observation, OnBurn, Place, Rows, Scores,
-    SitesError, Snapshot, Thresholds, Update, observe_network, places, to_host,
+    AgopOptions, Asked, Averaged, Finding, Inputs, Law, Laws, Layer, Mat, Metric, Metrics, Needs, Observation, OnBurn, Place,
+    Rows, Scores, Sharing, SitesError, Snapshot, Thresholds, Update, join, observe_network, output_gradients, places,
+    to_host, weights_of,
 };
 use nfa_models::parameters::Parameter;
 use nfa_models::{AnyNetwork, Stream};
@@ -12,11 +13,11 @@ use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 
 use crate::data::split::{Data, Split};
 use crate::observe::columns::columns;
+use crate::observe::loss::{LossSeen, penalty_of};
 use crate::observe::plan::{ProbeInterval, ProbePlan, ProbeRows};
 use crate::observe::scores::{penalty, scores};
 use crate::record::Cell;
 use crate::record::direction::Direction;
-use crate::train::loss::Loss;
 use crate::train::solver::Solver;
 
 /// What every probe of a run shares.
@@ -37,8 +38,21 @@ pub struct Probe<'a> {
     pub layers: Option<&'a [usize]>,
     /// How many of them differ ([`distinct`]).
     pub rows: Rows,
-    /// What is minimised.
-    pub loss: &'a dyn Loss,
+    /// What is minimised, on the rows trained on.
+    pub loss: LossSeen<'a>,
+    /// Weights at the start, where a law asks for them.
+    pub start: Option<&'a [Mat]>,
+    /// What each layer sees of its weights, where a law asks for the loss's gradient.
+    pub sharing: Option<&'a [Sharing]>,
+}
+
+/// What led to a probe.
+#[derive(Clone, Debug, Default)]
+pub struct Led {
+    /// The last step, where it is one that metrics want to know.
+    pub update: Option<Update>,
+    /// Averages over the last steps, by layer; empty where there are none.
+    pub averaged: Vec<Averaged>,
 }
 
 /// What later probes compare with.
@@ -72,17 +86,19 @@ impl Probe<'_> {
         network: &dyn AnyNetwork,
         solver: &dyn Solver,
         step: u64,
-        update: Option<&Update>,
+        led: &Led,
         baseline: Option<&Baseline>,
     ) -> Result<Measured, SitesError> {
         let (split, probed) = (&self.data.train, self.probed);
         let options = AgopOptions { layers: self.observed(), ..AgopOptions::default() };
-        let observation = observe_network(network, &probed.inputs, probed.weights.as_deref(), &options)?;
+        let mut observation = observe_network(network, &probed.inputs, probed.weights.as_deref(), &options)?;
+        self.complete(&mut observation, network, solver, &led.averaged)?;
         let penalty = penalty(&network.parameters(), solver.decay());
         let metrics = || {
-            let train = scores(network, split, self.loss, self.data.classes);
-            let test = self.data.test.as_ref().map(|test| scores(network, test, self.loss, self.data.classes));
+            let train = scores(network, split, self.loss.loss, self.data.classes);
+            let test = self.data.test.as_ref().map(|test| scores(network, test, self.loss.loss, self.data.classes));
             let initial_imbalance = baseline.map(|baseline| baseline.imbalance.as_slice());
+            let update = led.update.as_ref();
             let snapshot = Snapshot { observation: &observation, train, test, penalty, initial_imbalance, update };
             let values = self.asked_metrics().flat_map(|metric| (metric.measure)(&snapshot));
             let wanted = values.filter(|(column, _)| self.wants(column));
@@ -105,8 +121,10 @@ impl Probe<'_> {
         let places = places(self.asked_laws(), &observation, &asked);
         let judge = |place: &Place| {
             // Decomposing them is most of the work.
-            if let (true, Some(b)) = (place.law.details, place.pair.b.psd()) {
-                rayon::join(|| place.pair.a.spectrum().is_some(), || b.spectrum().is_some());
+            if let (true, Ok(pair)) = (place.law.details, &place.pair)
+                && let Some(b) = pair.b.psd()
+            {
+                rayon::join(|| pair.a.spectrum().is_some(), || b.spectrum().is_some());
             }
             let mut found = place.judge();
             if baseline.is_none() {
@@ -145,29 +163,66 @@ impl Probe<'_> {
         Ok(Measured { row, directions, observation, train, baseline: first })
     }
 
+    /// Adds what laws and metrics ask for beside AGOPs.
+    fn complete(
+        &self,
+        observation: &mut Observation,
+        network: &dyn AnyNetwork,
+        solver: &dyn Solver,
+        averaged: &[Averaged],
+    ) -> Result<(), SitesError> {
+        let needs = self.needs();
+        if needs.meets(Needs::LOSS) {
+            let moments = self.loss.moments(network, needs)?;
+            observation.layers.iter_mut().zip(moments).for_each(|(layer, moments)| layer.loss = Some(moments));
+            join(observation, self.sharing.unwrap_or_default());
+        }
+        if needs.contains(Needs::OUTPUT_GRADIENTS) {
+            let ks = output_gradients(network, &self.probed.inputs, self.probed.weights.as_deref())?;
+            observation.layers.iter_mut().zip(ks).for_each(|(layer, k)| layer.k = Some(k));
+        }
+        let penalty = penalty_of(solver);
+        for (l, layer) in observation.layers.iter_mut().enumerate() {
+            layer.penalty = penalty;
+            layer.start = self.start.and_then(|start| start.get(l).cloned());
+            layer.averaged = averaged.get(l).cloned();
+        }
+        Ok(())
+    }
+
+    /// Weights and loss gradients, layer by layer: what averages are of.
+    ///
+    /// # Errors
+    /// Sites that can't be measured.
+    pub fn gradients(&self, network: &dyn AnyNetwork) -> Result<Vec<(Mat, Mat)>, SitesError> {
+        let weights = weights_of(network, &self.data.train.inputs)?;
+        let moments = self.loss.moments(network, Needs::LOSS_GRADIENT)?;
+        let layer = |(weight, moments)| Layer { loss: Some(moments), ..Layer::new("", weight) };
+        let layers = weights.into_iter().zip(moments).map(layer).collect();
+        let mut seen = Observation { layers, linear: false, eps: f64::EPSILON };
+        join(&mut seen, self.sharing.unwrap_or_default());
+        Ok(seen.layers.into_iter().filter_map(|layer| Some((layer.weight, layer.loss?.gradient))).collect())
+    }
+
+    fn needs(&self) -> Needs {
+        asked(self.plan, self.laws, self.metrics)
+    }
+
     fn measures(&self, layer: usize) -> bool {
         self.layers.is_none_or(|layers| layers.contains(&layer))
     }
 
-    fn asked(&self, name: &str) -> bool {
-        self.plan.metrics.iter().any(|metric| metric == name)
-    }
-
     fn asked_laws(&self) -> impl Iterator<Item = &Law> {
-        self.laws.rows().iter().filter(|law| self.asked(law.name))
+        asked_laws(self.plan, self.laws)
     }
 
-    /// Those that are named, and those that a named law brings.
     fn asked_metrics(&self) -> impl Iterator<Item = &Metric> {
-        let brought = |name: &str| self.asked_laws().any(|law| law.brings.contains(&name));
-        self.metrics.rows().iter().filter(move |metric| self.asked(metric.name) || brought(metric.name))
+        asked_metrics(self.plan, self.laws, self.metrics)
     }
 
     /// The layers whose AGOPs are taken; `None` for all.
     fn observed(&self) -> Option<Vec<usize>> {
-        let laws = self.asked_laws().map(|law| law.needs);
-        let needs: Needs = laws.chain(self.asked_metrics().map(|metric| metric.needs)).collect();
-        if !needs.contains(Needs::AGOP) && !self.plan.matrices {
+        if !self.needs().contains(Needs::AGOP) && !self.plan.matrices {
             return Some(Vec::new());
         }
         self.layers.map(<[usize]>::to_vec)
@@ -180,6 +235,27 @@ impl Probe<'_> {
             None => true,
         }
     }
+}
+
+fn asked_laws<'a>(plan: &'a ProbePlan, laws: &'a Laws) -> impl Iterator<Item = &'a Law> {
+    laws.rows().iter().filter(|law| plan.metrics.iter().any(|name| name == law.name))
+}
+
+/// Those that are named, and those that a named law brings.
+fn asked_metrics<'a>(
+    plan: &'a ProbePlan,
+    laws: &'a Laws,
+    metrics: &'a Metrics,
+) -> impl Iterator<Item = &'a Metric> {
+    let brought = |name: &str| asked_laws(plan, laws).any(|law| law.brings.contains(&name));
+    let named = |name: &str| plan.metrics.iter().any(|metric| metric == name);
+    metrics.rows().iter().filter(move |metric| named(metric.name) || brought(metric.name))
+}
+
+/// What the laws and metrics of a plan need.
+pub fn asked(plan: &ProbePlan, laws: &Laws, metrics: &Metrics) -> Needs {
+    let of_laws = asked_laws(plan, laws).map(|law| law.needs);
+    of_laws.chain(asked_metrics(plan, laws, metrics).map(|metric| metric.needs)).collect()
 }
 
 /// The rows that AGOPs are taken on: of those that the plan names all, or as many as it says.

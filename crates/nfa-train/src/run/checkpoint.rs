@@ -8,6 +8,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
+use nfa_metrics::Mat;
 use nfa_models::Parameters;
 use nfa_models::parameters::{Parameter, ParameterError};
 use safetensors::{Dtype, SafeTensors};
@@ -16,6 +17,7 @@ use sha2::{Digest, Sha256};
 
 use crate::array::save::serialize;
 use crate::machine::disk::Store;
+use crate::observe::average::{Averages, WindowHead};
 use crate::observe::probe::Baseline;
 use crate::train::solver::{State, StateError};
 
@@ -30,6 +32,8 @@ pub struct Checkpoint {
     pub parameters: Parameters,
     /// The solver's memory.
     pub solver: State,
+    /// Sums of the averages of probes to come.
+    pub averages: Averages,
     /// What is no tensor.
     pub progress: Progress,
 }
@@ -58,6 +62,12 @@ pub struct Progress {
     pub baseline: Option<Baseline>,
     /// Gradients evaluated so far.
     pub evaluations: u64,
+    /// What of the averages is no matrix.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub averages: Vec<WindowHead>,
+    /// See [`Averages::next`].
+    #[serde(default)]
+    pub averaged_to: u64,
 }
 
 /// Every parameter in `f64`, its name behind a prefix.
@@ -81,6 +91,7 @@ impl Checkpoint {
         for (slot, values) in &self.solver.slots {
             all.extend(entries(&format!("slot/{slot}/"), values));
         }
+        all.extend(self.averages.entries());
         let tensors = serialize(&all).map_err(unreadable)?;
         let progress = serde_json::to_vec(&self.progress).map_err(unreadable)?;
         let mut bytes = MAGIC.to_vec();
@@ -152,11 +163,19 @@ impl Checkpoint {
             .iter()
             .map(|slot| Ok((slot.clone(), load(&format!("slot/{slot}"))?)))
             .collect::<Result<Vec<_>, CheckpointError>>()?;
-        if tensors.len() != like.len() * (1 + slots.len()) {
+        let averages = Averages::read(&progress.averages, progress.averaged_to, &|name| {
+            let view = tensors.tensor(name).map_err(|_| CheckpointError::Missing(name.into()))?;
+            let &[rows, cols] = view.shape() else { return Err(CheckpointError::Parts) };
+            let values = view.data().as_chunks::<8>().0;
+            let fits = view.dtype() == Dtype::F64 && values.len() == rows * cols;
+            let value = |i: usize, j: usize| f64::from_le_bytes(values[i * cols + j]);
+            fits.then(|| Mat::from_fn(rows, cols, value)).ok_or(CheckpointError::Parts)
+        })?;
+        if tensors.len() != like.len() * (1 + slots.len()) + averages.matrices().count() {
             return Err(CheckpointError::Unexpected);
         }
         let solver = State { steps: progress.solver_steps, numbers: progress.numbers.clone(), slots };
-        Ok(Checkpoint { parameters, solver, progress })
+        Ok(Checkpoint { parameters, solver, averages, progress })
     }
 
     /// Writes it into a folder that is there and removes all but the newest two.

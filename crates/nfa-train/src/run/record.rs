@@ -1,5 +1,6 @@
 //! What a probe and an end leave on disk.
 
+use nfa_metrics::laws::stationary::fact;
 use nfa_models::AnyNetwork;
 
 use crate::array::save::{matrix_entry, serialize};
@@ -39,6 +40,9 @@ impl Files<'_> {
             let nfm = layer.weight.transpose() * &layer.weight;
             entries.push(matrix_entry(format!("layers.{i}.nfm"), &nfm));
             entries.extend(layer.agop.as_ref().map(|agop| matrix_entry(format!("layers.{i}.agop"), agop.matrix())));
+            let of_loss = layer.loss.as_ref().zip(layer.penalty.lambda().ok());
+            let fact = of_loss.map(|(loss, lambda)| fact(&layer.weight, &loss.gradient, lambda));
+            entries.extend(fact.map(|fact| matrix_entry(format!("layers.{i}.fact"), &fact)));
         }
         let bytes = serialize(&entries).map_err(Error::environment)?;
         self.write(&format!("matrices/step-{step:06}.safetensors"), &bytes)

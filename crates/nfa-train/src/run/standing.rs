@@ -4,6 +4,7 @@ use nfa_models::AnyNetwork;
 use nfa_models::network::placement;
 
 use crate::error::{Error, Result};
+use crate::observe::average::Averages;
 use crate::observe::probe::Baseline;
 use crate::run::Runner;
 use crate::run::checkpoint::{Checkpoint, CheckpointError, Progress, newest_first};
@@ -18,6 +19,8 @@ pub(super) struct Standing {
     pub(super) directions_bytes: u64,
     pub(super) first_loss: Option<f64>,
     pub(super) baseline: Option<Baseline>,
+    /// Of the probes to come.
+    pub(super) averages: Averages,
     /// Gradients evaluated.
     pub(super) evaluations: u64,
     /// Whether the probe at `step` is already in the record.
@@ -40,17 +43,18 @@ impl Runner<'_> {
         for file in checkpoints {
             let bytes = self.store.read(&file).map_err(|error| Error::io("cannot read", &file, &error))?;
             let restored = match take_up(&bytes, fingerprint, network, solver) {
-                Ok(progress) => files.cut(&progress)?.map(|()| progress),
+                Ok((progress, averages)) => files.cut(&progress)?.map(|()| (progress, averages)),
                 Err(why) => Err(why),
             };
             match restored {
-                Ok(progress) => {
+                Ok((progress, averages)) => {
                     return Ok(Standing {
                         step: progress.step,
                         metrics_bytes: progress.metrics_bytes,
                         directions_bytes: progress.directions_bytes,
                         first_loss: progress.first_loss,
                         baseline: progress.baseline,
+                        averages,
                         evaluations: progress.evaluations,
                         recorded: true,
                     });
@@ -89,9 +93,12 @@ impl Runner<'_> {
             directions_bytes: at.directions_bytes,
             first_loss: at.first_loss,
             baseline: at.baseline.clone(),
+            averages: at.averages.heads(),
+            averaged_to: at.averages.next,
             evaluations: at.evaluations,
         };
-        let checkpoint = Checkpoint { parameters: network.parameters(), solver: state, progress };
+        let averages = at.averages.clone();
+        let checkpoint = Checkpoint { parameters: network.parameters(), solver: state, averages, progress };
         let folder = files.path("checkpoints");
         checkpoint
             .save(self.store, &folder)
@@ -105,10 +112,10 @@ fn take_up(
     fingerprint: &str,
     network: &mut dyn AnyNetwork,
     solver: &mut dyn Solver,
-) -> std::result::Result<Progress, CheckpointError> {
+) -> std::result::Result<(Progress, Averages), CheckpointError> {
     let (device, dtype) = placement(network).ok_or(CheckpointError::NoWeights)?;
     let checkpoint = Checkpoint::from_bytes(bytes, fingerprint, &network.parameters(), &device, dtype)?;
     network.set_parameters(&checkpoint.parameters).map_err(CheckpointError::Network)?;
     solver.restore(checkpoint.solver).map_err(CheckpointError::Solver)?;
-    Ok(checkpoint.progress)
+    Ok((checkpoint.progress, checkpoint.averages))
 }

@@ -3,13 +3,15 @@
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use nfa_metrics::{Mat, Update, to_host, weights_of};
+use nfa_metrics::{Mat, Needs, Update, sharing, to_host, weights_of};
 use nfa_models::parameters::Parameter;
 use nfa_models::{AnyNetwork, Parameters};
 
 use crate::error::{Error, Result};
 use crate::experiment::plan::PlannedRun;
-use crate::observe::probe::{Measured, Probe, distinct, probed, unpredicted};
+use crate::observe::loss::{LossSeen, penalty_of};
+use crate::observe::plan::AveragePlan;
+use crate::observe::probe::{Led, Measured, Probe, asked, distinct, probed, unpredicted};
 use crate::record::status::{Outcome, Status};
 use crate::record::theory::{DecayLaw, Theory};
 use crate::run::build::Built;
@@ -76,8 +78,13 @@ impl Runner<'_> {
         let config = &run.config;
         let objective = Training::new(&data.train, loss.as_ref(), config.course.batch(), network.as_ref(), &stream);
         let problem = (config.engine != Engine::Autodiff).then(|| Problem::new(network.as_ref(), &objective));
-        let init = config.probe.capture.then(|| weights_of(network.as_ref(), &data.train.inputs)).transpose();
+        let needs = asked(&config.probe, &self.registries.laws, &self.registries.metrics);
+        let inputs = &data.train.inputs;
+        let init = config.probe.capture || needs.contains(Needs::START);
+        let init = init.then(|| weights_of(network.as_ref(), inputs)).transpose();
         let init = init.map_err(|error| unmeasured(&error))?;
+        let sharing = needs.contains(Needs::DECAY).then(|| sharing(network.as_ref(), inputs)).transpose();
+        let sharing = sharing.map_err(|error| unmeasured(&error))?;
         let mut solver = self.solver(run, problem.flatten())?;
         if config.engine == Engine::Host && solver.engine() != Engine::Host.name() {
             return Err(refused_by_host());
@@ -119,14 +126,18 @@ impl Runner<'_> {
             probed: &probed,
             layers: form.measured.as_deref(),
             rows: distinct(&config.probe, &probed),
-            loss: loss.as_ref(),
+            loss: LossSeen::new(loss.as_ref(), &data.train),
+            start: init.as_deref(),
+            sharing: sharing.as_deref(),
         };
-        let capture = init.map(|init| Captured {
+        let capture = init.as_deref().filter(|_| config.probe.capture).map(|init| Captured {
             init,
             rows: &probed,
-            loss: (config.loss.get("kind").and_then(toml::Value::as_str).unwrap_or_default(), loss.as_ref()),
-            weight_decay: solver.decay().weight_decay,
-            decoupled: solver.decouples(),
+            loss: (
+                config.loss.get("kind").and_then(toml::Value::as_str).unwrap_or_default(),
+                LossSeen::new(loss.as_ref(), &data.train),
+            ),
+            penalty: penalty_of(solver.as_ref()),
         });
         let (total, now) = (config.course.steps(), Instant::now());
         let steps = Steps {
@@ -182,6 +193,7 @@ impl Steps<'_> {
 
     fn go(&mut self) -> std::result::Result<(), Ended> {
         loop {
+            self.look()?;
             self.measure()?;
             if self.at.step >= self.total {
                 return Ok(());
@@ -192,14 +204,37 @@ impl Steps<'_> {
         }
     }
 
+    /// What is averaged over, and λ, where averages are asked for.
+    fn average(&self) -> Option<(AveragePlan, f64)> {
+        Some((self.run.config.probe.average?, penalty_of(self.solver.as_ref()).lambda().ok()?))
+    }
+
+    /// Adds this step to the averages that it is part of.
+    fn look(&mut self) -> std::result::Result<(), Ended> {
+        let Some((plan, lambda)) = self.average() else { return Ok(()) };
+        let step = self.at.step;
+        if step >= self.at.averages.next && plan.wants(step, &self.probes) {
+            let layers = self.probe.gradients(self.network.as_ref()).map_err(|error| unmeasured(&error))?;
+            self.at.averages.add(plan, step, &self.probes, &layers, lambda);
+        }
+        Ok(())
+    }
+
     /// Probes and records, where this step is one to probe and is not in the record yet.
     fn measure(&mut self) -> std::result::Result<(), Ended> {
         if self.at.recorded || !self.is_probed() {
             return Ok(());
         }
         let (network, solver, step) = (self.network.as_ref(), self.solver.as_ref(), self.at.step);
-        let (update, baseline) = (self.update.take(), self.at.baseline.as_ref());
-        let measured = self.probe.measure(network, solver, step, update.as_ref(), baseline);
+        let averaged = match (self.average(), &self.at.averages.windows[..]) {
+            (None, _) | (_, []) => Vec::new(),
+            (Some((plan, lambda)), _) => {
+                let weights = weights_of(network, &self.probe.data.train.inputs).map_err(|error| unmeasured(&error))?;
+                self.at.averages.take(plan, step, &weights, &self.run.config.course.lr, lambda)
+            }
+        };
+        let led = Led { update: self.update.take(), averaged };
+        let measured = self.probe.measure(network, solver, step, &led, self.at.baseline.as_ref());
         let measured = measured.map_err(|error| unmeasured(&error))?;
         if let Some(what) = not_finite(&measured) {
             return Err(Ended::Diverged(step, what));
@@ -287,7 +322,8 @@ impl Steps<'_> {
         let checkpoint = self.run.config.checkpoint.every.map_or(u64::MAX, |every| (step / every + 1) * every);
         let plain = self.solver.decay_law() == Some(DecayLaw::Discrete);
         let stop = if plain && probe > step + 1 { probe - 1 } else { probe };
-        (stop.min(checkpoint), plain && probe == step + 1)
+        let looked = self.average().and_then(|(plan, _)| plan.next(step, &self.probes)).unwrap_or(u64::MAX);
+        (stop.min(checkpoint).min(looked), plain && probe == step + 1)
     }
 
     fn is_probed(&self) -> bool {

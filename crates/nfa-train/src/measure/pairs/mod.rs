@@ -108,7 +108,7 @@ pub fn row(found: &ProductPair, thresholds: &Thresholds) -> (LayerMeasurement, I
         d_out: None,
         depth_from_here: None,
         last: false,
-        laws: vec![Judged { law, layer: 0, finding: assess(&pair, law.family, None, thresholds), details: None }],
+        laws: vec![Judged::alone(law, assess(&pair, law.family, None, thresholds), None)],
         jackknife: None,
         change: None,
         weight: None,
