@@ -112,7 +112,7 @@ class record:
     model      any nn.Module. Between calls it is untouched: modes, .grad, requires_grad, buffers, random state.
     path       the safetensors file to write.
     loss       "mse", "half_mse", "cross_entropy", or a function (outputs, y) -> mean over the batch; adds `grad`.
-    weight_decay, decay   lambda of the penalty (lambda/2)|W|^2 in training, and how it was applied: "coupled" (SGD,
+    weight_decay, decay   lambda (or {"pattern of sites": lambda}, the first that fits) of the penalty (lambda/2)|W|^2 in training, and how it was applied: "coupled" (SGD,
                Adam), "decoupled" (AdamW) or "none".
     sketch     0: exact, one backward pass per output. K > 0: K random sign vectors per sample, one backward pass for
                each; unbiased, and its noise is part of the spread between blocks. None: 0 up to 128 outputs, else 16.
@@ -561,7 +561,7 @@ class record:
             warnings.warn("not recorded: " + "; ".join(why_not), stacklevel=3)
         _save(self.path, tensors, {
             "format": "nfa.capture/1", "framework": f"torch {torch.__version__}", "n": str(self.n),
-            "outputs": str(self.outputs), "loss": self.loss_name, "weight_decay": repr(float(self.weight_decay)),
+            "outputs": str(self.outputs), "loss": self.loss_name, "weight_decay": self._decays(order),
             "decay": self.decay, "mode": self.mode, "order": ",".join(order), "last": ",".join(last),
             "estimator": f"sketch:{self.estimator}" if self.estimator else "exact",
             "shared": ",".join(f"{a}={b}" for a, b in self.shared.items()), "skipped": "; ".join(why_not),
@@ -570,6 +570,17 @@ class record:
                 "measured": sum(size for size, _ in sizes.values()),
                 "last": sum(size for size, is_last in sizes.values() if is_last),
                 "all": sum(p.numel() for p in self.model.parameters() if p.is_floating_point())})})
+
+    def _decays(self, names):
+        """weight_decay as a number, or as JSON with one for each site."""
+        if not isinstance(self.weight_decay, dict):
+            return repr(float(self.weight_decay))
+        each = {name: next((float(value) for pattern, value in self.weight_decay.items() if fnmatch(name, pattern)), None)
+                for name in names}
+        missing = [name for name, value in each.items() if value is None]
+        if missing:
+            raise ValueError(f"weight_decay has no pattern for {', '.join(missing[:3])}")
+        return json.dumps(each)
 
     def _site(self, i, tap, rows):
         """Key and value of each of a site's arrays; K is cut out of its tap's block by block, when it is written."""

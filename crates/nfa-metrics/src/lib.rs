@@ -78,7 +78,7 @@ pub use observation::penalty::Penalty;
 pub use observation::{Layer, Observation};
 pub use observe::agop::options::{AgopOptions, Path};
 pub use observe::blocks::jackknife;
-pub use observe::capture::{Capture, CaptureError, CapturedSite, Recording, TensorSource};
+pub use observe::capture::{Capture, CaptureError, CapturedSite, Recording, TensorSource, Trained};
 pub use observe::diagonal::{Diagonal, Share};
 pub use observe::host_chain::HostChain;
 pub use observe::host_moments::{HostLoss, OutputGradients};

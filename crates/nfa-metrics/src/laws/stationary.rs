@@ -45,7 +45,7 @@ pub(crate) fn unless(observation: &Observation, layer: usize) -> Option<Absent> 
     if let Err(why) = layer.penalty.lambda() {
         return Some(Absent::NotApplicable(format!("refused: {why}")));
     }
-    if let Some(why) = &layer.shared {
+    if let Some(why) = &layer.unsound {
         return Some(Absent::NotApplicable(why.clone()));
     }
     let inner: f64 = layer.weight.col_iter().zip(gradient.col_iter()).map(|(w, g)| w.transpose() * g).sum();
@@ -71,7 +71,7 @@ pub const STATIONARITY: Quantity<Layer> = Quantity {
                 let (loss, lambda) = (layer.loss.as_ref()?, layer.penalty.lambda().ok()?);
                 let decay = &layer.weight * lambda;
                 let size = decay.norm_l2();
-                (layer.shared.is_none() && size > 0.0).then(|| (decay + &loss.gradient).norm_l2() / size)
+                (layer.unsound.is_none() && size > 0.0).then(|| (decay + &loss.gradient).norm_l2() / size)
             };
             Reading::from(residual().filter(|residual| residual.is_finite()))
         },

@@ -5,6 +5,8 @@
 //! isn't). Up to a factor that is 2λ sym FACT for small η and the eNFA's matrix for large: a curve in η, here in the
 //! angle between the two ends, 0 at FACT and 1 at the eNFA.
 
+use faer::Side;
+
 use crate::judge::family::Family;
 use crate::judge::pair::Pair;
 use crate::laws::absent::Absent;
@@ -19,7 +21,7 @@ use crate::observation::{Layer, Observation};
 pub const LAW: Law = Law {
     name: "virtual",
     left: "W^T W",
-    right: "S(h - eta dl/dh) - S(h), S the uncentred second moment, at the best eta",
+    right: "positive part of S(h - eta dl/dh) - S(h), S the uncentred second moment, at the best eta",
     family: Family::Power,
     doc: "The virtual covariance: the Gram matrix of a layer's weights is a power of what one step of its inputs down \
           the loss does to their second moment. At the step size that is nearest, one more free number than other laws \
@@ -28,7 +30,7 @@ pub const LAW: Law = Law {
     needs: Needs::LOSS_GRADIENT.and(Needs::GRADIENT_MOMENTS),
     axes: ["virtual covariance", "weights"],
     asked: true,
-    beside: &[SHARE, AT_FACT, NEAR_FACT, BETWEEN, NEAR_ENFA, AT_ENFA],
+    beside: &[SHARE, NEGATIVE, AT_FACT, NEAR_FACT, BETWEEN, NEAR_ENFA, AT_ENFA],
     unless,
     pair,
     ..Law::OF_WEIGHTS
@@ -37,6 +39,10 @@ pub const LAW: Law = Law {
 const SHARE: Quantity<Layer> =
     number("share", "2/pi atan(eta |E|/|S|)", "Where the nearest is between FACT (0) and eNFA (1).", |layer: &Layer| {
         Curve::new(layer).and_then(|curve| curve.nearest()).into()
+    });
+const NEGATIVE: Quantity<Layer> =
+    number("negative", "|B_-|/|B|", "Share of what is negative in it where it is nearest, and left out.", |layer: &Layer| {
+        Nearest::new(layer).map(|nearest| nearest.negative).into()
     });
 const AT_FACT: Quantity<Layer> = at("curve@0", "Cosine of W^T W and the symmetric part of FACT.", |l| cosine(l, 0.0));
 const NEAR_FACT: Quantity<Layer> =
@@ -106,24 +112,45 @@ impl Curve {
     }
 }
 
-fn nearest(observation: &Observation, layer: usize) -> Option<Psd> {
-    let curve = Curve::new(observation.layers.get(layer)?)?;
-    Some(Psd::gram_of(curve.at(curve.nearest()?), observation.eps))
+/// The curve where it is nearest to WᵀW.
+struct Nearest {
+    /// B without what is negative of it.
+    positive: Mat,
+    /// |B₋|/|B|.
+    negative: f64,
 }
+
+impl Nearest {
+    fn new(layer: &Layer) -> Option<Self> {
+        let curve = Curve::new(layer)?;
+        let whole = curve.at(curve.nearest()?);
+        let eigen = whole.self_adjoint_eigen(Side::Lower).ok()?;
+        let (values, vectors) = (eigen.S().column_vector(), eigen.U());
+        let d = whole.nrows();
+        let kept = Mat::from_fn(d, d, |i, k| vectors[(i, k)] * values[k].max(0.0));
+        let below: f64 = values.iter().map(|g| g.min(0.0).powi(2)).sum();
+        Some(Nearest { positive: kept * vectors.transpose(), negative: below.sqrt() / whole.norm_l2() })
+    }
+}
+
+/// More of it than this may not be negative: there is no power of what is left out.
+const MOST: f64 = 0.2;
 
 fn unless(observation: &Observation, layer: usize) -> Option<Absent> {
     let seen = observation.layers.get(layer)?;
     seen.loss.as_ref()?.gradients.as_ref()?;
-    let Some(right) = nearest(observation, layer) else {
-        return Some(Absent::Unknown("the loss has no gradient here: there is no curve".into()));
-    };
-    let noise = 1e3 * observation.eps * right.matrix().norm_l2();
-    let lowest = right.lowest().unwrap_or(f64::NEG_INFINITY);
-    let below = format!("the virtual covariance has negative eigenvalues where it is nearest ({lowest:.1e} of its norm): it has no powers");
-    (lowest < -noise).then_some(Absent::Unknown(below))
+    match Nearest::new(seen) {
+        None => Some(Absent::Unknown("the loss has no gradient here: there is no curve".into())),
+        Some(nearest) if nearest.negative > MOST => Some(Absent::Unknown(format!(
+            "{:.0} % of the virtual covariance is negative where it is nearest: it has no powers",
+            100.0 * nearest.negative
+        ))),
+        Some(_) => None,
+    }
 }
 
 fn pair(observation: &Observation, layer: usize) -> Option<Pair> {
-    let right = nearest(observation, layer)?;
-    Some(Pair::new(Psd::nfm(&observation.layers.get(layer)?.weight).rounded(), right))
+    let layer = observation.layers.get(layer)?;
+    let right = Psd::gram_of(Nearest::new(layer)?.positive, observation.eps);
+    Some(Pair::new(Psd::nfm(&layer.weight).rounded(), right))
 }

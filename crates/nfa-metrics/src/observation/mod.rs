@@ -40,8 +40,8 @@ pub struct Layer {
     pub loss: Option<Moments>,
     /// How weight decay acted on it.
     pub penalty: Penalty,
-    /// Why [`Layer::loss`] is not all that the loss does to these weights, where it isn't.
-    pub shared: Option<String>,
+    /// Why [`Layer::loss`] is not all that was trained on in these weights, where it isn't.
+    pub unsound: Option<String>,
     /// Over the last steps of training.
     pub averaged: Option<Averaged>,
     /// The number of weight matrices from here to the outputs, where that is known.
@@ -64,7 +64,7 @@ impl Layer {
             start: None,
             loss: None,
             penalty: Penalty::Unknown,
-            shared: None,
+            unsound: None,
             averaged: None,
             depth_from_here: None,
             last: false,

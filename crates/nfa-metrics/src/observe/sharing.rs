@@ -66,7 +66,7 @@ pub fn join(observation: &mut Observation, sharing: &[Sharing]) {
         observation.layers.iter().map(|layer| layer.loss.as_ref().map(|loss| loss.gradient.clone())).collect();
     for (layer, found) in observation.layers.iter_mut().zip(sharing) {
         match found {
-            Sharing::Part(why) => layer.shared = Some(why.clone()),
+            Sharing::Part(why) => layer.unsound = Some(why.clone()),
             Sharing::Whole(others) => {
                 let Some(loss) = &mut layer.loss else { continue };
                 for &(other, transposed) in others {

@@ -34,6 +34,12 @@ pub struct MeasureArgs {
     /// Loss to state: mse, half_mse, cross_entropy
     #[arg(long, value_name = "KIND", help_heading = "Rows")]
     pub loss: Option<String>,
+    /// Lambda of the penalty (lambda/2)|W|^2 that was trained with, coupled: the FACT laws, of the rows trained on
+    #[arg(long, value_name = "LAMBDA", help_heading = "Rows")]
+    pub weight_decay: Option<f64>,
+    /// Laws to measure, or all; else the usual ones (`nfa-train list laws`)
+    #[arg(long, value_name = "all|NAME,...", value_delimiter = ',')]
+    pub law: Vec<String>,
     /// With --targets: exit with 1 where the loss says that another network was read
     #[arg(long, help_heading = "Rows")]
     pub strict: bool,

@@ -4,9 +4,10 @@ use std::fmt::Display;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use nfa_metrics::{Asked, Laws, Recording, Rows, parallel, survey};
+use nfa_metrics::{Asked, Laws, Needs, Recording, Rows, Trained, parallel, survey};
 
 use crate::error::{Error, Result};
+use crate::measure::chosen;
 use crate::measure::measurement::{LayerMeasurement, Measurement, Task};
 use crate::measure::recorded::Recorded;
 use crate::measure::settings::{Settings, Tell, check_size, title_of};
@@ -25,6 +26,18 @@ pub fn from_capture(
     let wrong = |error: &dyn Display| Error::input(format!("{}: {error}", path.display()));
     let notes = file.metadata();
     let recorded = Recorded::new(notes);
+    let has_loss = file.has("grad");
+    let trained = if has_loss { Trained::read(notes).map_err(|error| wrong(&error))? } else { Trained::default() };
+    let given = [
+        (true, Needs::AGOP.and(Needs::OUTPUT_GRADIENTS)),
+        (file.has("weight_init"), Needs::START),
+        (has_loss, Needs::LOSS_GRADIENT.and(Needs::DECAY)),
+        (file.has("hh"), Needs::INPUT_MOMENTS),
+        (file.has("gg"), Needs::GRADIENT_MOMENTS),
+    ];
+    let there = given.into_iter().filter(|(is, _)| *is).map(|(_, needs)| needs).collect();
+    let laws = chosen::laws(laws, &settings.laws, there)?;
+    let needs = chosen::needs(&laws);
     let wanted = settings.places(file.names())?;
     for &site in &wanted {
         // One without entries is named by its reader.
@@ -36,8 +49,10 @@ pub fn from_capture(
     let rows = notes.get("rows").and_then(|rows| rows.trim().parse::<usize>().ok());
     let done = AtomicUsize::new(0);
     let measure = |layer: usize| -> Result<(LayerMeasurement, f64, f64)> {
-        let site = file.site(layer).map_err(|error| wrong(&error))?;
-        let observation = site.observation(file.is_last(layer));
+        let site = file.site_for(layer, needs).map_err(|error| wrong(&error))?;
+        let mut observation = site.observation(file.is_last(layer));
+        observation.layers[0].penalty = trained.penalty(&site.name);
+        observation.layers[0].unsound = trained.unsound(&site.name, file.names());
         let distinct = rows.unwrap_or(usize::MAX).min(site.samples() as usize);
         let asked = Asked {
             layers: &[0],
@@ -49,7 +64,7 @@ pub fn from_capture(
             init: &|_, _| None,
             spread: &|law, _, _| site.over_blocks(law),
         };
-        let judged = survey(laws.rows(), &observation, &asked);
+        let judged = survey(laws.iter().copied(), &observation, &asked);
         let mut found = LayerMeasurement::new(&observation, 0, judged);
         found.layer = layer;
         found.laws.iter_mut().for_each(|judged| judged.layer = layer);
@@ -60,6 +75,7 @@ pub fn from_capture(
         // Those of all layers together outweigh everything else.
         found.weight = found.weight.filter(|_| settings.compares);
         found.matrices = found.matrices.filter(|_| settings.saves);
+        found.fact = found.fact.filter(|_| settings.saves);
         tell(done.fetch_add(1, Ordering::Relaxed) + 1, wanted.len(), &format!("{} layers", title_of(path)));
         Ok((found, site.samples(), site.eps))
     };

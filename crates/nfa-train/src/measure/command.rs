@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use nfa_metrics::{AgopOptions, Laws, Mat, Path as Way, Recording, Thresholds};
+use nfa_metrics::{AgopOptions, Laws, Mat, Path as Way, Penalty, Recording, Thresholds};
 use nfa_models::spec::{Registry, read};
 use nfa_models::{Activation, SpecError};
 
@@ -22,7 +22,7 @@ use crate::measure::options::{self, Source};
 use crate::measure::pairs::{self, Heads, Pairs};
 use crate::measure::samples::{Answers, Job, Samples};
 use crate::measure::settings::{Settings, Tell, check_size, title_of};
-use crate::measure::{columns, compare, depth, fan, json, summary, table};
+use crate::measure::{chosen, columns, compare, depth, fan, json, summary, table};
 use crate::observe::layers::Layers;
 use crate::train::loss::Loss;
 use crate::weights::layers::Chosen;
@@ -148,6 +148,8 @@ impl Call<'_> {
             },
             dtype,
             device: args.device.clone(),
+            laws: args.law.clone(),
+            penalty: args.weight_decay.map_or(Ok(Penalty::Unknown), chosen::penalty)?,
             compares: args.compare || args.init.is_some(),
             saves: args.save.is_some(),
             columns: args.columns,

@@ -47,8 +47,7 @@ pub fn svg(measurement: &Measurement) -> Option<String> {
         drawings.push(exponents(&places, x, &measurement.title));
     }
     drawings.push(misfits(&places, x, measurement));
-    let verdicts = [Verdict::Holds, Verdict::Approximate, Verdict::Fails, Verdict::Undetermined];
-    let there = verdicts.into_iter().filter(|verdict| places.iter().any(|place| place.finding.verdict == *verdict));
+    let there = Verdict::ALL.into_iter().filter(|verdict| places.iter().any(|place| place.finding.verdict == *verdict));
     let mut keys: Vec<Key> = there.map(|verdict| Key::shape(Shape::Circle, verdict.name(), verdict.name())).collect();
     if places.iter().any(|place| place.finding.null.init.is_some()) {
         keys.push(Key::shape(Shape::Circle, "hollow", "null: misfit at initialisation"));

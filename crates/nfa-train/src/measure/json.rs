@@ -1,7 +1,8 @@
 //! `nfa.measure/1`.
 
-use nfa_metrics::laws::quantity::{AT_ALPHA, DETAILS, FINDING, OVERLAP, Quantity, Reading};
-use nfa_metrics::{Change, Details, Finding, Judged};
+use nfa_metrics::laws::fact;
+use nfa_metrics::laws::quantity::{AGREEMENT, AT_ALPHA, DETAILS, FINDING, OVERLAP, Quantity, Reading};
+use nfa_metrics::{Agreement, Change, Details, Finding, Judged, Law};
 use serde_json::{Map, Value, json};
 
 use crate::measure::measurement::{LayerMeasurement, Measurement};
@@ -54,10 +55,21 @@ fn layer(layer: &LayerMeasurement) -> Value {
     let law = |found: &Judged| {
         let mut value = finding(&found.finding);
         if found.law.details && own.is_some_and(|own| own.law.name != found.law.name) {
-            value.insert("details".into(), found.details.as_ref().map(details).into());
+            value.insert("details".into(), found.details.as_ref().map(|more| details(more, &found.law)).into());
+        }
+        if found.law.signed || !found.law.beside.is_empty() {
+            let mut all = agreement(found);
+            if let Some(Value::Object(more)) = value.remove("details") {
+                all.extend(more);
+            }
+            value.insert("details".into(), all.into());
         }
         (found.law.name.to_string(), Value::Object(value))
     };
+    let mut beside: Value = own.and_then(|own| Some(details(own.details.as_ref()?, &own.law))).into();
+    if let (Some(beside), Some(fact)) = (beside.as_object_mut(), layer.laws.iter().find(|found| found.law.name == fact::LAW.name)) {
+        beside.insert("fact".into(), agreement(fact).into());
+    }
     json!({
         "layer": layer.layer,
         "name": layer.name,
@@ -66,7 +78,7 @@ fn layer(layer: &LayerMeasurement) -> Value {
         "depth_from_here": layer.depth_from_here,
         "since_init": layer.change.as_ref().map(change),
         "laws": layer.laws.iter().map(law).collect::<Map<String, Value>>(),
-        "details": own.and_then(|own| own.details.as_ref()).map(details),
+        "details": beside,
     })
 }
 
@@ -122,8 +134,21 @@ fn finding(found: &Finding) -> Map<String, Value> {
     map
 }
 
-fn details(details: &Details) -> Map<String, Value> {
+/// What stands beside a law, and its two matrices as they are.
+fn agreement(found: &Judged) -> Map<String, Value> {
+    let beside = found.law.beside.iter().zip(&found.beside);
+    let mut map: Map<String, Value> =
+        beside.map(|(quantity, reading)| (quantity.name.to_string(), value(reading.clone()))).collect();
+    let nothing = Agreement::default();
+    if found.law.signed {
+        map.extend(nested(AGREEMENT, found.agreement.as_ref().unwrap_or(&nothing)));
+    }
+    map
+}
+
+fn details(details: &Details, law: &Law) -> Map<String, Value> {
     let mut map = nested(DETAILS, details);
+    DETAILS.iter().filter(|quantity| !quantity.is_column(law)).for_each(|quantity| drop(map.remove(quantity.name)));
     for quantity in AT_ALPHA {
         let at: Map<String, Value> =
             details.at.iter().map(|at| (decimal(at.alpha), value((quantity.of)(at)))).collect();

@@ -88,6 +88,7 @@ pub fn from_matrices(given: Given, title: &str, settings: &Settings) -> Result<M
         change: None,
         weight: None,
         matrices: Some((m, g)),
+        fact: None,
     };
     Ok(Measurement {
         title: title.into(),

@@ -1,5 +1,6 @@
 //! What `measure` says of one network.
 
+use nfa_metrics::laws::stationary;
 use nfa_metrics::metrics::imbalance::norms;
 use nfa_metrics::{Change, Jackknife, Judged, Mat, Observation, Psd, Thresholds};
 use serde::Deserialize;
@@ -149,6 +150,8 @@ pub struct LayerMeasurement {
     pub weight: Option<Mat>,
     /// WᵀW and the AGOP, for `--save`.
     pub matrices: Option<(Psd, Psd)>,
+    /// FACT, for `--save`.
+    pub fact: Option<Mat>,
 }
 
 /// |D_l| of layers l and l + 1.
@@ -177,6 +180,12 @@ impl LayerMeasurement {
             jackknife: None,
             change: None,
             weight: Some(seen.weight.clone()),
+            fact: seen
+                .loss
+                .as_ref()
+                .zip(seen.penalty.lambda().ok())
+                .filter(|_| seen.unsound.is_none())
+                .map(|(loss, lambda)| stationary::fact(&seen.weight, &loss.gradient, lambda)),
             matrices: seen.agop.as_ref().map(|agop| (Psd::nfm_within(&seen.weight, agop.frame()), agop.clone())),
         }
     }
@@ -211,6 +220,8 @@ pub fn matrices(measurement: &Measurement) -> Result<Vec<u8>> {
         for (kind, matrix) in [("nfm", nfm), ("agop", agop)] {
             entries.push(crate::array::save::matrix_entry(format!("layers.{}.{kind}", layer.layer), matrix.matrix()));
         }
+        let fact = layer.fact.as_ref();
+        entries.extend(fact.map(|fact| crate::array::save::matrix_entry(format!("layers.{}.fact", layer.layer), fact)));
     }
     crate::array::save::serialize(&entries).map_err(Error::environment)
 }

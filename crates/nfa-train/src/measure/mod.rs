@@ -2,6 +2,7 @@
 
 pub mod args;
 pub mod capture;
+pub mod chosen;
 pub mod columns;
 pub mod command;
 pub mod compare;

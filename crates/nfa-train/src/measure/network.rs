@@ -2,10 +2,11 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use nfa_metrics::{AgopOptions, Asked, Diagonal, Inputs, Laws, Observation, Rows, assess, parallel, places};
+use nfa_metrics::{AgopOptions, Asked, Diagonal, Inputs, Laws, Needs, Observation, Rows, assess, parallel, places};
 use nfa_models::Activation;
 
 use crate::error::{Error, Result};
+use crate::measure::chosen;
 use crate::measure::columns::Columns;
 use crate::measure::doubts::Seen;
 use crate::measure::measurement::{Imbalance, LayerMeasurement, Measurement, Sizes, Task};
@@ -54,10 +55,21 @@ pub fn from_weights(
     let wanted = settings.places(&weights.layers.iter().map(|layer| layer.name.clone()).collect::<Vec<_>>())?;
     check(weights, samples, job.is_some(), &wanted)?;
     let loaded = Loaded::new(weights, activations, samples, settings)?;
+    let there = ground.there(beside.init.is_some(), job);
+    let laws = chosen::laws(laws, &settings.laws, there)?;
     let options = AgopOptions { layers: Some(wanted.clone()), ..settings.agop.clone() };
-    let observation = named(loaded.observe(&options)?, weights);
+    let observe = |loaded: &Loaded| -> Result<Observation> {
+        let mut observation = loaded.observe(&options)?;
+        loaded.complete(&mut observation, samples, job, chosen::needs(&laws))?;
+        for (l, layer) in observation.layers.iter_mut().enumerate() {
+            layer.start = beside.init.map(|init| init.layers[l].weight.clone());
+            layer.penalty = settings.penalty;
+        }
+        Ok(observation)
+    };
     let before = beside.init.map(|init| ground.load("--init", init)).transpose()?;
-    let start = before.as_ref().map(|before| before.observe(&options)).transpose()?;
+    let observation = named(observe(&loaded)?, weights);
+    let start = before.as_ref().map(observe).transpose()?;
     let exact = ground.is_exact();
     let rows = loaded.rows();
     let inputs = Inputs { rows: rows.as_ref(), weights: None, options: &options, observation: &observation };
@@ -76,7 +88,7 @@ pub fn from_weights(
     if settings.columns && !wanted.contains(&0) {
         return Err(Error::input("--columns are what the first layer reads, and --layer leaves it out"));
     }
-    let places = places(laws.rows(), &observation, &asked);
+    let places = places(laws, &observation, &asked);
     let done = AtomicUsize::new(0);
     let mut found = parallel::map(places.len(), |i| {
         let judged = places[i].judge();
@@ -119,6 +131,17 @@ pub fn from_weights(
 }
 
 impl Ground<'_> {
+    /// What laws may need and was given.
+    fn there(&self, init: bool, job: Option<&Job<'_>>) -> Needs {
+        let given = [
+            (true, Needs::AGOP.and(Needs::OUTPUT_GRADIENTS)),
+            (init, Needs::START),
+            (job.is_some_and(|job| job.loss.is_some()), Needs::LOSS),
+            (self.settings.penalty.lambda().is_ok(), Needs::DECAY),
+        ];
+        given.into_iter().filter(|(is, _)| *is).map(|(_, needs)| needs).collect()
+    }
+
     /// Another network, of the same shape.
     fn load(&self, option: &str, other: &Weights) -> Result<Loaded> {
         let (theirs, own) = (&other.layers, &self.weights.layers);

@@ -1,15 +1,18 @@
 //! A file's network on a Burn device.
 
 use burn::tensor::{Device, Tensor, TensorData};
-use nfa_metrics::{AgopOptions, Mat, Observation, OnBurn, Sampled, observe_network};
+use nfa_metrics::{
+    AgopOptions, Mat, Needs, Observation, OnBurn, Sampled, SitesError, observe_network, output_gradients,
+};
 use nfa_models::{Activation, AnyNetwork, Mlp};
 
 use crate::data::split::Split;
 use crate::error::{Error, Result};
 use crate::machine::devices::{Dtype, open};
 use crate::measure::measurement::Task;
-use crate::measure::samples::{Job, Samples};
+use crate::measure::samples::{Answers, Job, Samples};
 use crate::measure::settings::Settings;
+use crate::observe::loss::LossSeen;
 use crate::observe::scores::scores;
 use crate::train::loss::half_mse::HalfMse;
 use crate::weights::Weights;
@@ -65,11 +68,38 @@ impl Loaded {
         Box::new(OnBurn { network: &self.network, x: &self.x })
     }
 
+    /// Adds what laws need beside AGOPs.
+    pub(super) fn complete(
+        &self,
+        observation: &mut Observation,
+        _: &Samples,
+        job: Option<&Job<'_>>,
+        needs: Needs,
+    ) -> Result<()> {
+        let refused = |error: SitesError| Error::input(error.to_string());
+        if let Some((answers, loss)) = job.and_then(|job| Some((job.answers, job.loss?))).filter(|_| needs.meets(Needs::LOSS)) {
+            answers.check_width(self.network.outputs(self.x.clone().slice([0..1])).dims()[1])?;
+            let split = self.split(answers);
+            let moments = LossSeen::new(loss, &split).moments(&self.network, needs).map_err(refused)?;
+            observation.layers.iter_mut().zip(moments).for_each(|(layer, moments)| layer.loss = Some(moments));
+        }
+        if needs.contains(Needs::OUTPUT_GRADIENTS) {
+            let ks = output_gradients(&self.network, &self.x, None).map_err(refused)?;
+            observation.layers.iter_mut().zip(ks).for_each(|(layer, k)| layer.k = Some(k));
+        }
+        Ok(())
+    }
+
+    fn split(&self, answers: &Answers) -> Split {
+        let n = self.x.dims()[0];
+        let targets = tensor(&answers.values, n, answers.dim, self.dtype, &self.device);
+        Split { inputs: self.x.clone(), targets, weights: None }
+    }
+
     /// How well it does its job.
-    pub(super) fn task(&self, samples: &Samples, &Job { answers, loss }: &Job<'_>) -> Result<Task> {
+    pub(super) fn task(&self, _: &Samples, &Job { answers, loss }: &Job<'_>) -> Result<Task> {
         answers.check_width(self.network.outputs(self.x.clone()).dims()[1])?;
-        let targets = tensor(&answers.values, samples.count, answers.dim, self.dtype, &self.device);
-        let split = Split { inputs: self.x.clone(), targets, weights: None };
+        let split = self.split(answers);
         let value = loss.map(|loss| scores(&self.network, &split, loss, false).loss);
         let squared = scores(&self.network, &split, &HalfMse {}, answers.classes);
         Ok(Task::new(answers, value, squared.loss, squared.accuracy))

@@ -1,6 +1,6 @@
 //! A file's network on the host, in a build without Burn.
 
-use nfa_metrics::{AgopOptions, HostChain, Mat, Observation, OnHost, Sampled};
+use nfa_metrics::{AgopOptions, HostChain, HostLoss, Mat, Needs, Observation, OnHost, Sampled};
 use nfa_models::Activation;
 use nfa_models::host::Cores;
 use nfa_models::host::vector::activate;
@@ -60,6 +60,34 @@ impl Loaded {
         })
     }
 
+    /// Adds what laws need beside AGOPs.
+    pub(super) fn complete(
+        &self,
+        observation: &mut Observation,
+        samples: &Samples,
+        job: Option<&Job<'_>>,
+        needs: Needs,
+    ) -> Result<()> {
+        let x = &samples.inputs;
+        if let Some((answers, loss)) = job.and_then(|job| Some((job.answers, job.loss?))).filter(|_| needs.meets(Needs::LOSS)) {
+            let c = self.layers.last().map_or(0, |(weight, _)| weight.nrows());
+            answers.check_width(c)?;
+            let criterion = loss.criterion().ok_or_else(unknown)?;
+            let gradients = |outputs: &mut [f64], rows: std::ops::Range<usize>| {
+                criterion.differentiate(outputs, &answers.values[rows.start * c..rows.end * c], None, c, 1);
+            };
+            let targets = Mat::from_fn(samples.count, c, |i, k| answers.values[i * c + k]);
+            let asked = HostLoss { gradients: &gradients, weights: None, targets: Some(&targets), needs };
+            let moments = self.chain.moments(x, &asked);
+            observation.layers.iter_mut().zip(moments).for_each(|(layer, moments)| layer.loss = Some(moments));
+        }
+        if needs.contains(Needs::OUTPUT_GRADIENTS) {
+            let ks = self.chain.output_gradients(x, None);
+            observation.layers.iter_mut().zip(ks).for_each(|(layer, k)| layer.k = Some(k));
+        }
+        Ok(())
+    }
+
     /// The outputs of the samples, in `f64`: `[n, c]`, row-major.
     fn outputs(&self, samples: &Samples) -> Vec<f64> {
         let mut h = Mat::from_fn(samples.dim, samples.count, |j, i| samples.inputs[i * samples.dim + j]);
@@ -93,11 +121,7 @@ impl Loaded {
         };
         let value = match loss {
             None => None,
-            Some(loss) => {
-                let unknown =
-                    || Error::input("--loss: without the feature `burn` only half_mse, mse and cross_entropy");
-                Some(of(loss.criterion().ok_or_else(unknown)?))
-            }
+            Some(loss) => Some(of(loss.criterion().ok_or_else(unknown)?)),
         };
         let largest = |row: &[f64]| (0..c).fold(0, |best, j| if row[j] > row[best] { j } else { best });
         let accuracy = (answers.classes && c > 1).then(|| {
@@ -106,4 +130,8 @@ impl Loaded {
         });
         Ok(Task::new(answers, value, of(Criterion::HalfMse), accuracy))
     }
+}
+
+fn unknown() -> Error {
+    Error::input("--loss: without the feature `burn` only half_mse, mse and cross_entropy")
 }

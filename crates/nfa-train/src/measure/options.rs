@@ -52,10 +52,12 @@ const fn of(option: &'static str, given: fn(&MeasureArgs) -> bool, with: &'stati
     Use { option, given, with }
 }
 
-const USES: [Use; 32] = [
+const USES: [Use; 34] = [
     of("--inputs", |args| args.inputs.is_some(), &[Network]),
     of("--targets", |args| args.targets.is_some(), &[Network]),
     of("--loss", |args| args.loss.is_some(), &[Network]),
+    of("--weight-decay", |args| args.weight_decay.is_some(), &[Network]),
+    of("--law", |args| !args.law.is_empty(), &[Network, Capture]),
     of("--strict", |args| args.strict, &[Network]),
     of("--scale", |args| args.scale != 1.0, &[Network]),
     of("--batch", |args| args.batch.is_some(), &[Network]),
@@ -91,8 +93,13 @@ const USES: [Use; 32] = [
 type Idle = (&'static str, fn(&MeasureArgs) -> bool, &'static str);
 
 /// Options that do nothing beside others that do.
-const TOGETHER: [Idle; 6] = [
+const TOGETHER: [Idle; 7] = [
     ("--loss", |args| args.loss.is_some() && args.targets.is_none(), "--targets: a loss is of answers"),
+    (
+        "--weight-decay",
+        |args| args.weight_decay.is_some() && (args.targets.is_none() || args.loss.is_none()),
+        "--targets and --loss: FACT is of the loss that was trained",
+    ),
     ("--strict", |args| args.strict && args.targets.is_none(), "--targets: the loss is what is strict"),
     (
         "--centered",

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use nfa_metrics::{AgopOptions, Thresholds};
+use nfa_metrics::{AgopOptions, Penalty, Thresholds};
 
 use crate::error::{Error, Result};
 use crate::machine::devices::Dtype;
@@ -26,6 +26,10 @@ pub struct Settings {
     pub dtype: Dtype,
     /// Where, as named.
     pub device: String,
+    /// Laws by name; empty for the usual ones.
+    pub laws: Vec<String>,
+    /// How weight decay acted in training, where that is said.
+    pub penalty: Penalty,
     /// Whether networks are set beside each other.
     pub compares: bool,
     /// Whether matrices are written.

@@ -22,6 +22,10 @@ pub(super) fn cause(judged: &Judged) -> &'static str {
     if matches!(found.verdict, Verdict::Holds | Verdict::Approximate) {
         return "";
     }
+    if found.verdict == Verdict::NotApplicable {
+        let kinds = [("refused", "refused"), ("scale-invariant", "scale-invariant"), ("its weights", "shared weights")];
+        return kinds.iter().find(|(start, _)| found.reason.starts_with(start)).map_or("other", |(_, cause)| cause);
+    }
     let kinds = ["range", "order", "commutator", "traceless", "asymmetry", "indefinite", "tie"];
     if let Some(kind) = kinds.iter().find(|kind| found.reason.starts_with(**kind)) {
         return kind;
@@ -41,9 +45,8 @@ pub(super) fn cause(judged: &Judged) -> &'static str {
 
 impl Counts {
     fn of(measurement: &Measurement) -> Self {
-        let order = [Verdict::Holds, Verdict::Approximate, Verdict::Fails, Verdict::Undetermined];
         let mut counts = Counts {
-            verdicts: order.map(|verdict| (verdict, 0, Vec::new())).to_vec(),
+            verdicts: Verdict::ALL.map(|verdict| (verdict, 0, Vec::new())).to_vec(),
             by_definition: 0,
             nearer: (0, 0),
         };
@@ -131,6 +134,9 @@ pub fn json(measurement: &Measurement) -> Value {
     let counts = Counts::of(measurement);
     let mut value = json!({ "by_definition": counts.by_definition });
     for (verdict, count, causes) in &counts.verdicts {
+        if *verdict == Verdict::NotApplicable && *count == 0 {
+            continue;
+        }
         value[verdict.name()] = (*count).into();
         if !causes.is_empty() {
             let causes = causes.iter().map(|(cause, count)| ((*cause).to_string(), Value::from(*count)));

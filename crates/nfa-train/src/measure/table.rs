@@ -1,6 +1,8 @@
 //! The table for people: one row per layer and law.
 
-use nfa_metrics::{Family, Judged, Verdict};
+use nfa_metrics::laws::quantity::Reading;
+use nfa_metrics::laws::stationary::STATIONARITY;
+use nfa_metrics::{Family, Finding, Judged, Verdict};
 
 use crate::measure::measurement::{LayerMeasurement, Measurement};
 use crate::measure::{columns, summary};
@@ -19,12 +21,14 @@ struct Line {
 const DEFINITION: &str = "by definition";
 
 /// Titles of a row's cells, behind the layer's name.
-const HEAD: [&str; 12] =
-    ["law", "alpha", "theory", "misfit", "cosine", "direct", "order", "shape", "random", "init", "since", "verdict"];
+const HEAD: [&str; 13] = [
+    "law", "alpha", "theory", "misfit", "cosine", "direct", "order", "shape", "random", "init", "since", "residual",
+    "verdict",
+];
 /// The place of the verdict among them.
 const VERDICT: usize = HEAD.len() - 1;
 /// Cells that are left out where no row has any.
-const OPTIONAL: [&str; 5] = ["theory", "cosine", "random", "init", "since"];
+const OPTIONAL: [&str; 6] = ["theory", "cosine", "random", "init", "since", "residual"];
 /// Columns of a terminal that the table fits, if names can be shortened to that.
 const WIDTH: usize = 120;
 /// What leaves first where a row would be longer: squares of parts add up, and --json has it all.
@@ -54,12 +58,14 @@ impl Line {
         let since = layer.change.filter(|_| first);
         // What prior work reports: of a law with a free factor misfit and cosine say the same.
         let cosine = found.misfit.filter(|misfit| law.family != Family::Equal && *misfit <= 1.0);
+        let cosine = cosine.map(|misfit| ((1.0 - misfit) * (1.0 + misfit)).sqrt());
+        let cosine = cosine.or(judged.agreement.as_ref().and_then(|agreement| agreement.cosine));
         let cells = vec![
             law.name.to_string(),
             alpha,
             found.predicted.map_or("-".into(), |p| format!("{p:.4}{agrees}")),
             number(found.misfit),
-            cosine.map_or("-".into(), |misfit| format!("{:.3}", ((1.0 - misfit) * (1.0 + misfit)).sqrt())),
+            cosine.map_or("-".into(), |cosine| format!("{cosine:.3}")),
             number(parts.map(|p| p.directions)),
             number(parts.map(|p| p.order)),
             number(parts.map(|p| p.shape)),
@@ -71,6 +77,7 @@ impl Line {
                 // Short: it stands beside all else.
                 format!("{:+.3}±{:.3}", by.misfit, (high - by.misfit).max(by.misfit - low)).replace("0.", ".")
             }),
+            number(stationarity(judged)),
             found.verdict.name().to_string(),
         ];
         let at_end = layer.last && !matches!(found.verdict, Verdict::Undetermined | Verdict::NotApplicable);
@@ -102,6 +109,33 @@ impl Line {
     }
 }
 
+/// How far a layer is from a stationary point, of a law that is exact there.
+fn stationarity(judged: &Judged) -> Option<f64> {
+    let mut beside = judged.law.beside.iter().zip(&judged.beside);
+    beside.find(|(quantity, _)| quantity.name == STATIONARITY.name).and_then(|(_, reading)| match reading {
+        Reading::Number(residual) => Some(*residual),
+        _ => None,
+    })
+}
+
+/// Laws that apply nowhere, for one reason, which is said once in the place of their rows.
+fn nowhere(measurement: &Measurement) -> Vec<(&'static str, String)> {
+    let found = || measurement.layers.iter().flat_map(|layer| &layer.laws);
+    let mut laws: Vec<&'static str> = Vec::new();
+    found().for_each(|judged| {
+        if !laws.contains(&judged.law.name) {
+            laws.push(judged.law.name);
+        }
+    });
+    let why = |name: &'static str| {
+        let mut own = found().filter(|judged| judged.law.name == name).map(|judged| &judged.finding);
+        let first = own.next()?;
+        let same = |finding: &Finding| finding.verdict == Verdict::NotApplicable && finding.reason == first.reason;
+        (same(first) && own.all(same)).then(|| (name, first.reason.clone()))
+    };
+    laws.into_iter().filter_map(why).collect()
+}
+
 /// The parts that all names begin with, in bytes.
 fn shared(rows: &[Line]) -> usize {
     let Some(first) = rows.first() else { return 0 };
@@ -111,9 +145,11 @@ fn shared(rows: &[Line]) -> usize {
 
 /// The table, aligned; coloured on request. `legend`: whether the words are explained.
 pub fn text(measurement: &Measurement, color: bool, legend: bool) -> String {
-    let rows =
-        measurement.layers.iter().flat_map(|layer| layer.laws.iter().map(move |judged| Line::new(layer, judged)));
-    let rows: Vec<Line> = rows.collect();
+    let nowhere = nowhere(measurement);
+    let is_somewhere = |judged: &&Judged| !nowhere.iter().any(|(name, _)| *name == judged.law.name);
+    let layers = measurement.layers.iter();
+    let laws = layers.flat_map(|layer| layer.laws.iter().filter(is_somewhere).map(move |judged| (layer, judged)));
+    let rows: Vec<Line> = laws.map(|(layer, judged)| Line::new(layer, judged)).collect();
     let width = |i: usize| rows.iter().map(|row| row.cells[i].chars().count()).max().unwrap_or(0).max(HEAD[i].len());
     let is_there = |i: &usize| !OPTIONAL.contains(&HEAD[*i]) || rows.iter().any(|row| row.cells[*i] != "-");
     let mut kept: Vec<usize> = (0..HEAD.len()).filter(is_there).collect();
@@ -154,6 +190,9 @@ pub fn text(measurement: &Measurement, color: bool, legend: bool) -> String {
         text.push_str(&line(name, &|i| row.cells[i].clone(), row.cause, &paint));
     }
     text.push_str(&reasons(&rows, &names));
+    for (name, why) in &nowhere {
+        text.push_str(&format!("{name}: not applicable: {why}\n"));
+    }
     text.push_str(&format!("{}\n", summary::text(measurement)));
     if let Some(found) = &measurement.columns {
         text.push_str(&columns::text(found));
@@ -194,7 +233,9 @@ fn explained(measurement: &Measurement) -> String {
     }
     let interval = if measurement.has_intervals() { INTERVALS } else { "" };
     let moved = measurement.layers.iter().any(|layer| layer.change.is_some());
-    format!("{}\n{LEGEND}{}{interval}", laws.join("; "), if moved { SINCE } else { "" })
+    let exact = measurement.layers.iter().flat_map(|layer| &layer.laws).any(|judged| stationarity(judged).is_some());
+    let (moved, exact) = (if moved { SINCE } else { "" }, if exact { RESIDUAL } else { "" });
+    format!("{}\n{LEGEND}{moved}{exact}{interval}", laws.join("; "))
 }
 
 /// How many of the maps without a row are named.
@@ -217,6 +258,9 @@ const LEGEND: &str = "misfit^2 = direct(ions)^2 + order^2 + shape^2; with a fact
 
 const SINCE: &str =
     "since: the misfit less that at initialisation, with the interval of the difference over these rows\n";
+
+const RESIDUAL: &str = "residual: |lambda W + dL/dW| / |lambda W| on these rows; 0 at a stationary point, where FACT is exact. Large, the network is at \
+    none, or loss, lambda or rows are not those it was trained with\n";
 
 const INTERVALS: &str = "[low, high]: 95 %, of these weights over fresh inputs; of rows that the network was trained \
     on it is too narrow, so give held-out ones\n";

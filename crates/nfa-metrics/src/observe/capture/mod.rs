@@ -21,18 +21,21 @@
 mod entry;
 mod error;
 mod site;
+mod trained;
 mod source;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use safetensors::SafeTensors;
 
+use crate::laws::needs::Needs;
 use crate::observation::{Layer, Observation};
 
 pub use error::CaptureError;
 use error::wrong;
 pub use site::CapturedSite;
 pub use source::TensorSource;
+pub use trained::Trained;
 
 /// Text of a note for a message: escaped, and its start alone.
 fn shown(text: &str) -> String {
@@ -148,8 +151,21 @@ impl<'a> Recording<'a> {
     /// # Errors
     /// Missing entries, shapes that don't fit, numbers that are not finite, a K that is not symmetric.
     pub fn site(&self, site: usize) -> Result<CapturedSite, CaptureError> {
+        self.site_for(site, Needs::WEIGHTS)
+    }
+
+    /// The same, with the moments that laws need: those of wide maps outweigh everything else.
+    ///
+    /// # Errors
+    /// As of [`Recording::site`].
+    pub fn site_for(&self, site: usize, needs: Needs) -> Result<CapturedSite, CaptureError> {
         let computed = computed_with(self.metadata.get("compute").map_or("", String::as_str));
-        CapturedSite::read(self.tensors, self.names[site].clone(), computed)
+        CapturedSite::read(self.tensors, self.names[site].clone(), computed, needs)
+    }
+
+    /// Whether some site has this part.
+    pub fn has(&self, part: &str) -> bool {
+        self.names.iter().any(|name| self.tensors.entry(&format!("{name}.{part}")).is_some())
     }
 
     /// Whether a site's output is the network's.

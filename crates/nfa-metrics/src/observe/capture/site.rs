@@ -7,8 +7,10 @@ use faer::{MatRef, Scale};
 use crate::judge::interval::{Jackknife, Spread};
 use crate::judge::misfit::{Fit, Seen};
 use crate::laws::law::Law;
+use crate::laws::needs::Needs;
 use crate::matrix::Mat;
 use crate::matrix::psd::{Psd, frame};
+use crate::observation::moments::Moments;
 use crate::observation::{Layer, Observation};
 use crate::observe::blocks::jackknife;
 use crate::observe::capture::entry::{Found, entry, part};
@@ -30,6 +32,8 @@ pub struct CapturedSite {
     pub weight_init: Option<Mat>,
     /// dL/dW of the mean training loss.
     pub gradient: Option<Mat>,
+    /// Second moments of what it reads and of the loss gradients there, where they were asked for.
+    pub moments: [Option<Mat>; 2],
     /// The machine epsilon of what K is stored in.
     pub eps: f64,
     /// The machine epsilon of what K was computed in, where the file says so; else 0.
@@ -49,7 +53,12 @@ const NOISE: f64 = 0.1;
 const MOST_SAMPLES: f64 = 9_007_199_254_740_992.0;
 
 impl CapturedSite {
-    pub(super) fn read(tensors: &dyn TensorSource, name: String, computed: f64) -> Result<Self, CaptureError> {
+    pub(super) fn read(
+        tensors: &dyn TensorSource,
+        name: String,
+        computed: f64,
+        needs: Needs,
+    ) -> Result<Self, CaptureError> {
         let key = |part: &str| format!("{name}.{part}");
         let required =
             |part: &str| entry(tensors, &key(part))?.ok_or_else(|| wrong(&key(part), "is required and missing"));
@@ -94,13 +103,14 @@ impl CapturedSite {
             Ok(Some(matrix))
         };
         let (weight_init, gradient) = (like_weight("weight_init")?, like_weight("grad")?);
-        for part in ["hh", "gg"] {
-            if let Some(found) = entry(tensors, &key(part))?
-                && found.shape != [d, d]
-            {
+        let square = |part: &str, need: Needs| -> Result<Option<Mat>, CaptureError> {
+            let Some(found) = entry(tensors, &key(part))? else { return Ok(None) };
+            if found.shape != [d, d] {
                 return Err(wrong(&key(part), format!("has shape {:?}, expected [{d}, {d}]", found.shape)));
             }
-        }
+            needs.contains(need).then(|| found.matrix(&key(part))).transpose()
+        };
+        let moments = [square("hh", Needs::INPUT_MOMENTS)?, square("gg", Needs::GRADIENT_MOMENTS)?];
         if let Some(found) = entry(tensors, &key("bias"))?
             && found.shape != [k]
         {
@@ -113,6 +123,7 @@ impl CapturedSite {
             counts: counts.values,
             weight_init,
             gradient,
+            moments,
             eps,
             computed,
             frame,
@@ -151,8 +162,16 @@ impl CapturedSite {
 
     /// As the laws look at it, by itself; `last` where its output is the network's.
     pub fn observation(&self, last: bool) -> Observation {
-        let layer = Layer { last, ..self.layer(None) };
-        Observation { layers: vec![layer], linear: false, eps: self.eps }
+        let [values, gradients] = self.moments.clone();
+        let loss = |gradient| Moments { values, gradients, ..Moments::of_gradient(gradient) };
+        let layer = Layer {
+            last,
+            k: Some(self.k.clone()),
+            start: self.weight_init.clone(),
+            loss: self.gradient.clone().map(loss),
+            ..self.layer(None)
+        };
+        Observation { layers: vec![layer], linear: false, eps: self.eps.max(self.computed) }
     }
 
     fn alone(&self, agop: Psd) -> Observation {

@@ -113,6 +113,7 @@ pub fn row(found: &ProductPair, thresholds: &Thresholds) -> (LayerMeasurement, I
         change: None,
         weight: None,
         matrices: None,
+        fact: None,
     };
     (row, Imbalance { layer: 0, frobenius, relative: frobenius / scale })
 }
