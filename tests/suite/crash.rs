@@ -47,6 +47,11 @@ name = "sgd"
 "solver.batch" = 20
 
 [[arm]]
+name = "averages"
+"probe.metrics" = ["loss", "nfa.centered", "fact", "fact.averaged"]
+"probe.average" = { last = 50, every = 3 }
+
+[[arm]]
 name = "momentum"
 "solver.kind" = "momentum"
 "solver.lr" = [[0, 0.01], [150, 0.003]]
@@ -127,7 +132,7 @@ fn kill_at_any_moment_and_resume() {
     let whole = Folder::with(SOLVERS);
     whole.run(&arguments).expect(0);
     let runs = whole.runs("out/solvers");
-    assert_eq!(runs.len(), 8);
+    assert_eq!(runs.len(), 9);
     let rows = lines(&whole, &format!("{}/metrics.csv", runs[0]));
     let folder = Folder::with(SOLVERS);
     for run in &runs {

@@ -203,6 +203,7 @@ fn networks_agops_laws_and_details() {
                 compare.details(&what, &details, expected);
             }
             let values: BTreeMap<String, Option<f64>> = (imbalance.measure)(&Snapshot {
+                teacher: None,
                 observation: &observation,
                 train: Scores { loss: 0.0, accuracy: None },
                 test: None,

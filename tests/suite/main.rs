@@ -35,4 +35,5 @@ mod recurrence;
 mod sites;
 mod solvers;
 mod starts;
+mod stationary;
 mod trained;

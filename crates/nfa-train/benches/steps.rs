@@ -55,7 +55,7 @@ fn step(bencher: Bencher<'_, '_>, kind: &str) {
 fn probe(bencher: Bencher<'_, '_>) {
     let (network, train) = problem();
     let registries = Registries::standard();
-    let data = Data { train, test: None, classes: false, sha256: String::new() };
+    let data = Data { train, test: None, classes: false, teacher: None, sha256: String::new() };
     let (plan, thresholds, solver) = (ProbePlan::default(), Thresholds::default(), solver("gd"));
     let probe = Probe {
         laws: &registries.laws,

@@ -73,6 +73,7 @@ mod tests {
             test: None,
             penalty: 0.0,
             initial_imbalance: Some(&initial),
+            teacher: None,
             update: None,
         };
         let d = crate::matrix::squared_norm(&imbalance(&observation.layers[2].weight, &observation.layers[1].weight))

@@ -40,6 +40,8 @@ pub struct Snapshot<'a> {
     pub penalty: f64,
     /// |D_l| at step 0 of the pairs of layers that fit together; `None` at step 0 itself.
     pub initial_imbalance: Option<&'a [f64]>,
+    /// Orthonormal rows, `[k, d]`: the directions of the inputs that the targets depend on, where the dataset knows them.
+    pub teacher: Option<&'a Mat>,
     /// The step that led here, where the solver's rule has a recurrence.
     pub update: Option<&'a Update>,
 }

@@ -8,6 +8,7 @@ pub mod loss;
 pub mod metric;
 pub mod recurrence_residual;
 pub mod target_linearity;
+pub mod teacher_overlap;
 
 /// Every built-in metric.
 pub fn metrics() -> Metrics {
@@ -17,4 +18,5 @@ pub fn metrics() -> Metrics {
         .with(imbalance::METRIC)
         .with(recurrence_residual::METRIC)
         .with(target_linearity::METRIC)
+        .with(teacher_overlap::METRIC)
 }

@@ -130,7 +130,7 @@ fn common_data(registries: &Registries) -> String {
     let own: String = own.map(|e| format!("; {}: {}", e.kind, e.defaults.trim_end().replace('\n', ", "))).collect();
     format!(
         "# and, as for every dataset (defaults{own}):\n\
-         # scale = 1, center = false, standardize = false, targets = \"auto\", test = 0, limit = (all), weights = (none)\n"
+         # scale = 1, center = false, standardize = false, targets = \"auto\", test = 0, limit = (all), permute_targets = false, weights = (none)\n"
     )
 }
 

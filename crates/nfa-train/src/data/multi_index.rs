@@ -64,6 +64,11 @@ impl Source for MultiIndex {
         }
         Ok(Raw { inputs, dim: self.inputs, targets: Targets::Values { values, dim: 1 }, drawn_test: Some(test) })
     }
+
+    fn teacher(&self) -> Option<Vec<Vec<f64>>> {
+        let unit = |k: usize| (0..self.inputs).map(|j| if j == k { 1.0 } else { 0.0 }).collect();
+        Some((0..self.index).map(unit).collect())
+    }
 }
 
 impl Spec<dyn Source> for MultiIndex {

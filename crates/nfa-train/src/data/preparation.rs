@@ -49,6 +49,7 @@ pub enum WeightSource {
 /// | `targets` | `"auto"` | `"one_hot"` or `"float"` for integer targets |
 /// | `test` | 0 | share below 1, or number of rows, held out by the seed |
 /// | `limit` | | the first rows only |
+/// | `permute_targets` | false | deals the training targets out anew over their rows, by the seed: a control without anything to learn |
 /// | `weights` | | sample weights of the training rows, scaled to mean 1 |
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -71,9 +72,17 @@ pub struct Preparation {
     /// The first rows only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<usize>,
+    /// Whether training targets are dealt out anew.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub permute_targets: bool,
     /// Sample weights.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weights: Option<WeightSource>,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // as serde calls it
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 fn unscaled() -> f64 {
@@ -90,7 +99,8 @@ fn none_held_out() -> Holdout {
 
 impl Preparation {
     /// The keys that belong here; all others are the kind's own.
-    pub const KEYS: [&'static str; 7] = ["scale", "center", "standardize", "targets", "test", "limit", "weights"];
+    pub const KEYS: [&'static str; 8] =
+        ["scale", "center", "standardize", "targets", "test", "limit", "permute_targets", "weights"];
 
     /// Checks the values.
     ///

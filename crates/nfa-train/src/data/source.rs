@@ -85,6 +85,11 @@ pub trait Source: Send {
         false
     }
 
+    /// The directions of the inputs that its targets depend on, orthonormal, where it knows them.
+    fn teacher(&self) -> Option<Vec<Vec<f64>>> {
+        None
+    }
+
     /// Weights of its rows, where they are part of what it is; `weights` in the file replaces them.
     fn weights(&self) -> Option<Vec<f64>> {
         None

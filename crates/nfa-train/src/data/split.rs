@@ -1,6 +1,7 @@
 //! Rows on a device, split into what is trained on and what is held out.
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
+use nfa_metrics::Mat;
 use nfa_models::SpecError;
 use sha2::{Digest, Sha256};
 
@@ -60,6 +61,8 @@ pub struct Data {
     pub test: Option<Split>,
     /// Whether targets are classes.
     pub classes: bool,
+    /// The directions that the targets depend on, `[k, d]` with orthonormal rows, where the dataset knows them.
+    pub teacher: Option<Mat>,
     /// Of every number above, in hexadecimal.
     pub sha256: String,
 }
@@ -103,6 +106,10 @@ pub fn prepare(
         count: order.len(),
     };
     let (mut train, mut test) = (gather(&order), gather(&test_order));
+    if preparation.permute_targets {
+        let dealt = context.stream.fork("permuted").permutation(train.count);
+        train.targets = dealt.iter().flat_map(|&row| &train.targets[row * c..(row + 1) * c]).copied().collect();
+    }
     if preparation.center || preparation.standardize {
         center(&mut train, &mut test, d, preparation.standardize);
     }
@@ -121,7 +128,8 @@ pub fn prepare(
         weights,
     };
     let test = (test.count > 0).then(|| upload(test, None));
-    Ok(Data { train: upload(train, weights), test, classes, sha256 })
+    let teacher = source.teacher().map(|rows| Mat::from_fn(rows.len(), d, |i, j| rows[i][j]));
+    Ok(Data { train: upload(train, weights), test, classes, teacher, sha256 })
 }
 
 /// Which rows train and which are held out: the last for sources that have them there, else

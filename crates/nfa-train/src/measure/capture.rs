@@ -28,14 +28,21 @@ pub fn from_capture(
     let recorded = Recorded::new(notes);
     let has_loss = file.has("grad");
     let trained = if has_loss { Trained::read(notes).map_err(|error| wrong(&error))? } else { Trained::default() };
+    let refusal = has_loss.then(|| trained.refusal(file.names())).flatten();
     let given = [
         (true, Needs::AGOP.and(Needs::OUTPUT_GRADIENTS)),
         (file.has("weight_init"), Needs::START),
-        (has_loss, Needs::LOSS_GRADIENT.and(Needs::DECAY)),
+        (has_loss, Needs::LOSS_GRADIENT),
+        (has_loss && refusal.is_none(), Needs::DECAY),
         (file.has("hh"), Needs::INPUT_MOMENTS),
         (file.has("gg"), Needs::GRADIENT_MOMENTS),
     ];
     let there = given.into_iter().filter(|(is, _)| *is).map(|(_, needs)| needs).collect();
+    if let Some(why) = &refusal
+        && let Some(law) = settings.laws.iter().find(|name| laws.get(name).is_some_and(|law| law.needs.contains(Needs::DECAY)))
+    {
+        return Err(wrong(&format!("--law {law}: {why}")));
+    }
     let laws = chosen::laws(laws, &settings.laws, there)?;
     let needs = chosen::needs(&laws);
     let wanted = settings.places(file.names())?;
@@ -101,7 +108,7 @@ pub fn from_capture(
         sizes: notes.get("sizes").filter(|_| whole).and_then(|sizes| serde_json::from_str(sizes).ok()),
         // Sites say nothing of what reads them.
         imbalance: Vec::new(),
-        notes: Vec::new(),
+        notes: refusal.map(|why| format!("fact, bfact: {why}")).into_iter().collect(),
         thresholds: settings.thresholds,
     })
 }

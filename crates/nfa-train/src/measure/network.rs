@@ -2,7 +2,9 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use nfa_metrics::{AgopOptions, Asked, Diagonal, Inputs, Laws, Needs, Observation, Rows, assess, parallel, places};
+use nfa_metrics::{
+    AgopOptions, Asked, Diagonal, Inputs, Judged, Laws, Needs, Observation, Place, Rows, assess, parallel, places,
+};
 use nfa_models::Activation;
 
 use crate::error::{Error, Result};
@@ -58,15 +60,8 @@ pub fn from_weights(
     let there = ground.there(beside.init.is_some(), job);
     let laws = chosen::laws(laws, &settings.laws, there)?;
     let options = AgopOptions { layers: Some(wanted.clone()), ..settings.agop.clone() };
-    let observe = |loaded: &Loaded| -> Result<Observation> {
-        let mut observation = loaded.observe(&options)?;
-        loaded.complete(&mut observation, samples, job, chosen::needs(&laws))?;
-        for (l, layer) in observation.layers.iter_mut().enumerate() {
-            layer.start = beside.init.map(|init| init.layers[l].weight.clone());
-            layer.penalty = settings.penalty;
-        }
-        Ok(observation)
-    };
+    let needs = chosen::needs(&laws);
+    let observe = |loaded: &Loaded| ground.observe(loaded, &options, beside.init, job, needs);
     let before = beside.init.map(|init| ground.load("--init", init)).transpose()?;
     let observation = named(observe(&loaded)?, weights);
     let start = before.as_ref().map(observe).transpose()?;
@@ -89,12 +84,7 @@ pub fn from_weights(
         return Err(Error::input("--columns are what the first layer reads, and --layer leaves it out"));
     }
     let places = places(laws, &observation, &asked);
-    let done = AtomicUsize::new(0);
-    let mut found = parallel::map(places.len(), |i| {
-        let judged = places[i].judge();
-        tell(done.fetch_add(1, Ordering::Relaxed) + 1, places.len(), &format!("{} rows", weights.title));
-        judged
-    });
+    let mut found = judged(&places, tell, &weights.title);
     let mut layers = wanted
         .iter()
         .map(|&layer| {
@@ -152,6 +142,24 @@ impl Ground<'_> {
         Loaded::new(other, self.activations, self.samples, self.settings)
     }
 
+    /// Everything that laws look at, of the network or of one beside it.
+    fn observe(
+        &self,
+        loaded: &Loaded,
+        options: &AgopOptions,
+        init: Option<&Weights>,
+        job: Option<&Job<'_>>,
+        needs: Needs,
+    ) -> Result<Observation> {
+        let mut observation = loaded.observe(options)?;
+        loaded.complete(&mut observation, self.samples, job, needs)?;
+        for (l, layer) in observation.layers.iter_mut().enumerate() {
+            layer.start = init.map(|init| init.layers[l].weight.clone());
+            layer.penalty = self.settings.penalty;
+        }
+        Ok(observation)
+    }
+
     /// Centred and sketched rows are not the samples' own.
     fn is_exact(&self) -> bool {
         !self.settings.agop.centered && self.settings.agop.sketch.is_none()
@@ -181,6 +189,16 @@ impl Ground<'_> {
         let controls = shuffled.iter().map(control).collect::<Result<Vec<_>>>()?;
         Ok(Columns::new(&of(loaded, observation)?, &controls, self.samples))
     }
+}
+
+/// Judges all places on all cores.
+fn judged(places: &[Place], tell: Tell<'_>, title: &str) -> Vec<Judged> {
+    let done = AtomicUsize::new(0);
+    parallel::map(places.len(), |i| {
+        let judged = places[i].judge();
+        tell(done.fetch_add(1, Ordering::Relaxed) + 1, places.len(), &format!("{title} rows"));
+        judged
+    })
 }
 
 /// Sets how far a layer's first law moved, and what another network can be set beside.

@@ -99,7 +99,9 @@ impl Probe<'_> {
             let test = self.data.test.as_ref().map(|test| scores(network, test, self.loss.loss, self.data.classes));
             let initial_imbalance = baseline.map(|baseline| baseline.imbalance.as_slice());
             let update = led.update.as_ref();
-            let snapshot = Snapshot { observation: &observation, train, test, penalty, initial_imbalance, update };
+            let teacher = self.data.teacher.as_ref();
+            let snapshot =
+                Snapshot { observation: &observation, train, test, penalty, initial_imbalance, teacher, update };
             let values = self.asked_metrics().flat_map(|metric| (metric.measure)(&snapshot));
             let wanted = values.filter(|(column, _)| self.wants(column));
             (train, wanted.map(|(column, value)| (column, Cell::from(value))).collect::<Vec<_>>())

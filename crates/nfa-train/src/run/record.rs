@@ -43,6 +43,10 @@ impl Files<'_> {
             let of_loss = layer.loss.as_ref().zip(layer.penalty.lambda().ok());
             let fact = of_loss.map(|(loss, lambda)| fact(&layer.weight, &loss.gradient, lambda));
             entries.extend(fact.map(|fact| matrix_entry(format!("layers.{i}.fact"), &fact)));
+            if let Some(averaged) = &layer.averaged {
+                entries.push(matrix_entry(format!("layers.{i}.nfm_averaged"), &averaged.nfm));
+                entries.push(matrix_entry(format!("layers.{i}.fact_averaged"), &averaged.fact));
+            }
         }
         let bytes = serialize(&entries).map_err(Error::environment)?;
         self.write(&format!("matrices/step-{step:06}.safetensors"), &bytes)

@@ -70,6 +70,16 @@ impl Trained {
         }
     }
 
+    /// Why no site of these names has a law of stationary points, where none has, for one reason.
+    pub fn refusal(&self, names: &[String]) -> Option<String> {
+        let why = |name: &String| match self.penalty(name).lambda() {
+            Err(why) => Some(format!("refused: {why}")),
+            Ok(_) => self.unsound(name, names),
+        };
+        let first = why(names.first()?)?;
+        names.iter().all(|name| why(name).as_ref() == Some(&first)).then_some(first)
+    }
+
     /// Why a site's gradient is not that of the loss which was trained in these weights alone, where the file shows it;
     /// `names` are its sites.
     pub fn unsound(&self, site: &str, names: &[String]) -> Option<String> {

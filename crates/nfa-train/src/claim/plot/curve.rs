@@ -17,6 +17,8 @@ pub struct Curve {
     pub x: Axis,
     /// The column on the y axis, with `layer*` where each layer is a line.
     pub y: String,
+    /// The laws of its colours, where `*` stands for a law in y.
+    pub laws: Vec<String>,
     /// The key of its colours.
     pub lines: Option<String>,
     /// What y should be.
@@ -44,9 +46,13 @@ impl Curve {
     /// Reads its keys of a block.
     pub(super) fn parse(table: &Table, columns: &Columns) -> Result<Self, SpecError> {
         let y = required(table, "y")?;
-        if columns.unit("y", y)? == "text" {
-            let message = format!("a curve draws numbers and `{y}` is words; kind = \"map\" draws verdicts");
-            return Err(SpecError::value("y", message));
+        let laws = laws(table, y)?;
+        for (at, column) in of_laws(y, &laws).iter().enumerate() {
+            let path = if laws.is_empty() { "y".to_string() } else { format!("laws.{at}") };
+            if columns.unit(&path, column)? == "text" {
+                let message = format!("a curve draws numbers and `{column}` is words; kind = \"map\" draws verdicts");
+                return Err(SpecError::value("y", message));
+            }
         }
         let x = match required(table, "x")? {
             "step" => Axis::Step,
@@ -61,6 +67,10 @@ impl Curve {
             return Err(SpecError::value("y", message));
         }
         let lines = text(table, "lines")?.map(str::to_string);
+        if !laws.is_empty() && (lines.is_some() || y.contains("layer*")) {
+            let message = "each law is a line already; name one layer, and drop `lines`";
+            return Err(SpecError::value("laws", message.into()));
+        }
         if lines.is_some() && y.contains("layer*") {
             let message = "each layer of `layer*` is a line already; name one layer, or drop `lines`";
             return Err(SpecError::value("lines", message.into()));
@@ -77,7 +87,43 @@ impl Curve {
                 Some(formula)
             }
         };
-        Ok(Curve { x, y: y.to_string(), lines, theory })
+        Ok(Curve { x, y: y.to_string(), laws, lines, theory })
+    }
+}
+
+impl Curve {
+    /// The columns that it draws, `layer*` in them: of each law one.
+    pub fn columns(&self) -> Vec<String> {
+        of_laws(&self.y, &self.laws)
+    }
+}
+
+/// Colours that can be told from each other.
+const MOST_LAWS: usize = 5;
+
+/// The laws that stand for `*` in y.
+fn laws(table: &Table, y: &str) -> Result<Vec<String>, SpecError> {
+    let wrong = |message: &str| Err(SpecError::value("laws", message.into()));
+    match (y.strip_prefix("*."), table.get("laws")) {
+        (None, None) => Ok(Vec::new()),
+        (None, Some(_)) => wrong("go with a y of the form \"*.misfit.layer0\""),
+        (Some(_), None) => wrong("is required with a * in y: a list of laws"),
+        (Some(_), Some(list)) => {
+            let name = |law: &toml::Value| law.as_str().map(str::to_string);
+            let names: Option<Vec<String>> = list.as_array().and_then(|list| list.iter().map(name).collect());
+            match names.filter(|names| (1..=MOST_LAWS).contains(&names.len())) {
+                Some(names) => Ok(names),
+                None => wrong("is a list of 1 to 5 names of laws"),
+            }
+        }
+    }
+}
+
+/// y for each law, or itself.
+fn of_laws(y: &str, laws: &[String]) -> Vec<String> {
+    match y.strip_prefix('*') {
+        Some(rest) if !laws.is_empty() => laws.iter().map(|law| format!("{law}{rest}")).collect(),
+        _ => vec![y.to_string()],
     }
 }
 

@@ -22,6 +22,7 @@ pub mod map;
 /// | `kind` | | `"curve"` or `"map"` |
 /// | `x` | curve | `"step"`, `"time"` (Σ lr), `"lambda_t"` (λ Σ lr), `"alpha"` (the exponent that a cosine is taken at), a numeric key, or another column |
 /// | `y` | curve | a column; `layer*` draws a line per layer |
+/// | `laws` | curve | laws that `*` stands for in y (`"*.misfit.layer0"`): a colour each, at most 5; the marks of a misfit show the verdict |
 /// | `lines` | curve | a key (or `arm`): a colour per value, at most 5 |
 /// | `theory` | curve | a formula, drawn grey: also of `x`, and of one factor `c` that is fitted to each line |
 /// | `x`, `y` | map | two numeric keys |
@@ -82,7 +83,7 @@ impl Plot {
     pub fn parse(block: &Value, index: usize, columns: &Columns) -> Result<Self, SpecError> {
         let table = block.as_table().ok_or_else(|| SpecError::value("", "must be a table".into()))?;
         let own: &[&str] = match text(table, "kind")? {
-            Some("curve") => &["lines", "theory"],
+            Some("curve") => &["laws", "lines", "theory"],
             Some("map") => &["value", "boundary"],
             Some(other) => return Err(SpecError::unknown("kind", "plot", other, ["curve", "map"])),
             None => return Err(SpecError::value("kind", "is required and missing; known: curve, map".into())),

@@ -75,6 +75,8 @@ text { font: 11px system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue'
 .part-order { fill: var(--order); }
 .part-shape { fill: var(--shape); }
 .seed { fill-opacity: 0.4; }
+.half { fill-opacity: 0.35; stroke-width: 1.2; }
+.half.soft { fill: var(--soft); stroke: var(--soft); }
 .open { fill: var(--paper); fill-opacity: 0.85; stroke-width: 1.5; }
 .halo { fill: none; stroke: var(--paper); stroke-width: 5; stroke-opacity: 0.75; stroke-linejoin: round; }
 .border { fill: none; stroke: var(--theory); stroke-width: 2.2; stroke-linejoin: round; }

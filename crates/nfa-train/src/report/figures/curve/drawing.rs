@@ -133,10 +133,22 @@ fn marks(curve: &Curve, series: &[&Series<'_>], frame: &Frame) -> Markup {
                 @if point.values.len() > 1 {
                     @for value in &point.values { (shape.draw(at(point, *value), 2.2, &format!("seed f{}", series.line))) }
                 }
-                @let class = if point.hollow { format!("open s{}", series.line) } else { format!("disc f{}", series.line) };
-                (shape.draw(at(point, point.y), 3.6, &class))
+                @let (size, class) = mark(point, series.line);
+                (shape.draw(at(point, point.y), size, &class))
             }
         }
+    }
+}
+
+/// Size and class of a point's mark: of a law's misfit by what was said of it.
+fn mark(point: &Point, line: usize) -> (f64, String) {
+    match point.verdict.as_deref() {
+        None if point.hollow => (3.6, format!("open s{line}")),
+        None => (3.6, format!("disc f{line}")),
+        Some("holds") => (4.4, format!("disc f{line}")),
+        Some("approximate") => (3.6, format!("half f{line} s{line}")),
+        Some("fails") => (3.2, format!("open s{line}")),
+        Some(_) => (1.8, format!("disc f{line}")),
     }
 }
 

@@ -19,6 +19,8 @@ enum Of<'a> {
     Values(&'a str, Vec<String>),
     /// Layers of the column, from 0.
     Layers(Vec<usize>),
+    /// Laws.
+    Laws(&'a [String]),
 }
 
 impl<'a> Lines<'a> {
@@ -27,6 +29,9 @@ impl<'a> Lines<'a> {
     pub(super) fn of(curve: &'a Curve, selection: &Selection<'_>, notes: &mut Vec<String>) -> Self {
         let runs = selection.runs();
         let all = |n: usize| spread((0..n).collect(), HUES);
+        if !curve.laws.is_empty() {
+            return Lines { drawn: all(curve.laws.len()), of: Of::Laws(&curve.laws) };
+        }
         if curve.y.contains("layer*") {
             let mut layers: Vec<usize> =
                 runs.iter().flat_map(|run| run.columns(&curve.y)).filter_map(|column| layer_of(&column)).collect();
@@ -80,6 +85,7 @@ impl<'a> Lines<'a> {
             Of::One => 1,
             Of::Values(_, values) => values.len(),
             Of::Layers(layers) => layers.len(),
+            Of::Laws(laws) => laws.len(),
         }
     }
 
@@ -89,13 +95,14 @@ impl<'a> Lines<'a> {
             Of::One => String::new(),
             Of::Values(key, values) => named(run, key, &values[line]),
             Of::Layers(layers) => format!("layer {}", run.layer(layers[line])),
+            Of::Laws(laws) => laws[line].clone(),
         }
     }
 
     /// Whether a run and a layer have a colour.
     pub(super) fn holds(&self, line: usize, run: &StudyRun, layer: Option<usize>) -> bool {
         match &self.of {
-            Of::One => true,
+            Of::One | Of::Laws(_) => true,
             Of::Values(key, values) => setting(run, key) == values[line],
             Of::Layers(layers) => layer == Some(layers[line]),
         }

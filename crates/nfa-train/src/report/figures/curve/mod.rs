@@ -26,7 +26,8 @@ const EDGE: (f64, f64, f64, f64) = (46.0, 66.0, MODULE - 6.0, 266.0);
 pub(crate) fn figure(plot: &Plot, curve: &Curve, selection: Selection<'_>) -> Result<Figure, Nothing> {
     let mut notes = selection.notes.clone();
     let all = selection.runs();
-    if all.iter().all(|run| run.columns(&curve.y).is_empty()) {
+    let recorded = |run: &&StudyRun| curve.columns().iter().any(|column| !run.columns(column).is_empty());
+    if !all.iter().any(recorded) {
         return Err(Nothing::Unrecorded(curve.y.clone()));
     }
     let lines = Lines::of(curve, &selection, &mut notes);

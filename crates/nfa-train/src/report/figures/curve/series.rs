@@ -40,6 +40,8 @@ pub(super) struct Point {
     pub(super) step: f64,
     /// Before training, or a null.
     pub(super) hollow: bool,
+    /// What was said of the law there, by all runs of the point alike, where it is a law's misfit.
+    pub(super) verdict: Option<String>,
 }
 
 /// Runs that make one series: what tells them from others, their layer from 0.
@@ -58,12 +60,15 @@ pub(super) fn measured<'a>(
     notes: &mut Vec<String>,
 ) -> Vec<Series<'a>> {
     let mut all = Vec::new();
+    let columns = curve.columns();
     let mut pooled: Option<String> = None;
     for (panel, (_, runs)) in selection.panels.iter().enumerate() {
         for line in 0..lines.len() {
+            // Of a curve of laws each line has a column of its own.
+            let column = &columns[if curve.laws.is_empty() { 0 } else { line }];
             let mut groups: Vec<Group<'a>> = Vec::new();
             for &run in runs {
-                let layers = run.columns(&curve.y).into_iter().map(|column| layer_of(&column));
+                let layers = run.columns(column).into_iter().map(|column| layer_of(&column));
                 for layer in layers.filter(|layer| lines.holds(line, run, *layer)) {
                     let settings = others(run, &apart_from(curve, run));
                     match groups.iter_mut().find(|group| group.settings == settings && group.layer == layer) {
@@ -83,7 +88,7 @@ pub(super) fn measured<'a>(
                 drawn: hue.is_some(),
                 label: lines.label(line, runs[0]),
                 layer: layer.map(|layer| layer as f64 + 1.0),
-                points: points(plot, curve, &runs, layer),
+                points: points(plot, curve, column, &runs, layer),
                 c: None,
                 runs,
             }));
@@ -111,13 +116,13 @@ fn apart_from<'a>(curve: &'a Curve, run: &StudyRun) -> Vec<&'a str> {
 }
 
 /// The points of runs that belong together, ascending in x where that is no column.
-fn points(plot: &Plot, curve: &Curve, runs: &[&StudyRun], layer: Option<usize>) -> Vec<Point> {
+fn points(plot: &Plot, curve: &Curve, y: &str, runs: &[&StudyRun], layer: Option<usize>) -> Vec<Point> {
     // (what belongs together, x, y, step)
     let mut found: Vec<(f64, f64, f64, f64)> = Vec::new();
     for run in runs {
         let column = match layer {
-            Some(layer) => curve.y.replace("layer*", &format!("layer{layer}")),
-            None => curve.y.clone(),
+            Some(layer) => y.replace("layer*", &format!("layer{layer}")),
+            None => y.to_string(),
         };
         let at = row(&run.record, plot.at);
         let step = at.and_then(|row| run.record.number(row, "step")).unwrap_or(0.0);
@@ -151,6 +156,8 @@ fn points(plot: &Plot, curve: &Curve, runs: &[&StudyRun], layer: Option<usize>) 
         }
     }
     let null = curve.y.contains(".null.");
+    let is_misfit = !curve.laws.is_empty() && y.contains(".misfit.");
+    let verdict_column = is_misfit.then(|| y.replace(".misfit.", ".verdict."));
     let mut places: HashMap<u64, usize> = HashMap::new();
     let mut points: Vec<Point> = Vec::new();
     for (together, x, y, step) in found {
@@ -158,7 +165,8 @@ fn points(plot: &Plot, curve: &Curve, runs: &[&StudyRun], layer: Option<usize>) 
             Some(&place) => points[place].values.push(y),
             None => {
                 places.insert(together.to_bits(), points.len());
-                points.push(Point { x, values: vec![y], y, step, hollow: null || step == 0.0 });
+                let verdict = verdict_column.as_ref().and_then(|column| said(runs, column, step));
+                points.push(Point { x, values: vec![y], y, step, hollow: null || step == 0.0, verdict });
             }
         }
     }
@@ -166,6 +174,16 @@ fn points(plot: &Plot, curve: &Curve, runs: &[&StudyRun], layer: Option<usize>) 
         points.sort_by(|a, b| a.x.total_cmp(&b.x));
     }
     points
+}
+
+/// The text that all runs have in a column at a step.
+fn said(runs: &[&StudyRun], column: &str, step: f64) -> Option<String> {
+    let of = |run: &StudyRun| {
+        let row = (0..run.record.len().cast_signed()).find(|&row| run.record.number(row, "step") == Some(step))?;
+        run.record.text(row, column).map(str::to_string)
+    };
+    let first = of(runs.first()?)?;
+    runs.iter().all(|run| of(run).as_ref() == Some(&first)).then_some(first)
 }
 
 /// What a clock shows at a step.
@@ -198,8 +216,15 @@ fn exponents(run: &StudyRun, column: &str, layer: Option<usize>) -> Vec<(f64, St
 /// Drops what the axes can't show, and says so.
 pub(super) fn keep_drawable(series: &mut Vec<Series<'_>>, curve: &Curve, log: Log, notes: &mut Vec<String>) {
     let (mut start, mut dropped) = (false, 0);
+    // Of laws the start is what training is held against: it stands at the left edge.
+    let xs = series.iter().flat_map(|series| &series.points).map(|point| point.x);
+    let least = xs.filter(|x| *x > 0.0).fold(f64::INFINITY, f64::min);
+    let edge = (!curve.laws.is_empty() && log.x && least.is_finite()).then_some(least / 2.0);
     for series in series.iter_mut() {
         series.points.retain_mut(|point| {
+            if let Some(edge) = edge.filter(|_| point.step == 0.0) {
+                point.x = edge;
+            }
             if log.x && point.x <= 0.0 {
                 start |= point.step == 0.0;
                 dropped += usize::from(point.step != 0.0);

@@ -127,6 +127,9 @@ pub(super) fn reading(curve: &Curve, series: &[Series<'_>], measured: Option<Str
         text.push_str(" (thinned to be told apart; thin lines join all probes)");
     }
     text.push('.');
+    if !curve.laws.is_empty() {
+        text.push_str(" A mark says what the verdict on its law is there; the first ones, at the left edge, are before training.");
+    }
     if seeds(series).is_some() {
         text.push_str(" Pale marks are single seeds; the others are their means, which the thin lines join.");
     }
@@ -166,7 +169,18 @@ pub(super) fn keys(curve: &Curve, series: &[Series<'_>]) -> Vec<Key> {
         let mark = Shape::Circle.draw((0.0, 0.0), 2.2, "seed mark soft");
         keys.push(Key { mark, text: format!("a seed; large: the mean of {n}") });
     }
-    if series.iter().flat_map(|series| &series.points).any(|point| point.hollow) {
+    let points = || series.iter().flat_map(|series| &series.points);
+    for (verdict, size, class) in [
+        ("holds", 4.4, "mark soft"),
+        ("approximate", 3.6, "half soft"),
+        ("fails", 3.2, "hollow"),
+        ("undetermined", 1.8, "mark soft"),
+    ] {
+        if points().any(|point| point.verdict.as_deref() == Some(verdict)) {
+            keys.push(Key { mark: Shape::Circle.draw((0.0, 0.0), size, class), text: verdict.to_string() });
+        }
+    }
+    if points().any(|point| point.hollow && point.verdict.is_none()) {
         let what = if curve.y.contains(".null.") { "null" } else { "before training" };
         keys.push(Key::shape(Shape::Circle, "hollow", what));
     }
