@@ -17,6 +17,7 @@ mod crash;
 mod datasets;
 mod determinism;
 mod engines;
+mod equalities;
 mod faults;
 mod forecast;
 mod golden;

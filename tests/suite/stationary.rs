@@ -12,6 +12,7 @@ use nfa_train::data::split::Split;
 use nfa_train::observe::average::Averages;
 use nfa_train::observe::loss::LossSeen;
 use nfa_train::observe::plan::AveragePlan;
+use nfa_train::record::Record;
 use nfa_train::train::loss::Loss;
 use nfa_train::train::loss::cross_entropy::CrossEntropy;
 use nfa_train::train::loss::half_mse::HalfMse;
@@ -356,20 +357,19 @@ fn every_rival_is_recorded_and_the_first_steps_have_no_average() {
     let folder = Folder::with(SPEC);
     folder.run(&["run", "spec.toml"]).expect(0);
     let text = folder.text(&format!("{}/metrics.csv", folder.runs("out/rivals")[0]));
-    let mut lines = text.lines().map(|line| line.split(',').collect::<Vec<_>>());
-    let head = lines.next().expect("a header");
-    let rows: Vec<Vec<&str>> = lines.collect();
-    let cell = |row: usize, name: &str| rows[row][head.iter().position(|column| *column == name).expect(name)];
+    let record = Record::from_csv(&text).expect("a record");
+    let rows = record.len().cast_signed();
+    let number = |row: isize, name: &str| record.number(row, name);
     for name in ["fact.stationarity.layer0", "bfact.spearman.layer1", "enfa.pearson@0.5.layer1", "virtual.share.layer0",
         "crh.rw.before.misfit.layer0", "crh.rg.behind.misfit.layer1", "target_linearity.layer1", "fact.null.init.layer0"] {
-        assert!((0..rows.len()).all(|row| !cell(row, name).is_empty()), "{name}");
+        assert!((0..rows).all(|row| number(row, name).is_some()), "{name}");
     }
     // The windows of 20, 30 and 40 begin after step 0.
-    let averaged: Vec<bool> = (0..rows.len()).map(|row| !cell(row, "fact.averaged.misfit.layer0").is_empty()).collect();
+    let averaged: Vec<bool> = (0..rows).map(|row| number(row, "fact.averaged.misfit.layer0").is_some()).collect();
     assert_eq!(averaged, [false, false, true, true, true]);
-    let window: f64 = cell(4, "fact.averaged.window.layer0").parse().expect("a number");
+    let window = number(4, "fact.averaged.window.layer0").expect("a number");
     assert!((window - 2.0 * 0.02 * 0.05 * 15.0).abs() < 1e-15);
-    assert_eq!(cell(0, "fact.averaged.verdict.layer0"), "undetermined");
+    assert_eq!(record.text(0, "fact.averaged.verdict.layer0"), Some("undetermined"));
 }
 
 #[test]

@@ -77,19 +77,11 @@ pub fn from_matrices(given: Given, title: &str, settings: &Settings) -> Result<M
     let own = depth.map(|depth| 1.0 / depth as f64);
     let details = Details::new(&pair, &alphas(own, &settings.alphas));
     let layer = LayerMeasurement {
-        layer: 0,
-        name: title.into(),
-        d_in: m.dim(),
-        d_out: None,
         depth_from_here: depth,
         last: depth == Some(1),
-        laws: vec![Judged::alone(law, finding, details)],
-        jackknife: None,
-        change: None,
-        weight: None,
-        matrices: Some((m, g)),
-        fact: None,
+        ..LayerMeasurement::alone(title, m.dim(), Judged::alone(law, finding, details))
     };
+    let layer = LayerMeasurement { matrices: Some((m, g)), ..layer };
     Ok(Measurement {
         title: title.into(),
         samples: None,

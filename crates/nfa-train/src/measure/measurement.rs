@@ -166,6 +166,24 @@ pub struct Imbalance {
 }
 
 impl LayerMeasurement {
+    /// A law of two matrices, and nothing known of where they stand.
+    pub fn alone(name: &str, d_in: usize, judged: Judged) -> Self {
+        LayerMeasurement {
+            layer: 0,
+            name: name.into(),
+            d_in,
+            d_out: None,
+            depth_from_here: None,
+            last: false,
+            laws: vec![judged],
+            jackknife: None,
+            change: None,
+            weight: None,
+            matrices: None,
+            fact: None,
+        }
+    }
+
     /// A layer of an observation, and what was found of the laws there.
     pub fn new(observation: &Observation, layer: usize, laws: Vec<Judged>) -> Self {
         let seen = &observation.layers[layer];

@@ -101,20 +101,8 @@ pub fn row(found: &ProductPair, thresholds: &Thresholds) -> (LayerMeasurement, I
     let (law, pair) = (balance::LAW, found.pair());
     let scale = found.upper.squared_norm_l2().max(found.lower.squared_norm_l2());
     let frobenius = found.imbalance().norm_l2();
-    let row = LayerMeasurement {
-        layer: 0,
-        d_in: found.lower.nrows(),
-        name: found.name.clone(),
-        d_out: None,
-        depth_from_here: None,
-        last: false,
-        laws: vec![Judged::alone(law, assess(&pair, law.family, None, thresholds), None)],
-        jackknife: None,
-        change: None,
-        weight: None,
-        matrices: None,
-        fact: None,
-    };
+    let judged = Judged::alone(law, assess(&pair, law.family, None, thresholds), None);
+    let row = LayerMeasurement::alone(&found.name, found.lower.nrows(), judged);
     (row, Imbalance { layer: 0, frobenius, relative: frobenius / scale })
 }
 
