@@ -12,7 +12,7 @@ use nfa_models::init::geometric;
 
 use crate::calibration::{pick, rotation, unit, with_spectrum};
 
-const ROWS: [usize; 4] = [32, 128, 512, 2048];
+const ROWS: [usize; 4] = [64, 512, 4096, 16384];
 const SIZES: [usize; 6] = [3, 4, 6, 10, 16, 24];
 const BLOCKS: usize = 16;
 
@@ -51,11 +51,11 @@ fn in_blocks(g: &Mat, h: &Mat) -> Vec<(Mat, f64)> {
     (0..BLOCKS).map(block).collect()
 }
 
-/// A against rows -g_i h_iᵀ/λ whose mean is B = A and something of a size from 0.003 to 1.
+/// A against rows -g_i h_iᵀ/λ whose mean is B = A and something of a size from 0.005 to 2.
 fn equal(stream: &Stream) -> Trial {
     let (d, n) = (pick(&stream.fork("d"), &SIZES), pick(&stream.fork("n"), &ROWS));
     let a = spectral(&stream.fork("a"), d);
-    let size = 0.003 * (1.0f64 / 0.003).powf(uniform(&stream.fork("size")));
+    let size = 0.005 * (2.0f64 / 0.005).powf(uniform(&stream.fork("size")));
     let e = normal(&stream.fork("e"), d, d);
     let (kind, off) = match stream.fork("kind").draws().below(4) {
         0 => ("symmetric", unit(&(&e + e.transpose()))),
@@ -64,7 +64,7 @@ fn equal(stream: &Stream) -> Trial {
         _ => ("any", unit(&e)),
     };
     let b = &a + off * size;
-    let noise = pick(&stream.fork("noise"), &[0.1, 0.5, 2.0]);
+    let noise = pick(&stream.fork("noise"), &[0.05, 0.3, 1.0]);
     // h of unit covariance, g = B h and what has nothing to do with h.
     let (h, g) = (normal(&stream.fork("h"), n, d), normal(&stream.fork("g"), n, d) * (noise / (d as f64).sqrt()));
     let blocks = in_blocks(&(&h * b.transpose() + g), &h);
@@ -76,7 +76,7 @@ fn equal(stream: &Stream) -> Trial {
 fn proportional(stream: &Stream) -> Trial {
     let (d, n) = (pick(&stream.fork("d"), &SIZES), pick(&stream.fork("n"), &ROWS));
     let b = spectral(&stream.fork("b"), d);
-    let size = 0.003 * (2.0f64 / 0.003).powf(uniform(&stream.fork("size")));
+    let size = 0.01 * (5.0f64 / 0.01).powf(uniform(&stream.fork("size")));
     let x = normal(&stream.fork("x"), 1 + stream.fork("rows").draws().below(2 * d as u64) as usize, d);
     let a = &b + unit(&(x.transpose() * &x)) * size;
     let inner: f64 = a.col_iter().zip(b.col_iter()).map(|(a, b)| a.transpose() * b).sum();
@@ -122,7 +122,7 @@ fn is_false(verdict: Verdict, truth: f64) -> bool {
 
 fn held_to_one_percent(name: &str, make: impl Fn(&Stream) -> Trial + Sync) {
     let stream = Stream::root(15).fork(name);
-    const COUNT: usize = 1200;
+    const COUNT: usize = 1600;
     let found = nfa_metrics::parallel::map(COUNT, |k| {
         let trial = make(&stream.fork_index(k as u64));
         let finding = judged(&trial).expect("neither is zero");
@@ -144,7 +144,7 @@ fn held_to_one_percent(name: &str, make: impl Fn(&Stream) -> Trial + Sync) {
     // An engine that never commits itself would pass so far: of the populations clear of the thresholds, with rows
     // enough, most are answered.
     let clear = |(truth, what, _): &&(f64, String, Finding)| {
-        (*truth < 0.02 || *truth > 0.4) && what.contains("n 2048") && !what.contains("noise 2")
+        (*truth < 0.02 || *truth > 0.4) && what.contains("n 16384") && !what.contains("noise 1")
     };
     let answered = |(truth, _, f): &&(f64, String, Finding)| match f.verdict {
         Verdict::Holds => *truth < 0.02,
