@@ -317,8 +317,14 @@ fn moments_of_values_and_loss_gradients_are_what_numpy_finds() {
             for (found, site) in found.iter().zip(golden.sites()) {
                 let what = format!("{} {}", golden.name(), site["name"]);
                 assert!(relative(&found.gradient, &matrix(&site["grad"])) <= 1e-12, "{what}: G");
-                assert!(relative(found.behind.as_ref().expect("asked for"), &matrix(&site["gg_z"])) <= 1e-12, "{what}: loss gradients");
-                assert!(relative(found.values.as_ref().expect("asked for"), &matrix(&site["hh"])) <= 1e-12, "{what}: values");
+                assert!(
+                    relative(found.behind.as_ref().expect("asked for"), &matrix(&site["gg_z"])) <= 1e-12,
+                    "{what}: loss gradients"
+                );
+                assert!(
+                    relative(found.values.as_ref().expect("asked for"), &matrix(&site["hh"])) <= 1e-12,
+                    "{what}: values"
+                );
             }
         }
     }

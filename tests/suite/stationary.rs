@@ -116,7 +116,9 @@ fn on_the_host_a_chain_has_the_moments_that_autodiff_finds() {
                 let (_, own) = network.gradient(&|net| loss.value(net.outputs(x.clone()), &y, column.as_ref(), 9));
                 let own = [own.iter().next(), own.iter().find(|p| p.shape == [3, 6])];
                 for (l, (a, b)) in host.iter().zip(&sites).enumerate() {
-                    let all = |m: &Moments| [Some(m.gradient.clone()), m.values.clone(), m.gradients.clone(), m.behind.clone()];
+                    let all = |m: &Moments| {
+                        [Some(m.gradient.clone()), m.values.clone(), m.gradients.clone(), m.behind.clone()]
+                    };
                     for (a, b) in all(a).into_iter().zip(all(b)) {
                         let (a, b) = (a.expect("asked for"), b.expect("asked for"));
                         assert!(relative(&a, &b, b.norm_l2()) <= 1e-12, "{} layer {l}", kind.name());
@@ -246,18 +248,27 @@ fn normalised_maps_and_weights_that_are_shared_are_found_by_looking() {
     let x = tensor("x", 13, 5, DType::F64);
     let observed = |kind: u8| {
         let network = odd(kind);
-        let y = tensor("y", 13, if kind == 0 { 3 } else if kind == 3 { 6 } else { 5 }, DType::F64);
-        let losses =
-            |out: Tensor<2>, rows: std::ops::Range<usize>, factors: &[f64]| squares(out, &y.clone().slice([rows]), factors);
+        let y = tensor(
+            "y",
+            13,
+            if kind == 0 {
+                3
+            } else if kind == 3 {
+                6
+            } else {
+                5
+            },
+            DType::F64,
+        );
+        let losses = |out: Tensor<2>, rows: std::ops::Range<usize>, factors: &[f64]| {
+            squares(out, &y.clone().slice([rows]), factors)
+        };
         let asked = LossOnRows { loss: &losses, weights: None, targets: None, needs: Needs::LOSS };
         let forward = |x: Tensor<2>, at: &mut Sites| Network::forward(&network, x, at);
         let found = moments(&forward, &x, &asked, &AgopOptions::default()).expect("has sites");
         let weights = nfa_metrics::weights_of(&network, &x).expect("has sites");
-        let layer = |(weight, found)| Layer {
-            loss: Some(found),
-            penalty: Penalty::Coupled(LAMBDA),
-            ..Layer::new("w", weight)
-        };
+        let layer =
+            |(weight, found)| Layer { loss: Some(found), penalty: Penalty::Coupled(LAMBDA), ..Layer::new("w", weight) };
         let layers = weights.into_iter().zip(found).map(layer).collect();
         let mut observation = Observation { layers, linear: false, eps: f64::EPSILON };
         join(&mut observation, &sharing(&network, &x).expect("has sites"));
@@ -286,7 +297,8 @@ fn averages_of_gradient_descent_meet_their_identity() {
     let (plan, probes, lr) = (AveragePlan { last: 40, every: 1 }, [0, 60], 0.05);
     let rate = Rate::Constant(lr);
     let (mut w, mut v) = (tensor("w", 6, 4, DType::F64), tensor("v", 2, 6, DType::F64));
-    let split = Split { inputs: tensor("x", 15, 4, DType::F64), targets: tensor("y", 15, 2, DType::F64), weights: None };
+    let split =
+        Split { inputs: tensor("x", 15, 4, DType::F64), targets: tensor("y", 15, 2, DType::F64), weights: None };
     let seen = LossSeen::new(&HalfMse {}, &split);
     let mut sums = Averages::default();
     let mut kicks = Mat::zeros(4, 4);
@@ -308,7 +320,8 @@ fn averages_of_gradient_descent_meet_their_identity() {
             error.powi_scalar(2).sum().mul_scalar(0.5 / 15.0)
         });
         let mut own = own.iter().map(|parameter| parameter.matrix());
-        let mut step_of = |w: &Tensor<2>| (own.next().expect("one each") + w.clone().mul_scalar(LAMBDA)).mul_scalar(-lr);
+        let mut step_of =
+            |w: &Tensor<2>| (own.next().expect("one each") + w.clone().mul_scalar(LAMBDA)).mul_scalar(-lr);
         let (dw, dv) = (step_of(&w), step_of(&v));
         if step >= 20 {
             kicks += gram(&dw);
@@ -360,8 +373,16 @@ fn every_rival_is_recorded_and_the_first_steps_have_no_average() {
     let record = Record::from_csv(&text).expect("a record");
     let rows = record.len().cast_signed();
     let number = |row: isize, name: &str| record.number(row, name);
-    for name in ["fact.stationarity.layer0", "bfact.spearman.layer1", "enfa.pearson@0.5.layer1", "virtual.share.layer0",
-        "crh.rw.before.misfit.layer0", "crh.rg.behind.misfit.layer1", "target_linearity.layer1", "fact.null.init.layer0"] {
+    for name in [
+        "fact.stationarity.layer0",
+        "bfact.spearman.layer1",
+        "enfa.pearson@0.5.layer1",
+        "virtual.share.layer0",
+        "crh.rw.before.misfit.layer0",
+        "crh.rg.behind.misfit.layer1",
+        "target_linearity.layer1",
+        "fact.null.init.layer0",
+    ] {
         assert!((0..rows).all(|row| number(row, name).is_some()), "{name}");
     }
     // The windows of 20, 30 and 40 begin after step 0.
@@ -403,6 +424,10 @@ fn runs_and_measure_refuse_alike() {
     measure(&["--weight-decay", "0.02"], &["--weight-decay", "--targets and --loss"]);
     measure(&[&given[..], &["--law", "fact"]].concat(), &["--law fact", "--weight-decay"]);
     measure(&[&given[..], &["--law", "fcat"]].concat(), &["--law fcat", "fact.averaged"]);
+    // The run beside them says what they were trained with.
+    let other = ["--targets", "y.csv", "--loss", "mse", "--weight-decay", "0.02"];
+    measure(&other, &["--loss mse", "refused", "trained with half_mse"]);
+    measure(&[&given[..], &["--weight-decay", "0.03"]].concat(), &["refused", "trained with 0.02"]);
     // And what is not refused is FACT of these rows.
     let base = ["measure", "--weights", &weights, "--inputs", "x.csv", "--activation", "relu", "--json"];
     let asked = [&base[..], &given[..], &["--weight-decay", "0.02"]].concat();

@@ -157,7 +157,12 @@ fn a_state_goes_through_a_checkpoint_bit_for_bit() {
             averages: Vec::new(),
             averaged_to: 0,
         };
-        let whole = Checkpoint { parameters: parameters.clone(), solver: state.clone(), averages: Averages::default(), progress };
+        let whole = Checkpoint {
+            parameters: parameters.clone(),
+            solver: state.clone(),
+            averages: Averages::default(),
+            progress,
+        };
         let bytes = whole.to_bytes().unwrap();
         let back = Checkpoint::from_bytes(&bytes, "f", &parameters, &Device::flex(), dtype).unwrap();
         let what = format!("{} {dtype:?}", entry.kind);

@@ -130,9 +130,11 @@ mod tests {
         let a = mat(&[[2.0, 0.5], [0.5, 1.0]]);
         let of = |b: Mat| Agreement::new(&Pair::new(Psd::gram(a.clone()), Square::new(b, f64::EPSILON)));
         let same = of(a.clone());
-        assert!([same.cosine, same.pearson, same.spearman, same.trace_ratio, same.rooted_cosine, same.rooted_pearson]
-            .into_iter()
-            .all(|value| (value.expect("defined") - 1.0).abs() < 1e-14));
+        assert!(
+            [same.cosine, same.pearson, same.spearman, same.trace_ratio, same.rooted_cosine, same.rooted_pearson]
+                .into_iter()
+                .all(|value| (value.expect("defined") - 1.0).abs() < 1e-14)
+        );
         assert_eq!(same.relative_error, Some(0.0));
         let turned = of(&a * -1.0);
         assert!((turned.cosine.expect("defined") + 1.0).abs() < 1e-15);
@@ -145,7 +147,8 @@ mod tests {
     #[test]
     fn ties_share_a_rank_and_what_is_flat_has_no_correlation() {
         assert_eq!(ranks(&[3.0, 1.0, 3.0, 2.0]), [2.5, 0.0, 2.5, 1.0]);
-        let pair = Pair::new(Psd::gram(mat(&[[1.0, 1.0], [1.0, 1.0]])), Square::new(mat(&[[1.0, 2.0], [3.0, 4.0]]), 0.0));
+        let pair =
+            Pair::new(Psd::gram(mat(&[[1.0, 1.0], [1.0, 1.0]])), Square::new(mat(&[[1.0, 2.0], [3.0, 4.0]]), 0.0));
         let found = Agreement::new(&pair);
         assert_eq!((found.pearson, found.pearson_offdiag, found.spearman), (None, None, None));
         assert!(found.cosine.is_some());

@@ -13,12 +13,8 @@ use crate::matrix::psd::Psd;
 use crate::observation::moments::Moments;
 use crate::observation::{Layer, Observation};
 
-const OF_LOSS: Law = Law {
-    family: Family::Proportional,
-    reference: "arXiv:2410.03006",
-    asked: true,
-    ..Law::OF_WEIGHTS
-};
+const OF_LOSS: Law =
+    Law { family: Family::Proportional, reference: "arXiv:2410.03006", asked: true, ..Law::OF_WEIGHTS };
 
 /// Weights and representations before the map.
 pub const RW_BEFORE: Law = Law {

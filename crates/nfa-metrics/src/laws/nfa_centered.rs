@@ -19,6 +19,7 @@ pub const LAW: Law = Law {
     needs: Needs::OUTPUT_GRADIENTS.and(Needs::START),
     varies: true,
     axes: ["centred AGOP", "change of weights"],
+    last: Some("behind the last layer the centred AGOP is dW^T dW"),
     details: true,
     pair,
     ..Law::OF_WEIGHTS

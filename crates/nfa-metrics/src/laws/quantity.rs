@@ -66,7 +66,12 @@ pub struct Quantity<T> {
 }
 
 /// A pure number, in [0, 1] if nothing else is said.
-pub(crate) const fn number<T>(name: &'static str, symbol: &'static str, doc: &'static str, of: fn(&T) -> Reading) -> Quantity<T> {
+pub(crate) const fn number<T>(
+    name: &'static str,
+    symbol: &'static str,
+    doc: &'static str,
+    of: fn(&T) -> Reading,
+) -> Quantity<T> {
     Quantity { name, symbol, unit: "1", range: |_| "[0, 1]", better: Better::Neither, doc, shown: Shown::Always, of }
 }
 

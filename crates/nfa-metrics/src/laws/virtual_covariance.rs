@@ -36,19 +36,22 @@ pub const LAW: Law = Law {
     ..Law::OF_WEIGHTS
 };
 
-const SHARE: Quantity<Layer> =
-    number("share", "2/pi atan(eta |E|/|S|)", "Where the nearest is between FACT (0) and eNFA (1).", |layer: &Layer| {
-        Curve::new(layer).and_then(|curve| curve.nearest()).into()
-    });
-const NEGATIVE: Quantity<Layer> =
-    number("negative", "|B_-|/|B|", "Share of what is negative in it where it is nearest, and left out.", |layer: &Layer| {
-        Nearest::new(layer).map(|nearest| nearest.negative).into()
-    });
+const SHARE: Quantity<Layer> = number(
+    "share",
+    "2/pi atan(eta |E|/|S|)",
+    "Where the nearest is between FACT (0) and eNFA (1).",
+    |layer: &Layer| Curve::new(layer).and_then(|curve| curve.nearest()).into(),
+);
+const NEGATIVE: Quantity<Layer> = number(
+    "negative",
+    "|B_-|/|B|",
+    "Share of what is negative in it where it is nearest, and left out.",
+    |layer: &Layer| Nearest::new(layer).map(|nearest| nearest.negative).into(),
+);
 const AT_FACT: Quantity<Layer> = at("curve@0", "Cosine of W^T W and the symmetric part of FACT.", |l| cosine(l, 0.0));
 const NEAR_FACT: Quantity<Layer> =
     at("curve@0.25", "The same a quarter of the way to the eNFA's matrix.", |l| cosine(l, 0.25));
-const BETWEEN: Quantity<Layer> =
-    at("curve@0.5", "The same where both ends have the same norm.", |l| cosine(l, 0.5));
+const BETWEEN: Quantity<Layer> = at("curve@0.5", "The same where both ends have the same norm.", |l| cosine(l, 0.5));
 const NEAR_ENFA: Quantity<Layer> = at("curve@0.75", "The same three quarters of the way.", |l| cosine(l, 0.75));
 const AT_ENFA: Quantity<Layer> =
     at("curve@1", "Cosine of W^T W and the second moment of the loss gradients.", |l| cosine(l, 1.0));

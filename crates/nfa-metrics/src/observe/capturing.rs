@@ -7,14 +7,14 @@ use burn::tensor::{DType, Tensor};
 use nfa_models::{SitesError, Stream};
 use safetensors::{Dtype, View};
 
+use crate::laws::needs::Needs;
 use crate::matrix::Mat;
+use crate::observation::moments::Moments;
+use crate::observation::penalty::Penalty;
 use crate::observe::agop::options::AgopOptions;
 use crate::observe::agop::sites::SitesOnRows;
 use crate::observe::capture::CaptureError;
 use crate::observe::layout::{Forward, Layout, Placed};
-use crate::laws::needs::Needs;
-use crate::observation::moments::Moments;
-use crate::observation::penalty::Penalty;
 use crate::observe::moments::{LossOnRows, SampleLosses, moments};
 
 /// What a capture holds beside weights and K.

@@ -162,7 +162,8 @@ impl Sums {
     fn add(&mut self, loss: &HostLoss<'_>, samples: Range<usize>, h: View<'_, f64>, delta: View<'_, f64>) {
         let weight = |row: usize| loss.weights.map_or(1.0, |weights| weights[samples.start + row]);
         let weighted = |rows: View<'_, f64>| -> Vec<f64> {
-            let each = |(row, values): (usize, &[f64])| -> Vec<f64> { values.iter().map(|v| v * weight(row)).collect() };
+            let each =
+                |(row, values): (usize, &[f64])| -> Vec<f64> { values.iter().map(|v| v * weight(row)).collect() };
             rows.row_slices().enumerate().flat_map(each).collect()
         };
         let own = |rows: View<'_, f64>| loss.weights.map(|_| weighted(rows));

@@ -53,8 +53,11 @@ pub fn sharing(network: &dyn AnyNetwork, x: &Tensor<2>) -> Result<Vec<Sharing>, 
     let found = moments(&forward, &few, &asked, &AgopOptions::default())?;
     let gradients: Vec<Mat> = found.into_iter().map(|moments| moments.gradient * n as f64).collect();
     let values = network.parameters();
-    let pairs: Vec<(Mat, Mat)> =
-        values.iter().zip(of_parameters.iter()).filter_map(|(value, slope)| Some((flat(value)?, flat(slope)?))).collect();
+    let pairs: Vec<(Mat, Mat)> = values
+        .iter()
+        .zip(of_parameters.iter())
+        .filter_map(|(value, slope)| Some((flat(value)?, flat(slope)?)))
+        .collect();
     let places: Vec<Vec<Seat>> = layout.sites.iter().map(|placed| seats(placed, &pairs)).collect();
     let bound = epsilon(few.dtype()).powf(2.0 / 3.0);
     Ok((0..places.len()).map(|site| of_site(site, &layout, &places, &pairs, &gradients, bound)).collect())

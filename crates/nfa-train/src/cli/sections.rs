@@ -15,9 +15,12 @@ const PROBE: &str = "probe (experiment file)\n\n  \
     rows = \"train\"                   # or \"test\", the held-out ones; with interval = \"inputs\" \"test\" where there are any:\n\
     #                                on rows that were trained on, intervals are too narrow\n\
     samples = 2000                   # on so many of them, drawn by the seed; without it on all\n\
-    matrices = false                 # whether NFM and AGOP are written too\n\
+    average = { last = 1000, every = 5 }  # for fact.averaged: every 5th of the last 1000 steps before each probe; a mean\n\
+    #                                over 2 lambda sum eta well above 1 agrees on any bounded path\n\
+    matrices = false                 # whether NFM, AGOP and FACT are written too\n\
     capture = false                  # whether the end is written as capture.safetensors, for measure --capture\n\n\
-    AGOPs, exponents, misfits and intervals are all of the same rows.\n";
+    AGOPs, exponents, misfits and intervals are all of the same rows; what is of the loss (fact, bfact, enfa, virtual,\n\
+    crh) is of the rows trained on.\n";
 
 const VERDICT: &str = "verdict (experiment file)\n\n  \
     Thresholds of the answers, the first rule that applies.\n\n\
@@ -62,6 +65,7 @@ const PLOT: &str = "plot (experiment file)\n\n  \
     x = \"lambda_t\"                   # or step, time (lr * step), alpha (of a cosine), a numeric key, another column\n\
     y = \"imbalance_ratio.layer0\"     # a column; layer* draws a line per layer\n\
     lines = \"model.depth\"            # a key or arm: a colour per value, at most 5\n\
+    # or y = \"*.misfit.layer0\" and laws = [\"fact\", \"nfa\"]: a colour per law, at most 5, the marks its verdicts\n\
     theory = \"exp(-2*x)\"             # a formula, also of x and of one fitted factor c: \"c*lr^2\"\n\
     log = \"y\"                        # x, y or xy\n\
     # and, as for every plot: at = \"last\" | \"first\" | step (where x isn't time), panels = \"arm\" (at most 6),\n\

@@ -147,10 +147,13 @@ fn probe(given: Table, registries: &Registries, held_out: bool) -> Result<ProbeP
     let averaging = asked(&probe, registries).find(|law| law.needs.contains(Needs::AVERAGE));
     match (probe.average, averaging) {
         (None, Some(law)) => {
-            let message = format!("{} is an average: say of what with average = {{ last = 1000, every = 1 }}", law.name);
+            let message =
+                format!("{} is an average: say of what with average = {{ last = 1000, every = 1 }}", law.name);
             Err(SpecError::value("metrics", message))
         }
-        (Some(_), None) => Err(SpecError::value("average", "averages for no law; add \"fact.averaged\" to metrics".into())),
+        (Some(_), None) => {
+            Err(SpecError::value("average", "averages for no law; add \"fact.averaged\" to metrics".into()))
+        }
         (Some(plan), _) if plan.every == 0 || plan.last < plan.every => {
             let message = format!("every = {} must be at least 1 and at most last = {}", plan.every, plan.last);
             Err(SpecError::value("average", message))
@@ -350,17 +353,13 @@ fn check_batches(
 
 /// Refuses laws of stationary points of a penalised loss where none is approached.
 #[cfg(feature = "burn")]
-fn check_penalty(
-    registries: &Registries,
-    solver: &Table,
-    course: &Course,
-    probe: &ProbePlan,
-) -> Result<(), SpecError> {
+fn check_penalty(registries: &Registries, solver: &Table, course: &Course, probe: &ProbePlan) -> Result<(), SpecError> {
     let Some(law) = asked(probe, registries).find(|law| law.needs.contains(Needs::DECAY)) else { return Ok(()) };
     let built = solvers::build(&registries.solvers, solver.clone(), &course.lr, None);
     let built = built.map_err(|error| error.under("solver"))?;
     crate::observe::loss::penalty_of(built.as_ref()).lambda().map(drop).map_err(|why| {
-        let message = format!("{}: refused: {why}; leave it out here (an [[arm]] may have its own \"probe.metrics\")", law.name);
+        let message =
+            format!("{}: refused: {why}; leave it out here (an [[arm]] may have its own \"probe.metrics\")", law.name);
         SpecError::value("probe.metrics", message)
     })
 }

@@ -39,7 +39,8 @@ pub fn from_capture(
     ];
     let there = given.into_iter().filter(|(is, _)| *is).map(|(_, needs)| needs).collect();
     if let Some(why) = &refusal
-        && let Some(law) = settings.laws.iter().find(|name| laws.get(name).is_some_and(|law| law.needs.contains(Needs::DECAY)))
+        && let Some(law) =
+            settings.laws.iter().find(|name| laws.get(name).is_some_and(|law| law.needs.contains(Needs::DECAY)))
     {
         return Err(wrong(&format!("--law {law}: {why}")));
     }

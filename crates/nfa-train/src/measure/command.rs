@@ -22,7 +22,7 @@ use crate::measure::options::{self, Source};
 use crate::measure::pairs::{self, Heads, Pairs};
 use crate::measure::samples::{Answers, Job, Samples};
 use crate::measure::settings::{Settings, Tell, check_size, title_of};
-use crate::measure::{chosen, columns, compare, depth, fan, json, summary, table};
+use crate::measure::{chosen, columns, compare, depth, fan, json, summary, table, trained};
 use crate::observe::layers::Layers;
 use crate::train::loss::Loss;
 use crate::weights::layers::Chosen;
@@ -327,6 +327,9 @@ impl Call<'_> {
         files
             .iter()
             .map(|path| {
+                if let (Some(loss), Some(lambda)) = (&args.loss, args.weight_decay) {
+                    trained::check(path, loss, lambda, self.store)?;
+                }
                 let weights = self.load(path)?;
                 if activations.is_empty() && weights.layers.len() > 1 {
                     return Err(Error::input(

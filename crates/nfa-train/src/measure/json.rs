@@ -67,7 +67,9 @@ fn layer(layer: &LayerMeasurement) -> Value {
         (found.law.name.to_string(), Value::Object(value))
     };
     let mut beside: Value = own.and_then(|own| Some(details(own.details.as_ref()?, &own.law))).into();
-    if let (Some(beside), Some(fact)) = (beside.as_object_mut(), layer.laws.iter().find(|found| found.law.name == fact::LAW.name)) {
+    if let (Some(beside), Some(fact)) =
+        (beside.as_object_mut(), layer.laws.iter().find(|found| found.law.name == fact::LAW.name))
+    {
         beside.insert("fact".into(), agreement(fact).into());
     }
     json!({

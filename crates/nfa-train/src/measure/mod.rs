@@ -24,6 +24,7 @@ pub mod samples;
 pub mod settings;
 pub mod summary;
 pub mod table;
+pub mod trained;
 
 pub use measurement::Measurement;
 pub use recorded::Recorded;

@@ -77,7 +77,9 @@ impl Loaded {
         needs: Needs,
     ) -> Result<()> {
         let refused = |error: SitesError| Error::input(error.to_string());
-        if let Some((answers, loss)) = job.and_then(|job| Some((job.answers, job.loss?))).filter(|_| needs.meets(Needs::LOSS)) {
+        if let Some((answers, loss)) =
+            job.and_then(|job| Some((job.answers, job.loss?))).filter(|_| needs.meets(Needs::LOSS))
+        {
             answers.check_width(self.network.outputs(self.x.clone().slice([0..1])).dims()[1])?;
             let split = self.split(answers);
             let moments = LossSeen::new(loss, &split).moments(&self.network, needs).map_err(refused)?;

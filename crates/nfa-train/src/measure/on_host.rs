@@ -69,7 +69,9 @@ impl Loaded {
         needs: Needs,
     ) -> Result<()> {
         let x = &samples.inputs;
-        if let Some((answers, loss)) = job.and_then(|job| Some((job.answers, job.loss?))).filter(|_| needs.meets(Needs::LOSS)) {
+        if let Some((answers, loss)) =
+            job.and_then(|job| Some((job.answers, job.loss?))).filter(|_| needs.meets(Needs::LOSS))
+        {
             let c = self.layers.last().map_or(0, |(weight, _)| weight.nrows());
             answers.check_width(c)?;
             let criterion = loss.criterion().ok_or_else(unknown)?;

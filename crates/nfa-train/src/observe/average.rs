@@ -98,9 +98,8 @@ fn name(probe: u64, layer: usize, sum: &str) -> String {
 impl Averages {
     /// What of the windows is no matrix.
     pub fn heads(&self) -> Vec<WindowHead> {
-        let head = |window: &Window| {
-            WindowHead { probe: window.probe, count: window.count, layers: window.layers.len() }
-        };
+        let head =
+            |window: &Window| WindowHead { probe: window.probe, count: window.count, layers: window.layers.len() };
         self.windows.iter().map(head).collect()
     }
 

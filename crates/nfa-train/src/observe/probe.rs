@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use nfa_metrics::{
-    AgopOptions, Asked, Averaged, Finding, Inputs, Law, Laws, Layer, Mat, Metric, Metrics, Needs, Observation, OnBurn, Place,
-    Rows, Scores, Sharing, SitesError, Snapshot, Thresholds, Update, join, observe_network, output_gradients, places,
-    to_host, weights_of,
+    AgopOptions, Asked, Averaged, Finding, Inputs, Law, Laws, Layer, Mat, Metric, Metrics, Needs, Observation, OnBurn,
+    Place, Rows, Scores, Sharing, SitesError, Snapshot, Thresholds, Update, join, observe_network, output_gradients,
+    places, to_host, weights_of,
 };
 use nfa_models::parameters::Parameter;
 use nfa_models::{AnyNetwork, Stream};
@@ -244,11 +244,7 @@ fn asked_laws<'a>(plan: &'a ProbePlan, laws: &'a Laws) -> impl Iterator<Item = &
 }
 
 /// Those that are named, and those that a named law brings.
-fn asked_metrics<'a>(
-    plan: &'a ProbePlan,
-    laws: &'a Laws,
-    metrics: &'a Metrics,
-) -> impl Iterator<Item = &'a Metric> {
+fn asked_metrics<'a>(plan: &'a ProbePlan, laws: &'a Laws, metrics: &'a Metrics) -> impl Iterator<Item = &'a Metric> {
     let brought = |name: &str| asked_laws(plan, laws).any(|law| law.brings.contains(&name));
     let named = |name: &str| plan.metrics.iter().any(|metric| metric == name);
     metrics.rows().iter().filter(move |metric| named(metric.name) || brought(metric.name))

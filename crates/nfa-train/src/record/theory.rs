@@ -10,6 +10,9 @@ pub struct Theory {
     pub clock: Clock,
     /// How weight decay shrinks the imbalance of neighbouring linear layers, where the solver says.
     pub decay: Option<DecayLaw>,
+    /// Whether weight decay acts beside the step.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub decoupled: bool,
     /// L, the number of weight matrices in a row, where the network is such a chain.
     pub depth: Option<usize>,
     /// Whether the network is linear in its input, without biases.

@@ -99,6 +99,7 @@ impl Runner<'_> {
         let theory = Theory {
             clock: solver.clock(),
             decay: solver.decay_law(),
+            decoupled: solver.decouples(),
             depth: network.depth(),
             linear: is_linear_map(network.as_ref()),
             unpredicted: unpredicted(network.as_ref(), solver.as_ref()).map(String::from),

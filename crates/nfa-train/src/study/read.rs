@@ -149,7 +149,7 @@ fn of_mlp(config: &Table) -> Theory {
         _ => (Clock::Step, None),
     };
     let bias = get(config, "model.bias").and_then(Value::as_bool) == Some(true);
-    Theory { clock, decay, depth: depth.or_else(widths), linear: linear && !bias, unpredicted: None }
+    Theory { clock, decay, depth: depth.or_else(widths), linear: linear && !bias, ..Theory::default() }
 }
 
 #[cfg(test)]
@@ -167,7 +167,7 @@ mod tests {
             decay: Some(DecayLaw::Continuous),
             depth: Some(3),
             linear: true,
-            unpredicted: None,
+            ..Theory::default()
         };
         assert_eq!(told, expected);
         let relu = theory("[model]\nkind = \"mlp\"\ndepth = 2\nactivation = \"relu\"\n[solver]\nkind = \"sgd\"");

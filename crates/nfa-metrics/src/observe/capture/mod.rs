@@ -21,8 +21,8 @@
 mod entry;
 mod error;
 mod site;
-mod trained;
 mod source;
+mod trained;
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -26,7 +26,8 @@ impl Trained {
     /// A λ that is no number, or negative; a word for the decay that is none of three.
     pub fn read(notes: &BTreeMap<String, String>) -> Result<Self, CaptureError> {
         let note = |key: &str| notes.get(key).map_or("", |text| text.trim());
-        let bad = |key: &str, expected: &str| wrong("", format!("the metadata's {key} is {}: {expected}", shown(note(key))));
+        let bad =
+            |key: &str, expected: &str| wrong("", format!("the metadata's {key} is {}: {expected}", shown(note(key))));
         let lambda = |text: &str| text.parse::<f64>().ok().filter(|lambda| lambda.is_finite() && *lambda >= 0.0);
         const NUMBER: &str = "a number from 0, or JSON with one for each site";
         let (whole, each) = match note("weight_decay") {

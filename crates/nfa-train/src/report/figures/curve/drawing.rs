@@ -35,7 +35,7 @@ pub(super) fn drawing(
     let body = html! {
         (label((0.0, 18.0), "head", &clip(title, 42)))
         (label((0.0, 36.0), "sub", &summary))
-        (frame.draw_with((xs, ys), &below(&curve.x, series[0].runs[0]), &curve.y))
+        (frame.draw_with((xs, ys), &below(&curve.x, series[0].runs[0]), curve.y.trim_start_matches("*.")))
         @for (alpha, _) in &sides {
             @let at = frame.x.at(*alpha);
             (line((at, EDGE.1), (at, EDGE.3), "ray mine"))

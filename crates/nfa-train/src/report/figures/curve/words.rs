@@ -65,7 +65,10 @@ pub(super) fn finding(plot: &Plot, curve: &Curve, series: &[Series<'_>]) -> Stri
     let mut off: Vec<f64> = all().map(|(mean, _)| mean).collect();
     off.sort_by(f64::total_cmp);
     let runs = count(drawn(series.iter()), "run");
-    let y = format!("{}{}", curve.y, when(plot.at));
+    let y = match curve.y.strip_prefix("*.") {
+        Some(quantity) => format!("{quantity} of {}{}", list(&curve.laws, curve.laws.len()), when(plot.at)),
+        None => format!("{}{}", curve.y, when(plot.at)),
+    };
     let mut text = match (&curve.theory, off.last()) {
         (Some(theory), Some(&worst)) => {
             let theory = pretty(theory);
@@ -128,7 +131,9 @@ pub(super) fn reading(curve: &Curve, series: &[Series<'_>], measured: Option<Str
     }
     text.push('.');
     if !curve.laws.is_empty() {
-        text.push_str(" A mark says what the verdict on its law is there; the first ones, at the left edge, are before training.");
+        text.push_str(
+            " A mark says what the verdict on its law is there; the first ones, at the left edge, are before training.",
+        );
     }
     if seeds(series).is_some() {
         text.push_str(" Pale marks are single seeds; the others are their means, which the thin lines join.");
