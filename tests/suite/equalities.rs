@@ -152,7 +152,6 @@ fn held_to_one_percent(name: &str, make: impl Fn(&Stream) -> Trial + Sync) {
         _ => false,
     };
     let (all, right) = (found.iter().filter(clear).count(), found.iter().filter(clear).filter(answered).count());
-    println!("{report}{name}: {right} of {all} clear ones are answered");
     assert!(all > 50 && 100 * right >= 60 * all, "{report}{right} of {all} clear ones are answered");
 }
 

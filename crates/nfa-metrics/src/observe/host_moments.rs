@@ -29,6 +29,12 @@ pub struct HostLoss<'a> {
     pub needs: Needs,
 }
 
+/// Turns the outputs of some samples into what goes back the k-th time.
+type Start<'a> = dyn FnMut(&mut [f64], Range<usize>, usize) + 'a;
+
+/// Takes a layer, samples, what the layer reads of them and the gradient in what its map puts out.
+type Sink<'a> = dyn FnMut(usize, Range<usize>, View<'_, f64>, View<'_, f64>) + 'a;
+
 /// Samples that are swept together.
 const BLOCK: usize = 1024;
 
@@ -75,13 +81,7 @@ impl HostChain {
 
     /// Blocks of samples forward once and back several times; hands out what each layer reads and the gradient in what
     /// its map puts out.
-    fn sweep(
-        &self,
-        x: &[f64],
-        times: usize,
-        start: &mut dyn FnMut(&mut [f64], Range<usize>, usize),
-        sink: &mut dyn FnMut(usize, Range<usize>, View<'_, f64>, View<'_, f64>),
-    ) {
+    fn sweep(&self, x: &[f64], times: usize, start: &mut Start<'_>, sink: &mut Sink<'_>) {
         let (d, depth) = (self.inputs(), self.weights.len());
         let rows: Vec<Vec<f64>> = self.weights.iter().map(row_major).collect();
         // Column by column: the transpose, row by row.
