@@ -112,8 +112,8 @@ class record:
     model      any nn.Module. Between calls it is untouched: modes, .grad, requires_grad, buffers, random state.
     path       the safetensors file to write.
     loss       "mse", "half_mse", "cross_entropy", or a function (outputs, y) -> mean over the batch; adds `grad`.
-    weight_decay, decay   lambda (or {"pattern of sites": lambda}, the first that fits) of the penalty (lambda/2)|W|^2 in training, and how it was applied: "coupled" (SGD,
-               Adam), "decoupled" (AdamW) or "none".
+    weight_decay, decay   lambda of the penalty (lambda/2)|W|^2 in training, or {"pattern of sites": lambda}, of which the
+               first that fits counts; and how it was applied: "coupled" (SGD, Adam), "decoupled" (AdamW) or "none".
     sketch     0: exact, one backward pass per output. K > 0: K random sign vectors per sample, one backward pass for
                each; unbiased, and its noise is part of the spread between blocks. None: 0 up to 128 outputs, else 16.
     blocks     at least this many blocks (given as many samples), at most twice as many. Memory: 16 * blocks bytes
@@ -575,8 +575,9 @@ class record:
         """weight_decay as a number, or as JSON with one for each site."""
         if not isinstance(self.weight_decay, dict):
             return repr(float(self.weight_decay))
-        each = {name: next((float(value) for pattern, value in self.weight_decay.items() if fnmatch(name, pattern)), None)
-                for name in names}
+        fits = fnmatch.fnmatchcase
+        of = lambda name: [float(value) for pattern, value in self.weight_decay.items() if fits(name, pattern)]
+        each = {name: next(iter(of(name)), None) for name in names}
         missing = [name for name, value in each.items() if value is None]
         if missing:
             raise ValueError(f"weight_decay has no pattern for {', '.join(missing[:3])}")

@@ -1408,6 +1408,23 @@ def test_named(tmp_path):
 # ---- metadata ---------------------------------------------------------------------------------------------------
 
 
+def test_weight_decay(tmp_path):
+    torch.manual_seed(0)
+    model, path = Net(lambda m, h: m(h)), tmp_path / "a"
+    x, y = torch.randn(9, 4), torch.arange(9) % 3
+    _, about = capture(model, path, x, y, loss="cross_entropy", weight_decay=0.1, decay="coupled")
+    assert float(about["weight_decay"]) == 0.1 and about["decay"] == "coupled"
+    groups = {"out*": 0, "*": 0.5}
+    _, about = capture(model, path, x, y, loss="cross_entropy", weight_decay=groups, decay="coupled")
+    assert json.loads(about["weight_decay"]) == {"first": 0.5, "middle": 0.5, "out": 0.0}
+    try:
+        capture(model, path, x, y, loss="cross_entropy", weight_decay={"out": 0.1}, decay="coupled")
+    except ValueError as error:
+        assert "no pattern for first, middle" in str(error)
+    else:
+        raise AssertionError("a site without a lambda is refused")
+
+
 def test_metadata(tmp_path):
     torch.manual_seed(0)
     path, call = tmp_path / "a", lambda m, h: m(h)

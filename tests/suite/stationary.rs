@@ -363,6 +363,7 @@ steps = 40
 at = { every = 10 }
 metrics = ["fact", "bfact", "fact.averaged", "enfa", "nfa.centered", "virtual", "crh.rw.before", "crh.rg.behind", "target_linearity"]
 average = { last = 15, every = 4 }
+capture = true
 "#;
 
 #[test]
@@ -391,6 +392,15 @@ fn every_rival_is_recorded_and_the_first_steps_have_no_average() {
     let window = number(4, "fact.averaged.window.layer0").expect("a number");
     assert!((window - 2.0 * 0.02 * 0.05 * 15.0).abs() < 1e-15);
     assert_eq!(record.text(0, "fact.averaged.verdict.layer0"), Some("undetermined"));
+    // The capture that the run leaves says of its end what the record does.
+    let capture = format!("{}/capture.safetensors", folder.runs("out/rivals")[0]);
+    let asked = ["measure", "--capture", &capture, "--law", "fact,bfact,enfa,nfa.centered,crh.rw.before", "--json"];
+    let found = &folder.run(&asked).expect(0).lines()[0]["layers"];
+    for (law, layer) in [("fact", 0), ("fact", 1), ("bfact", 1), ("enfa", 0), ("nfa.centered", 0), ("crh.rw.before", 0)] {
+        let here = found[layer]["laws"][law]["misfit"].as_f64().expect(law);
+        let there = number(-1, &format!("{law}.misfit.layer{layer}")).expect(law);
+        assert!((here - there).abs() <= 1e-9 * there, "{law} of layer {layer}: {here} against {there}");
+    }
 }
 
 #[test]

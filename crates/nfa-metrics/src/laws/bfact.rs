@@ -1,11 +1,9 @@
 //! The Features at Convergence Theorem behind the map.
 
-use crate::judge::family::Family;
 use crate::judge::pair::Pair;
 use crate::judge::right::Square;
 use crate::laws::law::Law;
-use crate::laws::needs::Needs;
-use crate::laws::stationary::{STATIONARITY, bfact, known, unless};
+use crate::laws::stationary::{bfact, known};
 use crate::matrix::psd::Psd;
 use crate::observation::Observation;
 
@@ -14,17 +12,11 @@ pub const LAW: Law = Law {
     name: "bfact",
     left: "W W^T",
     right: "bFACT = -W (dL/dW)^T / lambda",
-    family: Family::Equal,
     doc: "The backward form of the Features at Convergence Theorem: what a layer writes, against minus the mean outer \
           product of its outputs with the loss gradient there, over lambda. Of the training rows, raw and signed.",
-    reference: "arXiv:2507.05644",
-    needs: Needs::LOSS_GRADIENT.and(Needs::DECAY),
     axes: ["bFACT", "weights"],
-    signed: true,
-    beside: &[STATIONARITY],
-    unless,
     pair,
-    ..Law::OF_WEIGHTS
+    ..crate::laws::fact::LAW
 };
 
 fn pair(observation: &Observation, layer: usize) -> Option<Pair> {
