@@ -396,7 +396,8 @@ fn every_rival_is_recorded_and_the_first_steps_have_no_average() {
     let capture = format!("{}/capture.safetensors", folder.runs("out/rivals")[0]);
     let asked = ["measure", "--capture", &capture, "--law", "fact,bfact,enfa,nfa.centered,crh.rw.before", "--json"];
     let found = &folder.run(&asked).expect(0).lines()[0]["layers"];
-    for (law, layer) in [("fact", 0), ("fact", 1), ("bfact", 1), ("enfa", 0), ("nfa.centered", 0), ("crh.rw.before", 0)] {
+    for (law, layer) in [("fact", 0), ("fact", 1), ("bfact", 1), ("enfa", 0), ("nfa.centered", 0), ("crh.rw.before", 0)]
+    {
         let here = found[layer]["laws"][law]["misfit"].as_f64().expect(law);
         let there = number(-1, &format!("{law}.misfit.layer{layer}")).expect(law);
         assert!((here - there).abs() <= 1e-9 * there, "{law} of layer {layer}: {here} against {there}");

@@ -148,15 +148,7 @@ impl Probe<'_> {
         for (Place { law, layer, .. }, (finding, columns)) in places.iter().zip(findings) {
             misfit.extend(finding.misfit.map(|misfit| (key(law, *layer), misfit)));
             row.extend(columns);
-            let one = |d: &nfa_metrics::Direction| Direction {
-                step,
-                law: law.name.into(),
-                layer: *layer,
-                g: d.g,
-                m: d.m,
-                leak: d.leak,
-            };
-            directions.extend(finding.directions.iter().map(one));
+            directions.extend(finding.directions.iter().map(|found| Direction::new(step, law, *layer, found)));
         }
         let first = baseline.is_none().then(|| {
             let imbalance = nfa_metrics::metrics::imbalance::norms(&observation).into_iter().map(|(_, norm)| norm);

@@ -1,5 +1,7 @@
 //! One disc of the fan, and `directions.csv`, which holds them.
 
+use nfa_metrics::Law;
+
 use crate::record::{csv_line, decimal};
 
 /// One disc of the fan: a law's left matrix A seen in the eigenbasis of its right matrix B.
@@ -17,6 +19,13 @@ pub struct Direction {
     pub m: f64,
     /// Off-diagonal mass of A in that row of B's eigenbasis (Frobenius).
     pub leak: f64,
+}
+
+impl Direction {
+    /// One of a law's, as it was found.
+    pub(crate) fn new(step: u64, law: &Law, layer: usize, found: &nfa_metrics::Direction) -> Self {
+        Direction { step, law: law.name.into(), layer, g: found.g, m: found.m, leak: found.leak }
+    }
 }
 
 /// The columns of `directions.csv`.
