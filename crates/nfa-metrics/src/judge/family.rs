@@ -21,6 +21,23 @@ impl Family {
         }
     }
 
+    /// The exponent that it fixes; `None` where that is free.
+    pub fn exponent(self) -> Option<f64> {
+        match self {
+            Family::Power => None,
+            Family::Proportional | Family::Equal => Some(1.0),
+        }
+    }
+
+    /// Its members in a sign or two.
+    pub fn sign(self) -> &'static str {
+        match self {
+            Family::Power => "κBᵅ",
+            Family::Proportional => "κB",
+            Family::Equal => "B",
+        }
+    }
+
     /// What a misfit may be: a sine, but for equality, where the scale counts.
     pub fn misfit_range(self) -> [f64; 2] {
         match self {

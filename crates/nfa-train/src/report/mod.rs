@@ -4,6 +4,7 @@
 //! any other file. Grey is theory, colour is measurement, hollow is null.
 
 mod answer;
+mod definitions;
 pub(crate) mod draw;
 pub(crate) mod figures;
 mod page;

@@ -2,7 +2,7 @@
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use crate::keys::get;
+use crate::report::definitions::definitions;
 use crate::report::draw::figure::Figure;
 use crate::report::draw::{format, style};
 use crate::report::figures::view::View;
@@ -227,65 +227,6 @@ fn numbered(figure: &Figure, number: &mut usize) -> Markup {
     html! { h2 { "Figure " (number) ". " (figure.heading) } (figure.html()) }
 }
 
-/// Which rows AGOPs and intervals are of.
-fn rows(study: &Study) -> String {
-    let mut sorts: Vec<(bool, Option<u64>)> = Vec::new();
-    for run in &study.runs {
-        let held_out = get(&run.config, "probe.rows").and_then(|rows| rows.as_str()) == Some("test");
-        let sort = (held_out, run.manifest.get("probed_rows").and_then(serde_json::Value::as_u64));
-        if !sorts.contains(&sort) {
-            sorts.push(sort);
-        }
-    }
-    let words = sorts.iter().map(|(held_out, count)| {
-        let count = count.map_or(String::new(), |count| format!("{count} "));
-        format!("{count}{}", if *held_out { "held out" } else { "trained on" })
-    });
-    let words: Vec<String> = words.collect();
-    format!(
-        "what AGOPs, exponents, misfits and their intervals are of: {}. An interval over the inputs says what these weights would show on fresh rows; on rows that were trained on it is too narrow.",
-        if words.is_empty() { "not recorded".to_string() } else { words.join(", or ") }
-    )
-}
-
-/// The words of the page.
-fn definitions(study: &Study) -> Markup {
-    let rows = rows(study);
-    let terms: [(&str, &str); 12] = [
-        (
-            "AGOP",
-            "B: the mean over the rows of JᵀJ, where J is the Jacobian of the network\u{2019}s outputs with respect to the inputs of the layer. Its large eigenvalues are the directions to which the output is sensitive.",
-        ),
-        ("rows", &rows),
-        ("weights", "A = WᵀW of the same layer, without any normalisation."),
-        (
-            "law",
-            "A ≈ κBᵅ. In a linear network of L matrices with balanced weights it is exact with α = 1/L in the first layer, and 1/(matrices from here on) in the others.",
-        ),
-        ("exponent α", "the exponent in [0.001, 4] that minimises the misfit."),
-        (
-            "misfit δ",
-            "|A \u{2212} κBᵅ| / |A| at the best κ and α, Frobenius norms; 0 is exactly the law, and for powers δ² = 1 \u{2212} cos².",
-        ),
-        (
-            "its parts",
-            "directions² + order² + shape² = δ²: what no function of B could repair; what no increasing function could; and what is increasing but no power.",
-        ),
-        ("leak", "of a direction: the off-diagonal part of A in B\u{2019}s eigenbasis, in the row of that direction."),
-        ("null", "the misfit that A would have after a random rotation, and the misfit of this layer before training."),
-        (
-            "imbalance",
-            "D = Wₗ₊₁ᵀWₗ₊₁ \u{2212} WₗWₗᵀ of neighbouring layers. Under gradient descent with weight decay λ its norm falls like (1 \u{2212} ηλ)²ᵗ, up to terms of second order in the learning rate η; under gradient flow it is exp(\u{2212}2ληt) exactly, ηt the time.",
-        ),
-        (
-            "verdict",
-            "the first rule that applies: undetermined, where too few rows differ; fails, where a certificate refutes every exponent or δ is above 0.2, or where no positive exponent fits; undetermined, where the exponent cannot be told; holds, where δ is at most 0.05, and approximate, at most 0.2, both only where it is nearer than chance; undetermined otherwise. The thresholds are options, printed in each configuration.",
-        ),
-        ("check", "an [[expect]] block of the experiment held against one run, at the worst probe that it speaks of."),
-    ];
-    html! { dl.terms { @for (term, meaning) in terms { dt { (term) } dd { (meaning) } } } }
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
@@ -293,6 +234,37 @@ mod tests {
     use crate::record::Record;
     use crate::report::tables::terminal::text;
     use crate::study::sample;
+    use nfa_metrics::judge::family::Family;
+    use nfa_metrics::laws::law::Law;
+    use nfa_metrics::laws::needs::Needs;
+
+    #[test]
+    fn of_a_law_without_an_exponent_none_is_told() {
+        let mut study = sample::study();
+        let of_exponents = ["α measured", "α theory", "rays of", "no power", "Exponent of layer 0 over time"];
+        let of_equality = ["the law: A = B", "δ of layer 0", "increasing, but not equal", "m / g₁"];
+        let page = html(&study);
+        assert!(of_exponents.iter().any(|words| page.contains(words)));
+        assert!(!of_equality.iter().any(|words| page.contains(words)));
+        study.laws =
+            study.laws.with(Law { family: Family::Equal, needs: Needs::WEIGHTS, ..nfa_metrics::laws::nfa::LAW });
+        for run in &mut study.runs {
+            let columns = run.record.columns().to_vec();
+            let mut record = Record::new(columns.iter().map(|name| name.replace(".predicted.", ".unknown.")).collect());
+            for row in (0..run.record.len()).map(usize::cast_signed) {
+                record.push(columns.iter().map(|name| run.record.cell(row, name).unwrap().clone()).collect());
+            }
+            run.record = record;
+        }
+        let page = html(&study);
+        for words in of_exponents {
+            assert!(!page.contains(words), "{words}");
+        }
+        for words in of_equality {
+            assert!(page.contains(words), "{words}");
+        }
+        assert!(!text(&study, 200, false).contains("alpha"));
+    }
 
     #[test]
     fn the_page_has_its_parts_and_no_holes() {

@@ -201,6 +201,11 @@ pub fn layer_of(column: &str) -> Option<usize> {
 }
 
 impl Study {
+    /// Whether a law of that name leaves its exponent to be measured.
+    pub fn has_exponent(&self, law: &str) -> bool {
+        self.laws.get(law).is_none_or(|law| law.family.exponent().is_none())
+    }
+
     /// Every law that some run has a misfit of.
     pub fn measured(&self) -> impl Iterator<Item = &Law> {
         self.laws.rows().iter().filter(|law| self.runs.iter().any(|run| !run.layers(law.name).is_empty()))

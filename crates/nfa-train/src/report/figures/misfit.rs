@@ -9,14 +9,11 @@ use crate::report::draw::svg::{Scale, Shape, label, line, px};
 use crate::report::figures::view::{Network, Panel, View};
 use crate::study::StudyRun;
 use maud::{Markup, html};
+use nfa_metrics::judge::family::Family;
 use nfa_metrics::laws::law::Law;
 
-/// The three parts of a misfit, with the name of their columns and class.
-const PARTS: [(&str, &str); 3] = [
-    ("directions", "directions: the two matrices differ in eigenvectors"),
-    ("order", "order: a weaker direction has the larger weight"),
-    ("shape", "shape: increasing, but no power"),
-];
+/// The three parts of a misfit: the names of their columns and classes.
+const PARTS: [&str; 3] = ["directions", "order", "shape"];
 /// Height of one bar with its gap.
 const STEP: f64 = 13.0;
 /// Left edge, top edge and right edge of the bars.
@@ -56,7 +53,7 @@ fn all_bars(run: &StudyRun, law: &Law) -> Vec<Bar> {
 fn bar(run: &StudyRun, law: &Law, layer: usize) -> Option<Bar> {
     let number = |quantity: &str| run.measured(law.name, quantity, layer);
     let misfit = number("misfit").filter(|misfit| *misfit >= 0.0)?;
-    let squares = PARTS.map(|(part, _)| number(&format!("parts.{part}")).unwrap_or(0.0).powi(2));
+    let squares = PARTS.map(|part| number(&format!("parts.{part}")).unwrap_or(0.0).powi(2));
     let total: f64 = squares.iter().sum();
     let segments = squares.map(|square| if total > 0.0 { misfit * square / total } else { 0.0 });
     Some(Bar { layer, misfit, segments, haar: number("null.haar"), init: number("null.init") })
@@ -81,20 +78,21 @@ pub(crate) fn figure(view: &View<'_>) -> Option<Figure> {
         heading: "How far from the law, and why".to_string(),
         finding: finding(view, law),
         reading: reading(law, &view.choice),
-        keys: keys(),
+        keys: keys(law),
         drawings,
     })
 }
 
 /// How to read the bars, and which there are.
 fn reading(law: &Law, choice: &str) -> String {
+    let (sign, nearest) = (law.family.sign(), if law.family == Family::Equal { "" } else { "the nearest " });
     let given = match law.last {
         Some(_) => " The last layer of a network is left out: there both matrices are equal by definition.",
         None => "",
     };
     format!(
         "How to read it: one bar per layer, as long as its misfit δ (relative distance from \
-         the nearest κBᵅ), split in proportion to the squares of its three parts. Vertical lines \
+         {nearest}{sign}), split in proportion to the squares of its three parts. Vertical lines \
          are the thresholds of the verdicts \u{201c}holds\u{201d} and \u{201c}approximate\u{201d}. Hollow \
          marks are what δ would be without the law: for a randomly rotated matrix, and for this \
          layer before training. A linear network that starts balanced obeys the law before its first step.{given}{}{choice}",
@@ -103,9 +101,18 @@ fn reading(law: &Law, choice: &str) -> String {
 }
 
 /// What the marks mean.
-fn keys() -> Vec<Key> {
-    let mut keys: Vec<Key> =
-        PARTS.iter().map(|(part, text)| Key::shape(Shape::Square, &format!("part-{part}"), *text)).collect();
+fn keys(law: &Law) -> Vec<Key> {
+    let words = [
+        "directions: the two matrices differ in eigenvectors",
+        "order: a weaker direction has the larger weight",
+        match law.family {
+            Family::Power => "shape: increasing, but no power",
+            Family::Proportional => "shape: increasing, but not in proportion",
+            Family::Equal => "shape: increasing, but not equal",
+        },
+    ];
+    let of = |(part, words): (&str, &str)| Key::shape(Shape::Square, &format!("part-{part}"), words);
+    let mut keys: Vec<Key> = PARTS.into_iter().zip(words).map(of).collect();
     keys.push(Key::shape(Shape::Diamond, "hollow", "null: random rotation"));
     keys.push(Key::shape(Shape::Circle, "hollow", "null: before training"));
     keys
@@ -148,7 +155,7 @@ fn finding(view: &View<'_>, law: &Law) -> String {
         let largest = (0..3).max_by(|a, b| sums[*a].total_cmp(&sums[*b])).unwrap_or(0);
         let others = if within == 0 { "there" } else { "in the others" };
         let share = if sum > 0.0 {
-            format!("{others} {:.0} % of δ² comes from {} ", 100.0 * sums[largest] / sum, PARTS[largest].0)
+            format!("{others} {:.0} % of δ² comes from {} ", 100.0 * sums[largest] / sum, PARTS[largest])
         } else {
             String::new()
         };
@@ -238,7 +245,7 @@ fn group_label(network: &Network<'_>, y: f64) -> Markup {
 /// One bar with its number and hollow marks.
 fn row(bar: &Bar, x: &Scale, y: f64) -> Markup {
     let mut from = 0.0;
-    let segments = PARTS.iter().zip(bar.segments).map(|((part, _), length)| {
+    let segments = PARTS.iter().zip(bar.segments).map(|(part, length)| {
         let start = from;
         from += length;
         (format!("part-{part}"), x.at(start), x.at(from))
@@ -252,6 +259,10 @@ fn row(bar: &Bar, x: &Scale, y: f64) -> Markup {
         }
         @if let Some(haar) = bar.haar { (Shape::Diamond.draw((x.at(haar), y + 5.0), 3.2, "hollow")) }
         @if let Some(init) = bar.init { (Shape::Circle.draw((x.at(init), y + 5.0), 3.0, "hollow")) }
+        @if bar.misfit > x.domain.1 {
+            // It goes on beyond the axis.
+            (label((x.range.1 + 3.0, y + 9.0), "num", "»"))
+        }
         (label((MODULE - 2.0, y + 9.0), "num end", &format::misfit(bar.misfit)))
     }
 }

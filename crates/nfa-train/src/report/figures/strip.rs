@@ -1,7 +1,7 @@
 //! The time strip: theory as grey lines, measurement as coloured dots.
 //!
-//! Three panels share one clock: the imbalance ratio beside Π (1 - lr·λ)² (e^(-2λt) under flow), the exponent beside 1/L,
-//! and how well the networks do their job. With weight decay the clock is λ·lr·t, on which decay
+//! Three panels share one clock: the imbalance ratio beside Π (1 - lr·λ)² (e^(-2λt) under flow), the exponent beside 1/L
+//! (of a law that fixes it, the misfit), and how well the networks do their job. With weight decay the clock is λ·lr·t, on which decay
 //! collapses every curve; without it, it is the step.
 
 use crate::report::draw::figure::{Drawing, Figure, Key, MODULE};
@@ -64,6 +64,7 @@ pub(crate) fn each(view: &View<'_>) -> Vec<Figure> {
 fn strip(view: &View<'_>, panels: &[&Panel<'_>], clock: Clock, (id, heading): (&str, &str)) -> Option<Figure> {
     // Without a law there are no columns of one.
     let law = view.law.map_or("", |law| law.name);
+    let fixed = view.law.is_some_and(|law| law.family.exponent().is_some());
     let tracks: Vec<Track<'_>> = panels
         .iter()
         .enumerate()
@@ -77,15 +78,15 @@ fn strip(view: &View<'_>, panels: &[&Panel<'_>], clock: Clock, (id, heading): (&
             })
         })
         .collect();
-    let drawings: Vec<Drawing> =
-        [ratio(&tracks, clock), exponent(&tracks, clock, law), task(&tracks, clock)].into_iter().flatten().collect();
+    let of_law = if fixed { misfit(&tracks, clock, law) } else { exponent(&tracks, clock, law) };
+    let drawings: Vec<Drawing> = [ratio(&tracks, clock), of_law, task(&tracks, clock)].into_iter().flatten().collect();
     if drawings.is_empty() {
         return None;
     }
     Some(Figure {
         id: id.to_string(),
         heading: heading.to_string(),
-        finding: finding(panels, law),
+        finding: finding(panels, law, fixed),
         reading: reading(view, panels, clock),
         keys: keys(panels, law),
         drawings,
@@ -163,7 +164,7 @@ fn ratios(track: &Track<'_>) -> Vec<String> {
 }
 
 /// What every run of the strip's groups did, drawn or not, with numbers.
-fn finding(panels: &[&Panel<'_>], law: &str) -> String {
+fn finding(panels: &[&Panel<'_>], law: &str, fixed: bool) -> String {
     let names: Vec<&str> = panels.iter().map(|panel| panel.title.as_str()).collect();
     let (runs, stopped): (Vec<&StudyRun>, Vec<&StudyRun>) =
         panels.iter().flat_map(|panel| panel.runs.iter().copied()).partition(|run| run.completed());
@@ -190,7 +191,8 @@ fn finding(panels: &[&Panel<'_>], law: &str) -> String {
         n => format!("; not counted: {} that did not complete", count(n, "run")),
     };
     if parts.is_empty() {
-        return format!("{}: exponent and task over time{stopped}.", list(&names, names.len()));
+        let what = if fixed { "misfit" } else { "exponent" };
+        return format!("{}: {what} and task over time{stopped}.", list(&names, names.len()));
     }
     let networks = count(runs.len(), "network");
     format!("{} ({networks}): {}{stopped}.", list(&names, names.len()), parts.join(", and "))
@@ -331,6 +333,20 @@ fn exponent(tracks: &[Track<'_>], clock: Clock, law: &str) -> Option<Drawing> {
         }
     };
     Some(drawing("Exponent of layer 0 over time", tracks, &series, body))
+}
+
+/// The misfit of layer 0, of a law without an exponent to measure.
+fn misfit(tracks: &[Track<'_>], clock: Clock, law: &str) -> Option<Drawing> {
+    let column = format!("{law}.misfit.layer0");
+    let series: Vec<Points> = tracks.iter().map(|track| track.series(clock, &column)).collect();
+    let frame = Frame { x: clock_scale(clock, &series), y: log_scale(&series)?, edge: EDGE };
+    let body = html! {
+        (label((0.0, 18.0), "head", "Misfit"))
+        (label((0.0, 36.0), "sub", &format!("δ of layer 0 ({law}); 0 is exactly the law")))
+        (frame.draw(clock_name(clock), ""))
+        (marks(tracks, &series, &frame, false))
+    };
+    Some(drawing("Misfit of layer 0 over time", tracks, &series, body))
 }
 
 /// How well the networks do their job: misclassified share, else loss; held-out where there is a split.

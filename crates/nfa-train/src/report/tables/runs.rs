@@ -23,6 +23,8 @@ struct Shape {
     keys: Vec<String>,
     /// Whether rows differ in their layer.
     layer: bool,
+    /// Whether the law has an exponent to measure.
+    exponent: bool,
     /// Whether the imbalance ratio stands beside its law.
     imbalance: bool,
 }
@@ -30,7 +32,10 @@ struct Shape {
 impl Shape {
     /// The number of columns.
     fn width(&self) -> usize {
-        self.keys.len().max(1) + usize::from(self.layer) + 2 * usize::from(self.imbalance) + 11
+        self.keys.len().max(1)
+            + usize::from(self.layer)
+            + 2 * (usize::from(self.imbalance) + usize::from(self.exponent))
+            + 9
     }
 }
 
@@ -40,6 +45,7 @@ pub(crate) fn html(study: &Study, law: &str, layers: &dyn Fn(usize) -> bool) -> 
     let shape = Shape {
         keys: columns(study),
         layer: !only_first,
+        exponent: study.has_exponent(law),
         imbalance: only_first && study.runs.iter().any(|run| Imbalance::of(run).is_some()),
     };
     let arms = distinct(study.runs.iter().map(|run| value(run, "arm")));
@@ -93,8 +99,10 @@ fn head(shape: &Shape) -> Markup {
             @if shape.keys.is_empty() { th { "run" } }
             @for key in &shape.keys { th.right title=(key) { (short(key)) } }
             @if shape.layer { th.right { "layer" } }
-            th.right { "α measured" }
-            th.right { "α theory" }
+            @if shape.exponent {
+                th.right { "α measured" }
+                th.right { "α theory" }
+            }
             th { "verdict" }
             th.right { "misfit δ" }
             th.right { "directions" }
@@ -121,8 +129,10 @@ fn row(run: &StudyRun, law: &str, layer: usize, shape: &Shape) -> Markup {
             @if shape.keys.is_empty() { th scope="row" { (run.id) } }
             @for key in &shape.keys { th.right scope="row" { (setting(run, key)) } }
             @if shape.layer { td.right { (run.layer(layer)) } }
-            td.right.strong { (alpha(number("alpha"))) }
-            td.right.theory { (fixed(number("predicted"), 4)) }
+            @if shape.exponent {
+                td.right.strong { (alpha(number("alpha"))) }
+                td.right.theory { (fixed(number("predicted"), 4)) }
+            }
             td { (verdict(run, law, layer)) }
             td.right.strong { (maybe(number("misfit"))) }
             @for part in ["directions", "order", "shape"] {

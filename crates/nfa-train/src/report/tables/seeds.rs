@@ -10,6 +10,7 @@ use maud::{Markup, html};
 pub(crate) fn html(study: &Study, law: &str) -> Markup {
     let groups = groups(study);
     let keys = keys(&groups);
+    let exponent = study.has_exponent(law);
     html! {
         @if !groups.is_empty() {
             h3 { "Between seeds" }
@@ -18,7 +19,8 @@ pub(crate) fn html(study: &Study, law: &str) -> Markup {
                 table.runs {
                     thead { tr {
                         @for key in &keys { th.right title=(key) { (short(key)) } }
-                        th.right { "seeds" } th.right { "α" } th.right { "95 %" } th.right { "α theory" }
+                        th.right { "seeds" }
+                        @if exponent { th.right { "α" } th.right { "95 %" } th.right { "α theory" } }
                         th.right { "misfit δ" } th.right { "95 %" } th { "verdicts" }
                     } }
                     tbody { @for group in &groups { tr {
@@ -26,9 +28,11 @@ pub(crate) fn html(study: &Study, law: &str) -> Markup {
                         td.right { (group.runs.len()) }
                         @let alpha = group.mean(&column(law, "alpha"));
                         @let misfit = group.mean(&column(law, "misfit"));
-                        td.right.strong { (fixed(alpha.map(|mean| mean.mean), 4)) }
-                        td.right { (alpha.map_or(UNDEFINED.into(), |mean| between(&mean, |v| format!("{v:.4}")))) }
-                        td.right.theory { (fixed(group.mean(&column(law, "predicted")).map(|mean| mean.mean), 4)) }
+                        @if exponent {
+                            td.right.strong { (fixed(alpha.map(|mean| mean.mean), 4)) }
+                            td.right { (alpha.map_or(UNDEFINED.into(), |mean| between(&mean, |v| format!("{v:.4}")))) }
+                            td.right.theory { (fixed(group.mean(&column(law, "predicted")).map(|mean| mean.mean), 4)) }
+                        }
                         td.right.strong { (format::maybe(misfit.map(|mean| mean.mean))) }
                         td.right { (misfit.map_or(UNDEFINED.into(), |mean| between(&mean, |v| sig(v, 2)))) }
                         td { (verdicts(group, law)) }
@@ -46,10 +50,14 @@ pub(crate) fn text(study: &Study, law: &str) -> String {
         return String::new();
     }
     let keys = keys(&groups);
+    let exponent = study.has_exponent(law);
+    let of_alpha = |cells: [String; 2]| cells.into_iter().filter(move |_| exponent);
     let mut rows: Vec<Vec<String>> = vec![
         keys.iter()
             .map(|key| short(key).to_string())
-            .chain(["seeds", "alpha", "95 %", "misfit", "95 %"].map(String::from))
+            .chain(["seeds".to_string()])
+            .chain(of_alpha(["alpha", "95 %"].map(String::from)))
+            .chain(["misfit", "95 %"].map(String::from))
             .collect(),
     ];
     let mut ends: Vec<String> = vec!["verdicts".into()];
@@ -58,10 +66,11 @@ pub(crate) fn text(study: &Study, law: &str) -> String {
             Some(mean) => [show(mean.mean), between(&mean, show)],
             None => ["-", "-"].map(String::from),
         };
-        let [alpha, alphas] = number("alpha", &|v| format!("{v:.4}"));
+        let alphas = number("alpha", &|v| format!("{v:.4}"));
         let [misfit, misfits] = number("misfit", &|v| ascii(v, 2));
         let settings = keys.iter().map(|key| group.setting(key).to_string());
-        rows.push(settings.chain([group.runs.len().to_string(), alpha, alphas, misfit, misfits]).collect());
+        let seeds = [group.runs.len().to_string()];
+        rows.push(settings.chain(seeds).chain(of_alpha(alphas)).chain([misfit, misfits]).collect());
         ends.push(verdicts(group, law));
     }
     let widths: Vec<usize> =

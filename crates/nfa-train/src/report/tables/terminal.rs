@@ -33,9 +33,11 @@ pub fn text(study: &Study, width: usize, color: bool) -> String {
         .iter()
         .map(|name| Column { name: short(name).to_string(), right: name != "arm" && name != "run", rank: 0 })
         .collect();
+    // Columns without any value go, but for those of rank 0.
+    let of_alpha = u8::from(!study.has_exponent(law));
     for (name, right, rank) in [
-        ("alpha", true, 0),
-        ("theory", true, 0),
+        ("alpha", true, of_alpha),
+        ("theory", true, of_alpha),
         ("1-cos", true, 3),
         ("imbal.", true, 2),
         ("its law", true, 2),
@@ -55,7 +57,9 @@ pub fn text(study: &Study, width: usize, color: bool) -> String {
         out.push_str(&render(line, &columns, &lines, &kept, color));
         out.push('\n');
     }
-    out.push_str(&unpredicted(study));
+    if study.has_exponent(law) {
+        out.push_str(&unpredicted(study));
+    }
     out.push_str(&seeds::text(study, law));
     out.push_str(&total(study, color));
     out
@@ -82,7 +86,8 @@ fn line(study: &Study, run: &StudyRun, law: &str, names: &[String]) -> Line {
     let number = |quantity: &str| run.measured(law, quantity, 0);
     let plain = |value: Option<f64>, digits| value.map_or("-".to_string(), |v| ascii(v, digits));
     let decimals = |value: Option<f64>| value.map_or("-".to_string(), |v| format!("{v:.4}"));
-    cells.push(if number("alpha").is_some_and(is_lowest) { "-> 0".to_string() } else { decimals(number("alpha")) });
+    let alpha = number("alpha").filter(|_| study.has_exponent(law));
+    cells.push(if alpha.is_some_and(is_lowest) { "-> 0".to_string() } else { decimals(alpha) });
     cells.push(decimals(number("predicted")));
     cells.push(plain(number("one_minus_cosine"), 2));
     let imbalance = Imbalance::of(run);

@@ -1,5 +1,6 @@
 //! Directions as discs: where each lies, and how much of A it carries.
 
+use nfa_metrics::judge::family::Family;
 use nfa_metrics::judge::finding::Direction;
 
 use crate::report::draw::svg::round_down;
@@ -16,7 +17,7 @@ const Y_FLOOR: f64 = 1e-4;
 pub(super) struct Disc {
     /// g / g_1; `None` where g = 0.
     pub(super) x: Option<f64>,
-    /// m / m_1.
+    /// m / m_1; of an equality m / g_1, as its scale counts.
     pub(super) y: f64,
     /// Its share m / |A|: the disc's area.
     pub(super) share: f64,
@@ -24,8 +25,8 @@ pub(super) struct Disc {
     pub(super) leak: f64,
 }
 
-/// The discs of a network's directions; none where A or B is zero.
-pub(super) fn discs(directions: &[Direction]) -> Vec<Disc> {
+/// The discs of a network's directions, under a law of that family; none where A or B is zero.
+pub(super) fn discs(directions: &[Direction], family: Family) -> Vec<Disc> {
     let rows: Vec<&Direction> =
         directions.iter().filter(|d| d.g.is_finite() && d.m.is_finite() && d.leak.is_finite()).collect();
     let norm = rows.iter().map(|d| d.m * d.m + d.leak * d.leak).sum::<f64>().sqrt();
@@ -33,10 +34,11 @@ pub(super) fn discs(directions: &[Direction]) -> Vec<Disc> {
     let Some((g1, m1)) = top.map(|d| (d.g, d.m)).filter(|(g, m)| *g > 0.0 && *m > 0.0) else {
         return Vec::new();
     };
+    let unit = if family == Family::Equal { g1 } else { m1 };
     rows.iter()
         .map(|d| Disc {
             x: (d.g > 0.0).then_some(d.g / g1),
-            y: d.m / m1,
+            y: d.m / unit,
             share: d.m.max(0.0) / norm,
             leak: d.leak / norm,
         })
@@ -71,7 +73,9 @@ mod tests {
     #[test]
     fn directions_become_ratios_and_shares() {
         let rows = [(4.0, 3.0), (1.0, 4.0), (0.0, 0.0)].map(|(g, m)| Direction { g, m, leak: 0.0 });
-        let discs = discs(&rows);
+        let equal = discs(&rows, Family::Equal);
+        assert_eq!(equal[0].y, 0.75);
+        let discs = discs(&rows, Family::Power);
         assert_eq!(discs[0], Disc { x: Some(1.0), y: 1.0, share: 0.6, leak: 0.0 });
         assert_eq!(discs[1].x, Some(0.25));
         assert!((discs[1].y - 4.0 / 3.0).abs() < 1e-12);
@@ -80,8 +84,8 @@ mod tests {
 
     #[test]
     fn a_zero_matrix_has_no_fan() {
-        assert!(discs(&[Direction { g: 0.0, m: 1.0, leak: 0.0 }]).is_empty());
-        assert!(discs(&[Direction { g: 1.0, m: 0.0, leak: 0.0 }]).is_empty());
-        assert!(discs(&[]).is_empty());
+        assert!(discs(&[Direction { g: 0.0, m: 1.0, leak: 0.0 }], Family::Power).is_empty());
+        assert!(discs(&[Direction { g: 1.0, m: 0.0, leak: 0.0 }], Family::Power).is_empty());
+        assert!(discs(&[], Family::Power).is_empty());
     }
 }

@@ -1,6 +1,8 @@
 //! One panel of a fan.
 
 use maud::{Markup, html};
+use nfa_metrics::judge::family::Family;
+use nfa_metrics::laws::law::Law;
 
 use crate::report::draw::figure::{Drawing, MODULE};
 use crate::report::draw::format::{clip, fixed, maybe};
@@ -31,12 +33,16 @@ impl Fan<'_> {
         let body = html! {
             (label((0.0, 18.0), "head", &panel.title))
             (label((0.0, 36.0), "sub", &summary))
-            (axes(&frame, domain, self.law.axes))
-            (rays::draw(&frame, &rays::rays(&panel.drawn), self.is_first()))
-            @for (lane, drawn) in panel.drawn.iter().enumerate() {
-                (marks(drawn, &frame, domain, (lane, rows)))
+            (axes(&frame, domain, self.law))
+            @if self.is_free() {
+                (rays::draw(&frame, &rays::rays(&panel.drawn), self.is_first()))
+            } @else {
+                (rays::law(&frame))
             }
-            @for (row, drawn) in panel.drawn.iter().enumerate() { (legend(drawn, row)) }
+            @for (lane, drawn) in panel.drawn.iter().enumerate() {
+                (marks(drawn, self.law.family, &frame, domain, (lane, rows)))
+            }
+            @for (row, drawn) in panel.drawn.iter().enumerate() { (legend(drawn, row, self.is_free())) }
         };
         let layers = self.layer.map_or("its layers".to_string(), |_| format!("layer {}", self.name));
         Drawing { height, title: format!("{}: fan of {layers}", panel.title), desc: summary, body }
@@ -44,7 +50,9 @@ impl Fan<'_> {
 }
 
 /// Frame, gutter and the names of the axes.
-fn axes(frame: &Frame, domain: (f64, f64, f64), [x_name, y_name]: [&str; 2]) -> Markup {
+fn axes(frame: &Frame, domain: (f64, f64, f64), law: &Law) -> Markup {
+    let [x_name, y_name] = law.axes;
+    let unit = if law.family == Family::Equal { "g₁" } else { "m₁" };
     let (left, top, right, bottom) = EDGE;
     let inner = frame.edge.0;
     html! {
@@ -68,15 +76,21 @@ fn axes(frame: &Frame, domain: (f64, f64, f64), [x_name, y_name]: [&str; 2]) -> 
         (line((inner, top), (inner, bottom), "grid"))
         (label((left + GUTTER / 2.0, bottom + 17.0), "num mid", if domain.0 > X_FLOOR { "0" } else { "< 10⁻⁹" }))
         (label((right, bottom + 33.0), "name end", &format!("g / g₁ ({x_name})")))
-        (label((0.0, top - 9.0), "name", &format!("m / m₁ ({y_name})")))
+        (label((0.0, top - 9.0), "name", &format!("m / {unit} ({y_name})")))
     }
 }
 
 /// The discs and rings of one network.
-fn marks(drawn: &Drawn, frame: &Frame, domain: (f64, f64, f64), (lane, lanes): (usize, usize)) -> Markup {
+fn marks(
+    drawn: &Drawn,
+    family: Family,
+    frame: &Frame,
+    domain: (f64, f64, f64),
+    (lane, lanes): (usize, usize),
+) -> Markup {
     #[allow(clippy::cast_precision_loss)]
     let lane = EDGE.0 + GUTTER * (lane as f64 + 0.5) / lanes.max(1) as f64;
-    let discs: Vec<Disc> = discs(&drawn.directions).into_iter().filter(visible).collect();
+    let discs: Vec<Disc> = discs(&drawn.directions, family).into_iter().filter(visible).collect();
     let at = |disc: &Disc| {
         let x = disc.x.filter(|x| *x >= domain.0).map_or(lane, |x| frame.x.at(x));
         (x, frame.y.at(disc.y))
@@ -98,13 +112,13 @@ fn marks(drawn: &Drawn, frame: &Frame, domain: (f64, f64, f64), (lane, lanes): (
 }
 
 /// One line under the axes: the network's colour, name and numbers.
-fn legend(drawn: &Drawn, row: usize) -> Markup {
+fn legend(drawn: &Drawn, row: usize, free: bool) -> Markup {
     #[allow(clippy::cast_precision_loss)]
     let y = EDGE.3 + 52.0 + 17.0 * row as f64;
     html! {
         circle cx=(px(EDGE.0 - 32.0)) cy=(px(y - 4.0)) r="5" class={"disc f" (drawn.hue)} {}
         (label((EDGE.0 - 22.0, y), "key strong", &clip(&drawn.label, 12)))
-        (label((104.0, y), "key", &exponent(drawn.found.alpha)))
+        @if free { (label((104.0, y), "key", &exponent(drawn.found.alpha))) }
         (label((174.0, y), "key", &format!("misfit {}", maybe(drawn.found.misfit))))
         (label((EDGE.2, y), "key end", &drawn.found.verdict))
     }

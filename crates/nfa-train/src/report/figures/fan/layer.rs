@@ -47,7 +47,7 @@ fn found(run: &StudyRun, law: &Law, layer: usize) -> Found {
 fn drawn(network: &Network<'_>, law: &Law, layer: usize) -> Option<Drawn> {
     let run = network.run;
     let directions = directions(run, law.name, layer);
-    if layer > 0 && (run.is_given(law, layer) || discs(&directions).is_empty()) {
+    if layer > 0 && (run.is_given(law, layer) || discs(&directions, law.family).is_empty()) {
         return None;
     }
     Some(Drawn { label: network.label.clone(), hue: network.hue, directions, found: found(run, law, layer) })

@@ -1,8 +1,8 @@
-//! The fan: where each network's directions lie, on rays of slope 1/L.
+//! The fan: where each network's directions lie: for powers on rays of slope 1/L, else on one line of slope 1.
 //!
 //! Both axes are logarithmic. A direction of B's eigenbasis sits at x = g_i/g_1 (under the Neural Feature
 //! Ansatz the AGOP) and y = m_i/m_1 (the weights). A law with exponent α puts all of them on the ray of
-//! slope α from (1, 1).
+//! slope α from (1, 1). Of an equality y = m_i/g_1, and the line is A = B.
 
 mod disc;
 mod drawing;
@@ -88,7 +88,9 @@ pub(crate) struct Fan<'a> {
 impl Fan<'_> {
     /// The figure; `None` where there are no directions.
     pub(crate) fn figure(&self) -> Option<Figure> {
-        let of = |panel: &Panel| panel.drawn.iter().flat_map(|drawn| discs(&drawn.directions)).collect::<Vec<Disc>>();
+        let of = |panel: &Panel| {
+            panel.drawn.iter().flat_map(|drawn| discs(&drawn.directions, self.law.family)).collect::<Vec<Disc>>()
+        };
         let panels: Vec<&Panel> = self.panels.iter().filter(|panel| !of(panel).is_empty()).collect();
         let all: Vec<Disc> = panels.iter().copied().flat_map(of).collect();
         if all.is_empty() {
@@ -108,6 +110,11 @@ impl Fan<'_> {
             keys: self.keys(&panels),
             drawings: panels.iter().map(|panel| self.drawing(panel, domain)).collect(),
         })
+    }
+
+    /// Whether the law leaves its exponent to be measured.
+    fn is_free(&self) -> bool {
+        self.law.family.exponent().is_none()
     }
 
     /// Whether the slopes are those of whole networks, 1/L.

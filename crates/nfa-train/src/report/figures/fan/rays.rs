@@ -41,6 +41,12 @@ pub(super) fn draw(frame: &Frame, rays: &[(usize, bool)], first: bool) -> Markup
     }
 }
 
+/// The one line of a law whose exponent is fixed at 1.
+pub(super) fn law(frame: &Frame) -> Markup {
+    let (end, ..) = end(frame, 1);
+    line((frame.x.at(1.0), frame.y.at(1.0)), end, "ray mine")
+}
+
 /// Where a ray leaves the frame, where its label stands, and how that is anchored.
 fn end(frame: &Frame, inverse: usize) -> ((f64, f64), (f64, f64), &'static str) {
     #[allow(clippy::cast_precision_loss)]

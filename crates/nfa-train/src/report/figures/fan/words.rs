@@ -16,8 +16,13 @@ impl Fan<'_> {
         let slope = if self.is_first() { "slope 1/L" } else { "slope 1/(matrices from here on)" };
         let predicted = panels.iter().flat_map(|panel| &panel.drawn).any(|drawn| drawn.found.predicted.is_some());
         let whose = if predicted { "theory: a ray" } else { "for orientation: rays" };
+        let text = if self.is_free() {
+            format!("{whose} of {slope}")
+        } else {
+            format!("the law: A = {}", self.law.family.sign())
+        };
         vec![
-            Key { mark: ray, text: format!("{whose} of {slope}") },
+            Key { mark: ray, text },
             Key::shape(Shape::Circle, "mark soft", "a direction; area = its share of |A|"),
             Key::shape(Shape::Circle, "ring", "its leak into other directions, on the same scale"),
         ]
@@ -32,19 +37,28 @@ impl Fan<'_> {
         let discs = if of_agop {
             "every direction in which the network output varies is one disc, \
              placed by how strongly the output varies along it (x, the AGOP) and how strongly the \
-             weights carry it (y). If the weights follow the AGOP with exponent α"
+             weights carry it (y). If the weights follow the AGOP"
         } else {
             "every eigenvector of B is one disc, placed by its eigenvalue (x) and by A along it (y). If A \
-             follows B with exponent α"
+             follows B"
+        };
+        let lie = if self.is_free() {
+            " with exponent α, all discs lie on the ray of slope α; depth says which ray"
+        } else {
+            ", all discs lie on the line"
         };
         let mut text = format!(
-            "How to read it: {discs}, all discs lie on the ray \
-             of slope α; depth says which ray. Rings are misalignment: a large ring is a direction that the \
+            "How to read it: {discs}{lie}. Rings are misalignment: a large ring is a direction that the \
              two matrices don\u{2019}t share. Directions with less than 2 % of |A| are left out."
         );
         if zero {
-            let what = if of_agop { "have weight but no effect on the output" } else { "are where B is zero" };
-            text.push_str(&format!(" Discs in the strip at the left edge {what}: no power can repair those."));
+            let what = match (of_agop, self.law.signed) {
+                (true, _) => "have weight but no effect on the output",
+                (_, true) => "are where B is zero or negative",
+                _ => "are where B is zero",
+            };
+            let whose = if self.is_free() { "no power" } else { "no factor" };
+            text.push_str(&format!(" Discs in the strip at the left edge {what}: {whose} can repair those."));
         }
         if !self.choice.is_empty() {
             text.push(' ');
@@ -79,11 +93,12 @@ impl Fan<'_> {
         }
         let whose = self.layer.map_or("the layers\u{2019}".to_string(), |_| format!("layer {}\u{2019}s", self.name));
         let of = count(all.len(), self.noun());
-        format!(
-            "Theory predicts no exponent here; {whose} distance from the nearest ray (misfit) is {}; of {of} the law {}",
-            range(&misfits),
-            law(&all)
-        )
+        let told = format!("(misfit) is {}; of {of} the law {}", range(&misfits), law(&all));
+        if self.is_free() {
+            format!("Theory predicts no exponent here; {whose} distance from the nearest ray {told}")
+        } else {
+            format!("{} against {}: {whose} distance from the law {told}", self.law.left, self.law.right)
+        }
     }
 
     /// How many lie on their own ray, which groups do as a whole, and what the others are.
