@@ -23,7 +23,7 @@ pub struct Direction {
 
 impl Direction {
     /// One of a law's, as it was found.
-    pub(crate) fn new(step: u64, law: &Law, layer: usize, found: &nfa_metrics::Direction) -> Self {
+    pub fn new(step: u64, law: &Law, layer: usize, found: &nfa_metrics::Direction) -> Self {
         Direction { step, law: law.name.into(), layer, g: found.g, m: found.m, leak: found.leak }
     }
 }
