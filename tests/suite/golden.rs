@@ -209,6 +209,8 @@ fn networks_agops_laws_and_details() {
                 test: None,
                 penalty: 0.0,
                 initial_imbalance: None,
+                slope: None,
+                work: 0.0,
                 update: None,
             })
             .into_iter()

@@ -139,6 +139,7 @@ const ROOMS: [(&str, &[&str]); 3] = [
             "claim",
             "observe",
             "train",
+            "minimise",
             "data",
             "weights",
             "array",

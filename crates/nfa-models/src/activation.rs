@@ -7,6 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::spec_error::SpecError;
 
+/// 1/√(2π)
+const NORMAL: f64 = 0.398_942_280_401_432_7;
+
 /// An activation function, applied entry by entry.
 ///
 /// In files it is a word: the name, for `leaky_relu` with its slope behind a colon if it is not
@@ -69,6 +72,32 @@ impl Activation {
             Activation::Quadratic => Some(2),
             _ => None,
         }
+    }
+
+    /// φ''(z); 0 at kinks.
+    pub fn second_derivative(self, z: f64) -> f64 {
+        let sigma = |z: f64| 1.0 / (1.0 + libm::exp(-z));
+        match self {
+            Activation::Linear | Activation::Relu | Activation::LeakyRelu(_) => 0.0,
+            Activation::Tanh => {
+                let a = libm::tanh(z);
+                -2.0 * a * (1.0 - a) * (1.0 + a)
+            }
+            // φ' = Φ + z N, N the normal density.
+            Activation::Gelu => (2.0 - z * z) * NORMAL * libm::exp(-0.5 * z * z),
+            Activation::Silu => {
+                let s = sigma(z);
+                s * sigma(-z) * (2.0 + z * (1.0 - 2.0 * s))
+            }
+            Activation::Sigmoid => sigma(z) * sigma(-z) * (1.0 - 2.0 * sigma(z)),
+            Activation::Softplus => sigma(z) * sigma(-z),
+            Activation::Quadratic => 2.0,
+        }
+    }
+
+    /// Whether φ'' is 0 wherever there is one.
+    pub fn is_piecewise_linear(self) -> bool {
+        matches!(self, Activation::Linear | Activation::Relu | Activation::LeakyRelu(_))
     }
 
     /// Whether φ is differentiable everywhere (finite differences must stay off the kinks else).
@@ -157,6 +186,24 @@ const NAMES: [&str; 9] = ["linear", "relu", "leaky_relu", "tanh", "gelu", "silu"
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::host::{Cores, vector};
+
+    #[test]
+    fn second_derivatives_are_slopes_of_the_slopes() {
+        for activation in Activation::ALL.into_iter().chain([Activation::LeakyRelu(0.2)]) {
+            let slope = |z: f64| {
+                let mut slope = [1.0];
+                vector::activate(activation, &mut [z], Some(&mut slope), Cores::One);
+                slope[0]
+            };
+            for z in [-700.0, -30.0, -3.0, -0.6, 0.1, 0.9, 2.5, 40.0, 700.0] {
+                let h = 1e-5;
+                let (found, numeric) = (activation.second_derivative(z), (slope(z + h) - slope(z - h)) / (2.0 * h));
+                assert!((found - numeric).abs() < 1e-9, "{activation}''({z}) = {found}, by differences {numeric}");
+                assert!(!activation.is_piecewise_linear() || found == 0.0);
+            }
+        }
+    }
 
     #[test]
     fn words_round_trip() {

@@ -68,6 +68,8 @@ pub trait Spec<T: ?Sized + Component>: Serialize + DeserializeOwned + Send + 'st
     /// What the keys that every kind of its section has are unless a file says otherwise, as TOML:
     /// `scale = 0.0625` of a dataset, `weight_decay = 0.01` of a solver.
     const DEFAULTS: &'static str = "";
+    /// Columns of its own that records of its runs have, of a solver: name, unit and meaning.
+    const COLUMNS: &'static [(&'static str, &'static str, &'static str)] = &[];
     /// Inputs and outputs that the example of a model is built with by tests.
     const SHAPE: [usize; 2] = [5, 3];
 
@@ -147,6 +149,8 @@ pub struct Entry<T: ?Sized + Component> {
     pub paths: &'static [&'static str],
     /// See [`Spec::DEFAULTS`].
     pub defaults: &'static str,
+    /// See [`Spec::COLUMNS`].
+    pub columns: &'static [(&'static str, &'static str, &'static str)],
     /// See [`Spec::SHAPE`].
     pub shape: [usize; 2],
     build: Build<T>,
@@ -198,6 +202,7 @@ impl<T: ?Sized + Component> Registry<T> {
             example: S::EXAMPLE,
             paths: S::PATHS,
             defaults: S::DEFAULTS,
+            columns: S::COLUMNS,
             shape: S::SHAPE,
             build: |table, context| {
                 let spec = read::<S>(table)?;

@@ -31,6 +31,7 @@
 //! | [`observe`] | a network -> a row |
 //! | [`mod@bench`] | devices, paths and engines side by side |
 //! | [`train`] | rows and a network -> steps |
+//! | [`minimise`] | a function of one's own -> its minimum, by cubic regularisation |
 //! | [`data`] | a table -> rows |
 //! | [`weights`] | files of weights -> a network's layers |
 //! | [`machine`], [`mod@array`] | disk, devices, threads; files of numbers -> arrays |
@@ -51,6 +52,7 @@ pub mod experiment;
 pub mod keys;
 pub mod machine;
 pub mod measure;
+pub mod minimise;
 pub mod observe;
 pub mod record;
 pub mod registries;

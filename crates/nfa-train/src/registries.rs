@@ -39,6 +39,6 @@ impl Registries {
 
     /// The columns that records may have.
     pub fn columns(&self) -> Columns {
-        Columns::of(&self.laws, &self.metrics)
+        Columns::of(&self.laws, &self.metrics, &self.solvers)
     }
 }

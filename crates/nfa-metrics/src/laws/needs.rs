@@ -25,6 +25,8 @@ impl Needs {
     pub const DECAY: Needs = Needs(1 << 6);
     /// Running averages over the last steps of training: a run's `[probe] average`.
     pub const AVERAGE: Needs = Needs(1 << 7);
+    /// The gradient of loss and penalty in every parameter.
+    pub const SLOPE: Needs = Needs(1 << 9);
     /// The targets.
     pub const TARGETS: Needs = Needs(1 << 8);
     /// Everything of the loss.

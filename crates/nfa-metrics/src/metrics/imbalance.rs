@@ -74,6 +74,8 @@ mod tests {
             penalty: 0.0,
             initial_imbalance: Some(&initial),
             teacher: None,
+            slope: None,
+            work: 0.0,
             update: None,
         };
         let d = crate::matrix::squared_norm(&imbalance(&observation.layers[2].weight, &observation.layers[1].weight))

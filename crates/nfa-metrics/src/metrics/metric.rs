@@ -42,6 +42,10 @@ pub struct Snapshot<'a> {
     pub initial_imbalance: Option<&'a [f64]>,
     /// Orthonormal rows, `[k, d]`: the directions of the inputs that the targets depend on, where the dataset knows them.
     pub teacher: Option<&'a Mat>,
+    /// |gradient| of loss and penalty in every parameter, where a metric asks for it.
+    pub slope: Option<f64>,
+    /// What the steps took so far, in gradients.
+    pub work: f64,
     /// The step that led here, where the solver's rule has a recurrence.
     pub update: Option<&'a Update>,
 }

@@ -3,12 +3,14 @@
 use crate::metrics::metric::Metrics;
 
 pub mod accuracy;
+pub mod gradient_norm;
 pub mod imbalance;
 pub mod loss;
 pub mod metric;
 pub mod recurrence_residual;
 pub mod target_linearity;
 pub mod teacher_overlap;
+pub mod work;
 
 /// Every built-in metric.
 pub fn metrics() -> Metrics {
@@ -19,4 +21,6 @@ pub fn metrics() -> Metrics {
         .with(recurrence_residual::METRIC)
         .with(target_linearity::METRIC)
         .with(teacher_overlap::METRIC)
+        .with(gradient_norm::METRIC)
+        .with(work::METRIC)
 }

@@ -3,7 +3,9 @@
 use nfa_metrics::column::{MetricInfo, describes};
 use nfa_metrics::laws::columns::law_columns;
 use nfa_metrics::{Laws, Metrics};
-use nfa_models::SpecError;
+use nfa_models::{Registry, SpecError};
+
+use crate::train::solver::Solver;
 
 /// Of a column without a range.
 const UNBOUNDED: [f64; 2] = [f64::NEG_INFINITY, f64::INFINITY];
@@ -16,8 +18,8 @@ pub struct Columns {
 }
 
 impl Columns {
-    /// Of laws and metrics.
-    pub fn of(laws: &Laws, metrics: &Metrics) -> Self {
+    /// Of laws, metrics and solvers.
+    pub fn of(laws: &Laws, metrics: &Metrics, solvers: &Registry<dyn Solver>) -> Self {
         let metrics = metrics.rows().iter().flat_map(|row| (row.info)());
         let laws = laws.rows().iter().flat_map(law_columns);
         let row = |info: MetricInfo| {
@@ -25,6 +27,9 @@ impl Columns {
             (info.name, info.unit, bounds)
         };
         let mut known: Vec<(String, &str, [f64; 2])> = metrics.chain(laws).map(row).collect();
+        for (name, unit, _) in solvers.entries().iter().flat_map(|entry| entry.columns) {
+            known.push((format!("solver.{name}"), unit, UNBOUNDED));
+        }
         known.push(("outcome".to_string(), "text", UNBOUNDED));
         known.push(("step".to_string(), "1", [0.0, f64::INFINITY]));
         Columns { known }

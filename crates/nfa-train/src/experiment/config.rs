@@ -210,13 +210,20 @@ impl Resolved {
         loss.entry("kind").or_insert_with(|| "half_mse".into());
         let loss = registries.losses.resolve(loss).map_err(|error| error.under("loss"))?;
 
-        let (common, own) = peel(section("solver", true)?, &Course::KEYS);
+        let (mut common, own) = peel(section("solver", true)?, &Course::KEYS);
+        let entry = own.get("kind").and_then(Value::as_str).and_then(|kind| registries.solvers.get(kind));
+        if let Some(entry) = entry {
+            let defaults = entry.default_table()?.into_iter();
+            for (key, value) in defaults.filter(|(key, _)| Course::KEYS.contains(&key.as_str())) {
+                common.entry(key).or_insert(value);
+            }
+        }
         let solver = solvers::resolve(&registries.solvers, own);
         let solver = solver.map_err(|error| error.or_known(&Course::KEYS).under("solver"))?;
         let course: Course = read(common).map_err(|error| error.under("solver"))?;
         course.check().map_err(|error| error.under("solver"))?;
         #[cfg(feature = "burn")]
-        check_batches(&registries.solvers, &solver, &course)?;
+        check_course(&registries.solvers, &solver, &course)?;
 
         let source = registries.data.build(data.clone(), &()).map_err(|error| error.under("data"))?;
         let held_out = preparation.test.0 > 0.0 || source.holds_out();
@@ -335,16 +342,20 @@ fn canonical(value: &Value, hash: &mut Sha256) {
         }
     }
 }
-/// Refuses batches of a solver that takes all rows at once.
+/// Refuses batches of a solver that takes all rows at once, and a learning rate of one that has none.
 #[cfg(feature = "burn")]
-fn check_batches(
+fn check_course(
     known: &nfa_models::Registry<dyn crate::train::solver::Solver>,
     solver: &Table,
     course: &Course,
 ) -> Result<(), SpecError> {
     let built = solvers::build(known, solver.clone(), &course.lr, None).map_err(|error| error.under("solver"))?;
+    let kind = solver.get("kind").and_then(Value::as_str).unwrap_or_default();
+    if course.lr.constant() != Some(1.0) && !built.takes_rate() {
+        let message = format!("{kind} has no learning rate: it finds the length of its steps by itself; leave lr out");
+        return Err(SpecError::value("solver.lr", message));
+    }
     if course.batch != Batch::Full && !built.takes_batches() {
-        let kind = solver.get("kind").and_then(Value::as_str).unwrap_or_default();
         let message = format!("{kind} is full batch; use kind = \"sgd\" for batches");
         return Err(SpecError::value("solver.batch", message));
     }

@@ -8,6 +8,7 @@ use nfa_metrics::{LossOnRows, Mat, Moments, Needs, Penalty, SampleLosses, SitesE
 use nfa_models::AnyNetwork;
 
 use crate::data::split::Split;
+use crate::train::decay::Decay;
 use crate::train::loss::Loss;
 use crate::train::solver::Solver;
 
@@ -54,6 +55,19 @@ impl<'a> LossSeen<'a> {
             }
         };
         network_moments(network, &self.rows.inputs, &asked, criterion.is_some().then_some(&on_slices))
+    }
+
+    /// |gradient| of loss and penalty in every parameter.
+    pub fn slope(&self, network: &dyn AnyNetwork, decay: Decay) -> f64 {
+        let rows = self.rows;
+        let (_, gradient) = network.gradient(&|net| {
+            self.loss.value(net.outputs(rows.inputs.clone()), &rows.targets, rows.weight_column().as_ref(), rows.rows())
+        });
+        let slope = gradient
+            .zip(&network.parameters(), |g, w| g.value.clone() + w.value.clone().mul_scalar(decay.of(w.is_bias())));
+        let squares =
+            |values: Tensor<1>| values.inner().try_into_vec_as::<f64>().ok().map(|v| v.iter().map(|g| g * g).sum());
+        slope.iter().map(|g| squares(g.value.clone()).unwrap_or(f64::NAN)).sum::<f64>().sqrt()
     }
 
     /// The sum of some samples' losses, each times a factor of its own.

@@ -53,6 +53,8 @@ pub struct Led {
     pub update: Option<Update>,
     /// Averages over the last steps, by layer; empty where there are none.
     pub averaged: Vec<Averaged>,
+    /// What the steps took so far, in gradients.
+    pub work: f64,
 }
 
 /// What later probes compare with.
@@ -98,10 +100,20 @@ impl Probe<'_> {
             let train = scores(network, split, self.loss.loss, self.data.classes);
             let test = self.data.test.as_ref().map(|test| scores(network, test, self.loss.loss, self.data.classes));
             let initial_imbalance = baseline.map(|baseline| baseline.imbalance.as_slice());
-            let update = led.update.as_ref();
+            let (update, work) = (led.update.as_ref(), led.work);
+            let slope = self.needs().contains(Needs::SLOPE).then(|| self.loss.slope(network, solver.decay()));
             let teacher = self.data.teacher.as_ref();
-            let snapshot =
-                Snapshot { observation: &observation, train, test, penalty, initial_imbalance, teacher, update };
+            let snapshot = Snapshot {
+                observation: &observation,
+                train,
+                test,
+                penalty,
+                initial_imbalance,
+                teacher,
+                slope,
+                work,
+                update,
+            };
             let values = self.asked_metrics().flat_map(|metric| (metric.measure)(&snapshot));
             let wanted = values.filter(|(column, _)| self.wants(column));
             (train, wanted.map(|(column, value)| (column, Cell::from(value))).collect::<Vec<_>>())
@@ -143,6 +155,7 @@ impl Probe<'_> {
         });
         let mut row = vec![("step".to_string(), Cell::number(step as f64))];
         row.extend(metrics);
+        row.extend(solver.columns().into_iter().map(|(name, value)| (format!("solver.{name}"), Cell::from(value))));
         let mut misfit = BTreeMap::new();
         let mut directions = Vec::new();
         for (Place { law, layer, .. }, (finding, columns)) in places.iter().zip(findings) {

@@ -15,12 +15,16 @@ pub struct Status {
     /// How many gradients its steps evaluated, once it is completed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub evaluations: Option<u64>,
+    /// What the solver knows of its end, where it knows more: of cubic regularisation a
+    /// [`Certificate`](crate::minimise::Certificate).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<serde_json::Value>,
 }
 
 impl Status {
     /// Where a run stands, and why if that needs words.
     pub fn new(outcome: Outcome, step: u64, reason: Option<String>) -> Self {
-        Status { outcome, step, reason, evaluations: None }
+        Status { outcome, step, reason, evaluations: None, certificate: None }
     }
 }
 

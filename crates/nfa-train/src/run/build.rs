@@ -43,7 +43,7 @@ impl Runner<'_> {
     /// The solver at its start, on the host engine where it is given a problem that it takes.
     pub(super) fn solver(&self, run: &PlannedRun, problem: Option<Problem<'_>>) -> Result<Box<dyn Solver>> {
         let config = &run.config;
-        solvers::build(&self.registries.solvers, config.solver.clone(), &config.course.lr, problem)
+        solvers::build_seeded(&self.registries.solvers, config.solver.clone(), &config.course.lr, config.seed, problem)
             .map_err(under("solver"))
     }
 

@@ -177,10 +177,7 @@ impl Steps<'_> {
     /// The loop, and the status that it leaves.
     fn finish(mut self) -> Result<Status> {
         let status = match self.go() {
-            Ok(()) => {
-                let status = Status::new(Outcome::Completed, self.total, self.note.take());
-                Status { evaluations: Some(self.at.evaluations), ..status }
-            }
+            Ok(()) => self.completed()?,
             Err(Ended::Diverged(step, what)) => Status::new(Outcome::Diverged, step, Some(what)),
             Err(Ended::Failed(error)) => return Err(error),
         };
@@ -190,6 +187,15 @@ impl Steps<'_> {
         }
         self.files.status(&status)?;
         Ok(status)
+    }
+
+    /// The status of a run all of whose steps are done.
+    fn completed(&mut self) -> Result<Status> {
+        let end = self.solver.end(self.network.as_mut(), self.objective);
+        let end = end.map_err(|error| Error::environment(format!("{}: {error}", self.run.id)))?;
+        let (words, certificate) = end.map(|end| (end.words, end.certificate)).unzip();
+        let status = Status::new(Outcome::Completed, self.total, words.or_else(|| self.note.take()));
+        Ok(Status { evaluations: Some(self.at.evaluations), certificate, ..status })
     }
 
     fn go(&mut self) -> std::result::Result<(), Ended> {
@@ -234,7 +240,8 @@ impl Steps<'_> {
                 self.at.averages.take(plan, step, &weights, &self.run.config.course.lr, lambda)
             }
         };
-        let led = Led { update: self.update.take(), averaged };
+        let work = solver.work().unwrap_or(self.at.evaluations as f64);
+        let led = Led { update: self.update.take(), averaged, work };
         let measured = self.probe.measure(network, solver, step, &led, self.at.baseline.as_ref());
         let measured = measured.map_err(|error| unmeasured(&error))?;
         if let Some(what) = not_finite(&measured) {

@@ -109,7 +109,11 @@ pub(crate) fn study() -> Study {
         reference: Some("arXiv:2510.15563".to_string()),
         experiment: "name = \"sample\"".to_string(),
         laws: nfa_metrics::laws(),
-        known: crate::claim::columns::Columns::of(&nfa_metrics::laws(), &nfa_metrics::metrics()),
+        known: crate::claim::columns::Columns::of(
+            &nfa_metrics::laws(),
+            &nfa_metrics::metrics(),
+            &crate::train::solvers::solvers(),
+        ),
         runs,
         repeats: 0,
         plots: Vec::new(),
@@ -136,6 +140,10 @@ pub(crate) fn checked(run: &str, met: bool) -> Checked {
 /// A plot as it stands in a file.
 pub(crate) fn plot(text: &str) -> crate::claim::plot::Plot {
     let block = toml::Value::Table(text.parse().unwrap());
-    let columns = crate::claim::columns::Columns::of(&nfa_metrics::laws(), &nfa_metrics::metrics());
+    let columns = crate::claim::columns::Columns::of(
+        &nfa_metrics::laws(),
+        &nfa_metrics::metrics(),
+        &crate::train::solvers::solvers(),
+    );
     crate::claim::plot::Plot::parse(&block, 0, &columns).unwrap()
 }

@@ -32,7 +32,7 @@ const DECAY: Decay = Decay { weight_decay: 0.1, decay_bias: false };
 pub fn solvers(known: &Registry<dyn Solver>, device: &Device) {
     for entry in known.entries() {
         let build = |lr: f64, problem: Option<Problem<'_>>| {
-            let setting = Setting { rate: Rate::Constant(lr), decay: DECAY, problem };
+            let setting = Setting { rate: Rate::Constant(lr), decay: DECAY, seed: 7, problem };
             let built = known.build(example(entry.kind, entry.example), &setting);
             built.unwrap_or_else(|error| panic!("{}: the example does not build: {error}", entry.kind))
         };

@@ -15,6 +15,7 @@ pub mod problem;
 pub mod rate;
 #[cfg(feature = "burn")]
 pub mod rows;
+pub mod second_order;
 #[cfg(feature = "burn")]
 pub mod setting;
 #[cfg(feature = "burn")]

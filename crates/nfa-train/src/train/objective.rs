@@ -1,12 +1,15 @@
 //! The training loss as solvers see it: rows of a step, one evaluation at a time.
 
 use std::cell::RefCell;
+use std::ops::Range;
 
 use burn::tensor::{Int, Tensor, TensorData};
 use nfa_models::{AnyNetwork, Parameters, Stream};
 
 use crate::data::split::Split;
+use crate::minimise::Function;
 use crate::train::loss::Loss;
+use crate::train::loss::criterion::Criterion;
 use crate::train::rows::{Batches, HostRows, Rows, compress, is_linear_map};
 
 /// A loss on the training rows, whole or in batches.
@@ -106,6 +109,22 @@ impl Objective for Training<'_> {
             }
         }
     }
+
+    fn rows(&self) -> Option<(LossRows, Criterion)> {
+        let criterion = self.loss.criterion()?;
+        match &self.rows {
+            Rows::Full { inputs, targets, weights } => {
+                let rows = LossRows {
+                    inputs: inputs.clone(),
+                    targets: targets.clone(),
+                    weights: weights.clone(),
+                    count: self.count,
+                };
+                Some((rows, criterion))
+            }
+            Rows::Batches { .. } => None,
+        }
+    }
 }
 
 /// The value of a one-element tensor; NaN where the device hands out nothing.
@@ -117,4 +136,46 @@ pub fn scalar(tensor: Tensor<1>) -> f64 {
 pub trait Objective {
     /// The loss on the rows of this step, shape `[1]`, and its gradient.
     fn evaluate(&self, network: &dyn AnyNetwork, step: u64) -> (Tensor<1>, Parameters);
+
+    /// The rows and the loss themselves, for solvers that derive second derivatives of their own: where every step
+    /// has the same rows and the loss is one that is known on slices.
+    fn rows(&self) -> Option<(LossRows, Criterion)> {
+        None
+    }
+
+    /// The loss as a function of the network's parameters with second derivatives of its own, where it is such a
+    /// function; λ of each parameter.
+    fn function(&self, decay: &[f64]) -> Option<Box<dyn Function + Send>> {
+        let _ = decay;
+        None
+    }
+}
+
+/// Rows of a loss.
+#[derive(Clone, Debug)]
+pub struct LossRows {
+    /// `[n, d]`
+    pub inputs: Tensor<2>,
+    /// `[n, c]`
+    pub targets: Tensor<2>,
+    /// `[n, 1]`
+    pub weights: Option<Tensor<2>>,
+    /// The n of the mean: rows may stand for more than there are.
+    pub count: usize,
+}
+
+impl LossRows {
+    /// Some of them, of the same mean.
+    pub fn only(&self, rows: Range<usize>) -> Self {
+        let cut = |tensor: &Tensor<2>| {
+            let [_, width] = tensor.dims();
+            tensor.clone().slice([rows.clone(), 0..width])
+        };
+        LossRows {
+            inputs: cut(&self.inputs),
+            targets: cut(&self.targets),
+            weights: self.weights.as_ref().map(cut),
+            count: self.count,
+        }
+    }
 }

@@ -4,6 +4,7 @@ use burn::tensor::{DType, Device, Tensor};
 use nfa_models::{AnyNetwork, Chain};
 use nfa_models::{network::placement, place::is_on_host};
 
+use crate::train::decay::Decay;
 use crate::train::loss::Loss;
 use crate::train::loss::criterion::Criterion;
 use crate::train::objective::Training;
@@ -42,6 +43,16 @@ impl<'a> Problem<'a> {
         })
     }
 
+    /// λ of each parameter, one behind the other.
+    pub(crate) fn decays(&self, decay: Decay) -> Vec<f64> {
+        let layers = self.widths.windows(2).zip(&self.biases);
+        let each = layers.flat_map(|(pair, &bias)| {
+            let biases = if bias { pair[1] } else { 0 };
+            [(decay.of(false), pair[0] * pair[1]), (decay.of(true), biases)]
+        });
+        each.flat_map(|(decay, count)| std::iter::repeat_n(decay, count)).collect()
+    }
+
     /// Whether there is one for this network and loss, before rows are at hand.
     pub fn fits(network: &dyn AnyNetwork, loss: &dyn Loss) -> bool {
         chain(network).is_some() && loss.criterion().is_some()
@@ -77,4 +88,4 @@ fn chain(network: &dyn AnyNetwork) -> Option<Chain> {
 
 /// Why there is no host engine for a run.
 pub const REFUSAL: &str = "the host engine trains chains of dense layers on a CPU device (flex, ndarray) under first-order \
-                           solvers and the losses half_mse, mse and cross_entropy; use engine = \"auto\" or \"autodiff\"";
+                           and cubic solvers and the losses half_mse, mse and cross_entropy; use engine = \"auto\" or \"autodiff\"";

@@ -11,6 +11,8 @@ pub struct Setting<'a> {
     pub rate: Rate,
     /// Weight decay.
     pub decay: Decay,
+    /// What its random numbers are drawn from.
+    pub seed: u64,
     /// What a solver with a host form trains on the host; without it gradients come from the network.
     pub problem: Option<Problem<'a>>,
 }

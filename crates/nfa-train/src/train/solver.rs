@@ -239,6 +239,40 @@ pub trait Solver: Send {
     fn takes_batches(&self) -> bool {
         true
     }
+
+    /// Whether it has a learning rate.
+    fn takes_rate(&self) -> bool {
+        true
+    }
+
+    /// Columns of its own, of its last step: those that its [`Spec::COLUMNS`](nfa_models::Spec::COLUMNS) name, all and
+    /// in their order at any time. Records have them as `solver.<name>`.
+    fn columns(&self) -> Vec<(&'static str, Option<f64>)> {
+        Vec::new()
+    }
+
+    /// What its steps took so far, in gradients, where that is no whole number of them.
+    fn work(&self) -> Option<f64> {
+        None
+    }
+
+    /// What it knows of the network that its steps have ended at; the network is left as it is.
+    ///
+    /// # Errors
+    /// The device did not hand out its numbers.
+    fn end(&mut self, network: &mut dyn AnyNetwork, objective: &dyn Objective) -> Result<Option<End>, StepError> {
+        let _ = (network, objective);
+        Ok(None)
+    }
+}
+
+/// What a solver knows of its end.
+#[derive(Clone, Debug)]
+pub struct End {
+    /// In a sentence.
+    pub words: String,
+    /// For programs: `certificate` of `status.json`.
+    pub certificate: serde_json::Value,
 }
 
 impl Component for dyn Solver {

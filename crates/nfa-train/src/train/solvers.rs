@@ -10,6 +10,7 @@ use crate::train::first_order::{adam, adamw, gd, momentum, muon, nesterov, rmspr
 use crate::train::problem::Problem;
 #[cfg(feature = "burn")]
 use crate::train::rate::Rate;
+use crate::train::second_order::{arc, r_arc, r_arc_d};
 #[cfg(feature = "burn")]
 use crate::train::setting::Setting;
 use crate::train::solver::Solver;
@@ -28,12 +29,16 @@ pub fn solvers() -> Registry<dyn Solver> {
         .with::<muon::Muon>()
         .with::<lbfgs::Lbfgs>()
         .with::<flow::Flow>()
+        .with::<arc::Arc>()
+        .with::<r_arc::RArc>()
+        .with::<r_arc_d::RArcD>()
 }
 
 /// A solver's table without its decay, and that decay: as given, else the kind's own default.
 fn split(known: &Registry<dyn Solver>, mut table: Table) -> Result<(Table, Decay), SpecError> {
     let entry = table.get("kind").and_then(toml::Value::as_str).and_then(|kind| known.get(kind));
     let mut decay: Table = entry.map_or("", |entry| entry.defaults).parse().unwrap_or_default();
+    decay.retain(|key, _| Decay::KEYS.contains(&key));
     decay.extend(Decay::KEYS.into_iter().filter_map(|key| Some((key.to_string(), table.remove(key)?))));
     let decay: Decay = read(decay)?;
     decay.check()?;
@@ -53,7 +58,7 @@ pub fn resolve(known: &Registry<dyn Solver>, table: Table) -> Result<Table, Spec
 }
 
 #[cfg(feature = "burn")]
-/// Builds what a table of a kind's own keys and its decay describes.
+/// Builds what a table of a kind's own keys and its decay describes, drawing from seed 0 where it draws.
 ///
 /// # Errors
 /// Unknown kinds and keys (with a suggestion), wrong types and values.
@@ -63,7 +68,22 @@ pub fn build(
     rate: &Rate,
     problem: Option<Problem<'_>>,
 ) -> Result<Box<dyn Solver>, SpecError> {
+    build_seeded(known, table, rate, 0, problem)
+}
+
+#[cfg(feature = "burn")]
+/// The same, drawing from this seed.
+///
+/// # Errors
+/// As [`build`].
+pub fn build_seeded(
+    known: &Registry<dyn Solver>,
+    table: Table,
+    rate: &Rate,
+    seed: u64,
+    problem: Option<Problem<'_>>,
+) -> Result<Box<dyn Solver>, SpecError> {
     let (own, decay) = split(known, table)?;
-    let setting = Setting { rate: rate.clone(), decay, problem };
+    let setting = Setting { rate: rate.clone(), decay, seed, problem };
     known.build(own, &setting).map_err(|error| error.or_known(&Decay::KEYS))
 }

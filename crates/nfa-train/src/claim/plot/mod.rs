@@ -203,7 +203,7 @@ mod tests {
     use super::*;
 
     fn parse(text: &str) -> Result<Plot, SpecError> {
-        let columns = Columns::of(&nfa_metrics::laws(), &nfa_metrics::metrics());
+        let columns = Columns::of(&nfa_metrics::laws(), &nfa_metrics::metrics(), &crate::train::solvers::solvers());
         Plot::parse(&Value::Table(text.parse().unwrap()), 1, &columns)
     }
 

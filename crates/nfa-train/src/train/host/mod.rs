@@ -30,7 +30,7 @@ use crate::train::setting::Setting;
 use crate::train::solver::{Solver, State, StateError, Step, StepError, Stretch, Watch};
 
 mod block;
-mod shape;
+pub(in crate::train) mod shape;
 
 /// A first-order solver that trains the [`Problem`] of its setting on the host, where there is one. It
 /// reads the rows that the problem was made with, whatever objective a step is given.

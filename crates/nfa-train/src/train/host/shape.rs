@@ -10,30 +10,30 @@ use nfa_models::host::{Dense, Real};
 
 /// One dense layer.
 #[derive(Clone, Debug)]
-pub(super) struct Layer {
-    pub(super) out: usize,
-    pub(super) into: usize,
+pub(in crate::train) struct Layer {
+    pub(in crate::train) out: usize,
+    pub(in crate::train) into: usize,
     /// Where its weights begin, `[out, into]` row-major.
-    pub(super) weights: usize,
+    pub(in crate::train) weights: usize,
     /// Where its biases begin, if it has any.
-    pub(super) biases: Option<usize>,
+    pub(in crate::train) biases: Option<usize>,
     /// What follows it; none after the last layer.
-    pub(super) activation: Activation,
+    pub(in crate::train) activation: Activation,
     /// Whether its weights are kept transposed as well.
-    pub(super) turned: bool,
+    pub(in crate::train) turned: bool,
 }
 
 impl Layer {
-    pub(super) fn weights<'a, T>(&self, flat: &'a [T]) -> &'a [T] {
+    pub(in crate::train) fn weights<'a, T>(&self, flat: &'a [T]) -> &'a [T] {
         &flat[self.weights..self.weights + self.out * self.into]
     }
 
-    pub(super) fn biases<'a, T>(&self, flat: &'a [T]) -> Option<&'a [T]> {
+    pub(in crate::train) fn biases<'a, T>(&self, flat: &'a [T]) -> Option<&'a [T]> {
         self.biases.map(|at| &flat[at..at + self.out])
     }
 
     /// With its numbers in the flat vector, and its transposed weights where it has them.
-    pub(super) fn dense<'a, T: Real>(&self, flat: &'a [T], turned: &'a [T]) -> Dense<'a, T> {
+    pub(in crate::train) fn dense<'a, T: Real>(&self, flat: &'a [T], turned: &'a [T]) -> Dense<'a, T> {
         Dense {
             weights: View::new(self.weights(flat), self.out, self.into),
             transposed: self.turned.then(|| View::new(turned, self.into, self.out)),
@@ -45,23 +45,23 @@ impl Layer {
 
 /// Some rows of one parameter.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Tile {
+pub(in crate::train) struct Tile {
     /// Of which layer.
-    pub(super) layer: usize,
+    pub(in crate::train) layer: usize,
     /// Whether it holds biases.
-    pub(super) bias: bool,
+    pub(in crate::train) bias: bool,
     /// Rows of the weights, or entries of the biases.
-    pub(super) rows: Range<usize>,
+    pub(in crate::train) rows: Range<usize>,
     /// Numbers in the flat vector.
-    pub(super) numbers: Range<usize>,
+    pub(in crate::train) numbers: Range<usize>,
 }
 
 /// A network's layers in the flat vector.
 #[derive(Clone, Debug)]
-pub(super) struct Shape {
-    pub(super) layers: Vec<Layer>,
-    pub(super) tiles: Vec<Tile>,
-    pub(super) numbers: usize,
+pub(in crate::train) struct Shape {
+    pub(in crate::train) layers: Vec<Layer>,
+    pub(in crate::train) tiles: Vec<Tile>,
+    pub(in crate::train) numbers: usize,
 }
 
 /// A tile has at least so many rows, where its parameter has them: below that, packing the other
@@ -72,7 +72,7 @@ const TILE_NUMBERS: usize = 1 << 9;
 
 impl Shape {
     /// `widths` are d_0 … d_L; a rule that needs whole parameters gets one tile each.
-    pub(super) fn new(widths: &[usize], biases: &[bool], activations: &[Activation], whole: bool) -> Self {
+    pub(in crate::train) fn new(widths: &[usize], biases: &[bool], activations: &[Activation], whole: bool) -> Self {
         let mut layers = Vec::new();
         let mut tiles = Vec::new();
         let mut at = 0;
@@ -102,11 +102,11 @@ impl Shape {
         Shape { layers, tiles, numbers: at }
     }
 
-    pub(super) fn inputs(&self) -> usize {
+    pub(in crate::train) fn inputs(&self) -> usize {
         self.layers.first().map_or(0, |layer| layer.into)
     }
 
-    pub(super) fn outputs(&self) -> usize {
+    pub(in crate::train) fn outputs(&self) -> usize {
         self.layers.last().map_or(0, |layer| layer.out)
     }
 }

@@ -47,6 +47,63 @@ impl Criterion {
     }
 }
 
+/// The second derivative of a loss in its outputs at some rows.
+#[derive(Debug)]
+pub(crate) struct Bend<T> {
+    /// Of a squared loss: what each row is multiplied by.
+    scales: Vec<T>,
+    /// Of cross entropy: q = w m p/n for each row, m the targets' sum and p the softmax. Then Hv = q∘v - q (q·v)/Σq.
+    shares: Option<Vec<T>>,
+}
+
+impl Criterion {
+    /// From the gradient in the outputs, as [`Criterion::differentiate`] leaves it.
+    ///
+    /// # Shapes
+    /// gradient, targets: `[b, c]`; weights: `[b]`
+    pub(crate) fn bend<T: Real>(
+        self,
+        gradient: &[T],
+        targets: &[T],
+        weights: Option<&[T]>,
+        c: usize,
+        rows: usize,
+    ) -> Bend<T> {
+        let factor = match self {
+            Criterion::HalfMse | Criterion::CrossEntropy => 1.0 / rows as f64,
+            Criterion::Mse => 2.0 / (rows * c) as f64,
+        };
+        let b = gradient.len() / c.max(1);
+        let scales: Vec<T> =
+            (0..b).map(|i| T::from_f64(factor * weights.map_or(1.0, |weights| weights[i].to_f64()))).collect();
+        let shares = (self == Criterion::CrossEntropy)
+            .then(|| gradient.iter().zip(targets).enumerate().map(|(i, (&g, &y))| g + scales[i / c] * y).collect());
+        Bend { scales, shares }
+    }
+}
+
+impl<T: Real> Bend<T> {
+    /// v ← Hv for rows of changes of the outputs, several times over the same samples.
+    ///
+    /// # Shapes
+    /// v: `[l, b, c]`
+    pub(crate) fn apply(&self, v: &mut [T], c: usize) {
+        for (i, v) in v.chunks_exact_mut(c).enumerate() {
+            let row = i % self.scales.len();
+            let Some(shares) = &self.shares else {
+                v.iter_mut().for_each(|v| *v *= self.scales[row]);
+                continue;
+            };
+            let q = &shares[row * c..(row + 1) * c];
+            let total: f64 = q.iter().map(|q| q.to_f64()).sum();
+            let along: f64 = q.iter().zip(&*v).map(|(q, v)| q.to_f64() * v.to_f64()).sum();
+            // A row without weight bends nothing.
+            let mean = T::from_f64(if total > 0.0 { along / total } else { 0.0 });
+            v.iter_mut().zip(q).for_each(|(v, &q)| *v = q * (*v - mean));
+        }
+    }
+}
+
 /// Σ (f - y)², and f ← (f - y) scale.
 fn squares<T: Real>(outputs: &mut [T], targets: &[T], scale: T) -> f64 {
     let mut sum = 0.0;

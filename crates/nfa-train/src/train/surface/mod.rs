@@ -9,4 +9,4 @@ mod limited_memory;
 #[cfg(feature = "burn")]
 mod line_search;
 #[cfg(feature = "burn")]
-mod penalised;
+pub(in crate::train) mod penalised;

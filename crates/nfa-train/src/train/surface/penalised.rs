@@ -9,7 +9,7 @@ use crate::train::objective::Objective;
 use crate::train::solver::StepError;
 
 /// All parameters behind each other, in `f64`.
-pub(super) fn flatten(parameters: &Parameters) -> Result<Vec<f64>, StepError> {
+pub(in crate::train) fn flatten(parameters: &Parameters) -> Result<Vec<f64>, StepError> {
     read(values(parameters))
 }
 
@@ -26,7 +26,7 @@ fn read(tensors: Vec<Tensor<1>>) -> Result<Vec<f64>, StepError> {
 }
 
 /// The inverse of [`flatten`], on the device and in the dtype of `like`.
-pub(super) fn spread(like: &Parameters, values: &[f64]) -> Parameters {
+pub(in crate::train) fn spread(like: &Parameters, values: &[f64]) -> Parameters {
     let mut rest = values;
     like.map(|parameter| {
         let (own, after) = rest.split_at(parameter.value.dims()[0]);
