@@ -211,6 +211,8 @@ fn networks_agops_laws_and_details() {
                 initial_imbalance: None,
                 slope: None,
                 work: 0.0,
+                first_loss: None,
+                least_loss: None,
                 update: None,
             })
             .into_iter()

@@ -1,5 +1,7 @@
 //! What a model author writes ([`Network`]), and what the workspace holds ([`AnyNetwork`]).
 
+use std::any::Any;
+
 use burn::module::Module;
 use burn::tensor::{DType, Device, Tensor};
 
@@ -108,6 +110,8 @@ pub trait AnyNetwork: Send + Sync {
     fn set_parameters(&mut self, values: &Parameters) -> Result<(), ParameterError>;
     /// The loss and its gradient in every parameter.
     fn gradient(&self, loss: &Loss<'_>) -> (Tensor<1>, Parameters);
+    /// The module itself, for those who know what it is.
+    fn as_any(&self) -> &dyn Any;
     /// A copy that shares no state.
     fn boxed_clone(&self) -> Box<dyn AnyNetwork>;
 }
@@ -165,6 +169,10 @@ impl<N: Network> AnyNetwork for N {
         let mut collect = CollectGradients { gradients: &mut gradients, collect: Collect::default() };
         tracked.visit(&mut collect);
         (value.inner(), Parameters::new(collect.collect.entries))
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
     }
 
     fn boxed_clone(&self) -> Box<dyn AnyNetwork> {

@@ -28,7 +28,7 @@ impl Registries {
     /// Everything built in.
     pub fn standard() -> Self {
         Registries {
-            models: nfa_models::models(),
+            models: nfa_models::models().with::<crate::train::second_order::function::FunctionSpec>(),
             data: crate::data::datasets(),
             losses: crate::train::losses::losses(),
             solvers: crate::train::solvers::solvers(),

@@ -76,6 +76,8 @@ mod tests {
             teacher: None,
             slope: None,
             work: 0.0,
+            first_loss: None,
+            least_loss: None,
             update: None,
         };
         let d = crate::matrix::squared_norm(&imbalance(&observation.layers[2].weight, &observation.layers[1].weight))

@@ -46,6 +46,10 @@ pub struct Snapshot<'a> {
     pub slope: Option<f64>,
     /// What the steps took so far, in gradients.
     pub work: f64,
+    /// The training loss at step 0.
+    pub first_loss: Option<f64>,
+    /// The least loss that there is, where the model knows it.
+    pub least_loss: Option<f64>,
     /// The step that led here, where the solver's rule has a recurrence.
     pub update: Option<&'a Update>,
 }

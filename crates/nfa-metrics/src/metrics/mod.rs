@@ -3,6 +3,7 @@
 use crate::metrics::metric::Metrics;
 
 pub mod accuracy;
+pub mod gap;
 pub mod gradient_norm;
 pub mod imbalance;
 pub mod loss;
@@ -23,4 +24,5 @@ pub fn metrics() -> Metrics {
         .with(teacher_overlap::METRIC)
         .with(gradient_norm::METRIC)
         .with(work::METRIC)
+        .with(gap::METRIC)
 }

@@ -49,6 +49,11 @@ const FEW: usize = 3;
 const TRIED: usize = 16;
 
 impl Layout {
+    /// Of a model without any map.
+    pub fn empty() -> Self {
+        Layout { outputs: 0, sites: Vec::new(), follows: Vec::new(), skipped: Vec::new(), uses: Vec::new(), numbers: 0 }
+    }
+
     /// Lets some of the rows through and looks at what passes.
     ///
     /// # Shapes

@@ -9,6 +9,7 @@ pub mod digits;
 pub mod idx;
 pub mod linear_teacher;
 pub mod multi_index;
+pub mod none;
 pub mod npy;
 pub mod preparation;
 pub mod red_wine;
@@ -30,4 +31,5 @@ pub fn datasets() -> Registry<dyn Source> {
         .with::<idx::Idx>()
         .with::<npy::Npy>()
         .with::<written_rows::WrittenRows>()
+        .with::<none::None>()
 }

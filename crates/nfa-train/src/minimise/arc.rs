@@ -15,11 +15,11 @@ use crate::minimise::vector::{dot, norm};
 
 /// Decreases below this many machine epsilons of the function are rounding: they are read off the slopes.
 const ROUNDING: f64 = 64.0;
-/// Trials in a row that rounding alone decides, after which nothing is left to do.
-const STILL: u64 = 10;
-/// The same of accepted steps without a new low of the function or its gradient along all directions; where a
-/// subspace shows |g| by chance, more.
-const IDLE: u64 = 10;
+/// Iterations that rounding decides, and in which the gradient does not fall, after which nothing is left to do; where
+/// a subspace shows the gradient by chance, more.
+const PATIENCE: u64 = 10;
+/// What counts as falling.
+const FALLS: f64 = 0.9;
 /// Very successful (Cartis, Gould, Toint 2011).
 const VERY: f64 = 0.9;
 
@@ -58,6 +58,7 @@ impl Arc {
     }
 
     /// Takes up a memory.
+    #[cfg(feature = "burn")]
     pub(crate) fn restore(&mut self, memory: Memory) {
         self.memory = memory;
         self.kept = None;
@@ -228,7 +229,9 @@ impl Arc {
         if !trial.value.is_finite() {
             return trial;
         }
-        let noise = ROUNDING * f.epsilon() * value.abs();
+        // Of the sum, and of x itself: near a minimum of 0 the second is larger.
+        let moves = f.epsilon() * norm(x);
+        let noise = ROUNDING * f.epsilon() * value.abs() + model.spectrum.norm() * moves * moves;
         if promised > noise {
             trial.ratio = (value - trial.value) / promised;
         } else if trial.value <= value + noise {
@@ -275,24 +278,22 @@ impl Arc {
         self.memory.history.push(&gradient, keep, f);
     }
 
-    /// Whether rounding is all that decides.
+    /// Whether rounding is all that decides: in so many iterations that it decided the gradient has not fallen.
     fn is_over(&mut self, iteration: &Iteration, model: &Model, stands: bool, d: usize) -> bool {
         let memory = &mut self.memory;
-        let value = memory.value.unwrap_or(f64::NAN);
-        let falls = value < memory.low.0 || iteration.gradient < memory.low.1;
-        memory.low = (memory.low.0.min(value), memory.low.1.min(iteration.gradient));
         let full = model.basis.is_none();
-        if stands {
+        let patience = if full { PATIENCE } else { PATIENCE + 3 * (d / model.rows.max(1)) as u64 };
+        if iteration.gradient < FALLS * memory.low {
+            (memory.low, memory.idle) = (iteration.gradient, 0);
+        } else if stands && full {
             // Along all directions nothing else can come of it.
-            memory.still += if full { STILL } else { 1 };
-        } else if iteration.by_slopes && !iteration.accepted {
-            memory.still += 1;
+            memory.idle = patience;
+        } else if stands || iteration.by_slopes {
+            memory.idle += 1;
         } else if iteration.accepted {
-            memory.still = 0;
+            memory.idle = 0;
         }
-        memory.idle = if iteration.by_slopes && iteration.accepted && !falls { memory.idle + 1 } else { 0 };
-        let patience = if full { IDLE } else { IDLE + 3 * (d / model.rows.max(1)) as u64 };
-        memory.still >= STILL || memory.idle > patience
+        memory.idle >= patience
     }
 
     /// An end, unless the Hessian has negative curvature: then the next step looks along it too. Where that was
@@ -316,7 +317,7 @@ impl Arc {
             f.round(&mut direction);
             direction
         });
-        (self.memory.still, self.memory.idle) = (0, 0);
+        self.memory.idle = 0;
         if cause == Stop::Rounding {
             self.memory.sigma = self.settings.sigma0;
         }
@@ -329,11 +330,11 @@ impl Arc {
         let memory = &mut self.memory;
         let before = memory.rows;
         memory.rank = memory.rank.max(rank);
-        let wanted = (c * memory.rank as f64).ceil() as usize + d;
+        let for_rank = |rank: usize| (c * rank as f64).ceil() as usize + d;
         memory.rows = match rule {
-            Growth::Additive => before.max(wanted),
+            Growth::Additive => before.max(for_rank(memory.rank)),
             Growth::Double if rank >= model.own => 2 * before,
-            Growth::Double => wanted,
+            Growth::Double => for_rank(rank),
         }
         .clamp(1, dimension);
         if self.settings.sigma_scale {

@@ -23,7 +23,7 @@ pub const COLUMNS: [(&str, &str, &str); 12] = [
 ];
 
 /// The values of [`COLUMNS`], in their order.
-pub(crate) fn values(iteration: &Iteration) -> [f64; 12] {
+pub fn values(iteration: &Iteration) -> [f64; 12] {
     [
         iteration.value,
         iteration.gradient,

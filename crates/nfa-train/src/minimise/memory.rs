@@ -18,11 +18,9 @@ pub(crate) struct Memory {
     pub(crate) rank: usize,
     /// The function at the point, penalty included, once known.
     pub(crate) value: Option<f64>,
-    /// The least function and gradient that were seen.
-    pub(crate) low: (f64, f64),
-    /// Trials in a row that rounding decided against.
-    pub(crate) still: u64,
-    /// Accepted steps in a row that rounding decided, without a new low.
+    /// The last gradient that was clearly below those before.
+    pub(crate) low: f64,
+    /// Iterations since that rounding decided.
     pub(crate) idle: u64,
     /// Whether the last model stands for the next iteration too.
     pub(crate) reuse: bool,
@@ -51,8 +49,7 @@ impl Default for Memory {
             rows: 0,
             rank: 0,
             value: None,
-            low: (f64::INFINITY, f64::INFINITY),
-            still: 0,
+            low: f64::INFINITY,
             idle: 0,
             reuse: false,
             tried: false,

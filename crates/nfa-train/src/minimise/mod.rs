@@ -31,6 +31,7 @@ mod lanczos;
 pub(crate) mod memory;
 mod model;
 mod penalised;
+pub mod problems;
 pub mod settings;
 pub mod sketch;
 pub(crate) mod vector;

@@ -32,9 +32,9 @@ pub enum Size {
 #[serde(rename_all = "snake_case")]
 pub enum Growth {
     /// l ← min(D, max(l, C R̂ + d)), as in arXiv:2501.03718.
-    #[default]
     Additive,
-    /// l ← 2l while the rank seen is l, then R̂ + d: a rank below l is the Hessian's own, so that l may shrink.
+    /// l ← 2l while the rank seen is l, else C r̂ + d: a rank r̂ below l is the Hessian's own there, so that l may shrink.
+    #[default]
     Double,
 }
 
@@ -113,7 +113,7 @@ impl Settings {
 
     /// R-ARC-D: directions for one more than the rank that was seen.
     pub fn r_arc_d() -> Self {
-        Settings { size: Size::Adaptive { l0: 2, c: 1.0, d: 1, rule: Growth::Additive }, ..Settings::arc() }
+        Settings { size: Size::Adaptive { l0: 2, c: 1.0, d: 1, rule: Growth::Double }, ..Settings::arc() }
     }
 
     /// How many guiding rows stand beside `rows`: of those that a sketch of a fixed size has, or of Gaussian ones.

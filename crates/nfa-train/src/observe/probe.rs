@@ -18,6 +18,7 @@ use crate::observe::plan::{ProbeInterval, ProbePlan, ProbeRows};
 use crate::observe::scores::{penalty, scores};
 use crate::record::Cell;
 use crate::record::direction::Direction;
+use crate::train::second_order::function::FunctionNetwork;
 use crate::train::solver::Solver;
 
 /// What every probe of a run shares.
@@ -64,6 +65,9 @@ pub struct Baseline {
     pub imbalance: Vec<f64>,
     /// Misfits at step 0, by `<law>.layer<i>`.
     pub misfit: BTreeMap<String, f64>,
+    /// The training loss at step 0.
+    #[serde(default)]
+    pub loss: Option<f64>,
 }
 
 /// A probe's results.
@@ -93,7 +97,11 @@ impl Probe<'_> {
     ) -> Result<Measured, SitesError> {
         let (split, probed) = (&self.data.train, self.probed);
         let options = AgopOptions { layers: self.observed(), ..AgopOptions::default() };
-        let mut observation = observe_network(network, &probed.inputs, probed.weights.as_deref(), &options)?;
+        // A function has no layers, and nothing to see of them.
+        let mut observation = match network.as_any().is::<FunctionNetwork>() {
+            true => Observation { layers: Vec::new(), linear: false, eps: f64::EPSILON },
+            false => observe_network(network, &probed.inputs, probed.weights.as_deref(), &options)?,
+        };
         self.complete(&mut observation, network, solver, &led.averaged)?;
         let penalty = penalty(&network.parameters(), solver.decay());
         let metrics = || {
@@ -101,6 +109,8 @@ impl Probe<'_> {
             let test = self.data.test.as_ref().map(|test| scores(network, test, self.loss.loss, self.data.classes));
             let initial_imbalance = baseline.map(|baseline| baseline.imbalance.as_slice());
             let (update, work) = (led.update.as_ref(), led.work);
+            let first_loss = baseline.and_then(|baseline| baseline.loss);
+            let least_loss = network.as_any().downcast_ref::<FunctionNetwork>().map(FunctionNetwork::least);
             let slope = self.needs().contains(Needs::SLOPE).then(|| self.loss.slope(network, solver.decay()));
             let teacher = self.data.teacher.as_ref();
             let snapshot = Snapshot {
@@ -112,6 +122,8 @@ impl Probe<'_> {
                 teacher,
                 slope,
                 work,
+                first_loss,
+                least_loss,
                 update,
             };
             let values = self.asked_metrics().flat_map(|metric| (metric.measure)(&snapshot));
@@ -165,7 +177,7 @@ impl Probe<'_> {
         }
         let first = baseline.is_none().then(|| {
             let imbalance = nfa_metrics::metrics::imbalance::norms(&observation).into_iter().map(|(_, norm)| norm);
-            Baseline { imbalance: imbalance.collect(), misfit }
+            Baseline { imbalance: imbalance.collect(), misfit, loss: Some(train.loss) }
         });
         Ok(Measured { row, directions, observation, train, baseline: first })
     }

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use crate::error::{Error, Result};
 use crate::observe::layers::{Layers, NoLayer};
 use crate::record::layout::SITES;
+use crate::train::second_order::function::FunctionNetwork;
 
 /// What is known of a network before it is trained.
 pub(super) struct Form {
@@ -19,6 +20,9 @@ pub(super) struct Form {
 impl Form {
     /// Lets a few rows through.
     pub(super) fn new(network: &dyn AnyNetwork, x: &Tensor<2>, layers: &Layers) -> Result<Self> {
+        if network.as_any().is::<FunctionNetwork>() {
+            return Ok(Form { layout: Layout::empty(), measured: None });
+        }
         let layout =
             Layout::new(&|x, at| network.forward(x, at), x).map_err(|error| unmeasured(&error))?.with_weights();
         if layout.sites.is_empty() {

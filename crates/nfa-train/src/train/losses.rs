@@ -2,11 +2,15 @@
 
 use nfa_models::Registry;
 
-use crate::train::loss::{Loss, cross_entropy, half_mse, mse};
+use crate::train::loss::{Loss, cross_entropy, half_mse, mse, output};
 
 /// Every built-in loss: one line each.
 pub fn losses() -> Registry<dyn Loss> {
-    Registry::new("loss").with::<half_mse::HalfMse>().with::<mse::Mse>().with::<cross_entropy::CrossEntropy>()
+    Registry::new("loss")
+        .with::<half_mse::HalfMse>()
+        .with::<mse::Mse>()
+        .with::<cross_entropy::CrossEntropy>()
+        .with::<output::Output>()
 }
 
 #[cfg(all(test, feature = "burn"))]
@@ -31,6 +35,7 @@ mod tests {
                     let log_sum = f.iter().map(|v| v.exp()).sum::<f64>().ln();
                     f.iter().zip(y).map(|(f, y)| -y * (f - log_sum)).sum::<f64>()
                 }
+                "output" => f.iter().sum(),
                 _ => f.iter().zip(y).map(|(f, y)| (f - y).powi(2)).sum(),
             })
             .sum();

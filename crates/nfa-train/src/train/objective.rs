@@ -8,9 +8,11 @@ use nfa_models::{AnyNetwork, Parameters, Stream};
 
 use crate::data::split::Split;
 use crate::minimise::Function;
+use crate::minimise::problems::Rotated;
 use crate::train::loss::Loss;
 use crate::train::loss::criterion::Criterion;
 use crate::train::rows::{Batches, HostRows, Rows, compress, is_linear_map};
+use crate::train::second_order::function::FunctionNetwork;
 
 /// A loss on the training rows, whole or in batches.
 ///
@@ -20,6 +22,8 @@ pub struct Training<'a> {
     loss: &'a dyn Loss,
     rows: Rows,
     count: usize,
+    /// What the network is a form of, where it is one.
+    function: Option<Rotated>,
 }
 
 impl<'a> Training<'a> {
@@ -48,7 +52,8 @@ impl<'a> Training<'a> {
                 weights: split.weight_column(),
             },
         };
-        Training { loss, rows, count }
+        let function = network.as_any().downcast_ref::<FunctionNetwork>().map(FunctionNetwork::function);
+        Training { loss, rows, count, function: function.filter(|_| loss.is_output()) }
     }
 
     /// On all rows at once, every one of them read at every step, also where second moments would do:
@@ -56,7 +61,7 @@ impl<'a> Training<'a> {
     pub fn of_all_rows(split: &Split, loss: &'a dyn Loss) -> Self {
         let rows =
             Rows::Full { inputs: split.inputs.clone(), targets: split.targets.clone(), weights: split.weight_column() };
-        Training { loss, rows, count: split.rows() }
+        Training { loss, rows, count: split.rows(), function: None }
     }
 
     /// What is minimised.
@@ -125,6 +130,11 @@ impl Objective for Training<'_> {
             Rows::Batches { .. } => None,
         }
     }
+
+    fn function(&self) -> Option<Box<dyn Function + Send>> {
+        let function = self.function.clone()?;
+        Some(Box::new(function))
+    }
 }
 
 /// The value of a one-element tensor; NaN where the device hands out nothing.
@@ -144,9 +154,8 @@ pub trait Objective {
     }
 
     /// The loss as a function of the network's parameters with second derivatives of its own, where it is such a
-    /// function; λ of each parameter.
-    fn function(&self, decay: &[f64]) -> Option<Box<dyn Function + Send>> {
-        let _ = decay;
+    /// function.
+    fn function(&self) -> Option<Box<dyn Function + Send>> {
         None
     }
 }

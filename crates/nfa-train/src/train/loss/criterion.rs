@@ -48,6 +48,7 @@ impl Criterion {
 }
 
 /// The second derivative of a loss in its outputs at some rows.
+#[cfg(feature = "burn")]
 #[derive(Debug)]
 pub(crate) struct Bend<T> {
     /// Of a squared loss: what each row is multiplied by.
@@ -56,6 +57,7 @@ pub(crate) struct Bend<T> {
     shares: Option<Vec<T>>,
 }
 
+#[cfg(feature = "burn")]
 impl Criterion {
     /// From the gradient in the outputs, as [`Criterion::differentiate`] leaves it.
     ///
@@ -82,6 +84,7 @@ impl Criterion {
     }
 }
 
+#[cfg(feature = "burn")]
 impl<T: Real> Bend<T> {
     /// v ← Hv for rows of changes of the outputs, several times over the same samples.
     ///

@@ -11,6 +11,7 @@ pub mod criterion;
 pub mod cross_entropy;
 pub mod half_mse;
 pub mod mse;
+pub mod output;
 
 /// A mean loss over rows.
 ///
@@ -73,6 +74,11 @@ pub trait Loss: Send + Sync {
     /// The same loss for the host engine, where it knows it.
     fn criterion(&self) -> Option<Criterion> {
         None
+    }
+
+    /// Whether it is the mean of the outputs themselves.
+    fn is_output(&self) -> bool {
+        false
     }
 
     /// Whether class labels are wanted as one-hot rows.

@@ -12,6 +12,7 @@ pub mod arc;
 #[cfg(feature = "burn")]
 mod by_gradients;
 pub mod curvature;
+pub mod function;
 #[cfg(feature = "burn")]
 mod host_chain;
 mod keys;

@@ -5,7 +5,7 @@ use nfa_models::network::placement;
 use nfa_models::{AnyNetwork, Parameters, SpecError};
 
 use crate::minimise::columns::{self, COLUMNS};
-use crate::minimise::{Arc, Function, Settings, Stop};
+use crate::minimise::{Arc, Block, Costs, Function, Settings, Stop};
 use crate::train::decay::Decay;
 use crate::train::objective::Objective;
 use crate::train::second_order::by_gradients::ByGradients;
@@ -27,6 +27,46 @@ enum Known {
     Own(Box<dyn Function + Send>),
     /// Its gradient alone.
     Gradient,
+}
+
+/// A function of its own with a penalty.
+struct Penalised {
+    own: Box<dyn Function + Send>,
+    decay: Vec<f64>,
+}
+
+impl Function for Penalised {
+    fn dimension(&self) -> usize {
+        self.own.dimension()
+    }
+
+    fn value(&mut self, x: &[f64]) -> f64 {
+        self.own.value(x)
+    }
+
+    fn gradient(&mut self, x: &[f64]) -> Vec<f64> {
+        self.own.gradient(x)
+    }
+
+    fn products(&mut self, x: &[f64], rows: &[f64]) -> Vec<f64> {
+        self.own.products(x, rows)
+    }
+
+    fn block(&mut self, x: &[f64], rows: &[f64]) -> Block {
+        self.own.block(x, rows)
+    }
+
+    fn precision(&self) -> f64 {
+        self.own.precision()
+    }
+
+    fn costs(&self) -> Costs {
+        self.own.costs()
+    }
+
+    fn decay(&self) -> &[f64] {
+        &self.decay
+    }
 }
 
 /// Cubic regularisation at work.
@@ -79,8 +119,8 @@ impl Regularised {
             return;
         }
         let decays = decays(&self.like, self.decay);
-        self.known = Some(match objective.function(&decays) {
-            Some(own) => Known::Own(own),
+        self.known = Some(match objective.function() {
+            Some(own) => Known::Own(Box::new(Penalised { own, decay: decays })),
             None => match (network.chain().filter(|_| is_chain(network)), objective.rows()) {
                 (Some(chain), Some((rows, criterion))) => {
                     Known::Tensors(Box::new(TensorChain::new(&chain, rows, criterion, decays, self.curvature)))

@@ -10,16 +10,14 @@ use crate::train::surface::penalised::{flatten, spread};
 
 /// Why an iteration rests, as a number.
 const STOPS: [Stop; 4] = [Stop::Gradient, Stop::Curvature, Stop::Rounding, Stop::Budget];
-const NUMBERS: [&str; 17] = [
+const NUMBERS: [&str; 15] = [
     "iterations",
     "drawn",
     "sigma",
     "rows",
     "rank",
     "value",
-    "low.value",
-    "low.gradient",
-    "still",
+    "low",
     "idle",
     "reuse",
     "tried",
@@ -55,9 +53,7 @@ pub(super) fn to_state(steps: u64, kept: &Remembered, like: &Parameters) -> Stat
         Some(memory.rows as f64),
         Some(memory.rank as f64),
         memory.value,
-        Some(memory.low.0),
-        Some(memory.low.1),
-        Some(memory.still as f64),
+        Some(memory.low),
         Some(memory.idle as f64),
         Some(flag(memory.reuse)),
         Some(flag(memory.tried)),
@@ -101,9 +97,7 @@ pub(super) fn of_state(state: &State) -> Result<Remembered, StateError> {
     memory.rows = need("rows")? as usize;
     memory.rank = need("rank")? as usize;
     memory.value = Some(need("value")?);
-    memory.low =
-        (state.number("low.value").unwrap_or(f64::INFINITY), state.number("low.gradient").unwrap_or(f64::INFINITY));
-    memory.still = need("still")? as u64;
+    memory.low = state.number("low").unwrap_or(f64::INFINITY);
     memory.idle = need("idle")? as u64;
     memory.reuse = need("reuse")? != 0.0;
     memory.tried = need("tried")? != 0.0;
