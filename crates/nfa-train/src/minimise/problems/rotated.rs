@@ -80,7 +80,7 @@ impl Rotated {
     }
 
     /// Rows times Aᵀ: `[l, D]` → `[l, r]`.
-    fn up(&self, rows: &[f64]) -> Vec<f64> {
+    pub(super) fn up(&self, rows: &[f64]) -> Vec<f64> {
         let Some(a) = &self.rows else { return rows.to_vec() };
         let l = rows.len() / self.size;
         let mut up = vec![0.0; l * self.rank];
@@ -90,7 +90,7 @@ impl Rotated {
     }
 
     /// Rows times A: `[l, r]` → `[l, D]`.
-    fn down(&self, rows: &[f64]) -> Vec<f64> {
+    pub(super) fn down(&self, rows: &[f64]) -> Vec<f64> {
         let Some(a) = &self.rows else { return rows.to_vec() };
         let l = rows.len() / self.rank;
         let mut down = vec![0.0; l * self.size];
