@@ -28,7 +28,7 @@ impl Columns {
         };
         let mut known: Vec<(String, &str, [f64; 2])> = metrics.chain(laws).map(row).collect();
         for (name, unit, _) in solvers.entries().iter().flat_map(|entry| entry.columns) {
-            known.push((format!("solver.{name}"), unit, UNBOUNDED));
+            known.push((format!("iteration.{name}"), unit, UNBOUNDED));
         }
         known.push(("outcome".to_string(), "text", UNBOUNDED));
         known.push(("step".to_string(), "1", [0.0, f64::INFINITY]));

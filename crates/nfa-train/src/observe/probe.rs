@@ -167,7 +167,7 @@ impl Probe<'_> {
         });
         let mut row = vec![("step".to_string(), Cell::number(step as f64))];
         row.extend(metrics);
-        row.extend(solver.columns().into_iter().map(|(name, value)| (format!("solver.{name}"), Cell::from(value))));
+        row.extend(solver.columns().into_iter().map(|(name, value)| (format!("iteration.{name}"), Cell::from(value))));
         let mut misfit = BTreeMap::new();
         let mut directions = Vec::new();
         for (Place { law, layer, .. }, (finding, columns)) in places.iter().zip(findings) {

@@ -246,7 +246,7 @@ pub trait Solver: Send {
     }
 
     /// Columns of its own, of its last step: those that its [`Spec::COLUMNS`](nfa_models::Spec::COLUMNS) name, all and
-    /// in their order at any time. Records have them as `solver.<name>`.
+    /// in their order at any time. Records have them as `iteration.<name>`.
     fn columns(&self) -> Vec<(&'static str, Option<f64>)> {
         Vec::new()
     }

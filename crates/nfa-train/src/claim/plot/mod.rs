@@ -9,22 +9,26 @@ use crate::claim::formula::Formula;
 use crate::claim::plot::block::text;
 use crate::claim::plot::curve::{Axis, Curve};
 use crate::claim::plot::map::{Boundary, Map};
+use crate::claim::plot::profile::Profile;
 use crate::claim::scope::{Mention, Need, Scope};
 
 mod block;
 pub mod curve;
 pub mod map;
+pub mod profile;
 
 /// One `[[plot]]`.
 ///
 /// | key | of | meaning |
 /// |---|---|---|
-/// | `kind` | | `"curve"` or `"map"` |
+/// | `kind` | | `"curve"`, `"map"` or `"profile"` |
 /// | `x` | curve | `"step"`, `"time"` (Σ lr), `"lambda_t"` (λ Σ lr), `"alpha"` (the exponent that a cosine is taken at), a numeric key, or another column |
 /// | `y` | curve | a column; `layer*` draws a line per layer |
 /// | `laws` | curve | laws that `*` stands for in y (`"*.misfit.layer0"`): a colour each, at most 5; the marks of a misfit show the verdict |
-/// | `lines` | curve | a key (or `arm`): a colour per value, at most 5 |
+/// | `lines` | curve, profile | a key (or `arm`): a colour per value, at most 5 |
 /// | `theory` | curve | a formula, drawn grey: also of `x`, and of one factor `c` that is fitted to each line |
+/// | `x`, `y` | profile | the column that is spent (`"work"`), the column that falls (`"gap"`) |
+/// | `tau` | profile | what y must fall to: up to three numbers, a panel each; the curves are shares of runs that are done |
 /// | `x`, `y` | map | two numeric keys |
 /// | `value` | map | a column, or `"verdict"`: a cell's colour |
 /// | `boundary` | map | a formula whose zero is drawn grey, or a list of formulas of `x` that give y |
@@ -71,6 +75,8 @@ pub enum Drawing {
     Curve(Curve),
     /// A column over two keys, as cells; theory as boundaries.
     Map(Map),
+    /// The share of runs that are done, against what they took.
+    Profile(Profile),
 }
 
 const COMMON: [&str; 9] = ["kind", "x", "y", "panels", "log", "at", "where", "title", "caption"];
@@ -85,17 +91,18 @@ impl Plot {
         let own: &[&str] = match text(table, "kind")? {
             Some("curve") => &["laws", "lines", "theory"],
             Some("map") => &["value", "boundary"],
-            Some(other) => return Err(SpecError::unknown("kind", "plot", other, ["curve", "map"])),
-            None => return Err(SpecError::value("kind", "is required and missing; known: curve, map".into())),
+            Some("profile") => &["tau", "lines"],
+            Some(other) => return Err(SpecError::unknown("kind", "plot", other, ["curve", "map", "profile"])),
+            None => return Err(SpecError::value("kind", "is required and missing; known: curve, map, profile".into())),
         };
         if let Some(key) = table.keys().find(|key| !COMMON.contains(&key.as_str()) && !own.contains(&key.as_str())) {
             return Err(SpecError::unknown(key, "key", key, COMMON.iter().chain(own).copied()));
         }
         let is_map = own.contains(&"value");
-        let drawing = if is_map {
-            Drawing::Map(Map::parse(table, columns)?)
-        } else {
-            Drawing::Curve(Curve::parse(table, columns)?)
+        let drawing = match own {
+            ["value", ..] => Drawing::Map(Map::parse(table, columns)?),
+            ["tau", ..] => Drawing::Profile(Profile::parse(table, columns)?),
+            _ => Drawing::Curve(Curve::parse(table, columns)?),
         };
         let at = match table.get("at") {
             None => None,
@@ -134,6 +141,9 @@ impl Plot {
                 }
                 formulas.extend(curve.theory.iter().map(|formula| ("theory", formula)));
             }
+            Drawing::Profile(profile) => {
+                mentions.extend(profile.lines.iter().map(|key| Mention::new("lines", key, Need::Here)));
+            }
             Drawing::Map(map) => {
                 mentions.push(Mention::new("x", &map.x, Need::Number));
                 mentions.push(Mention::new("y", &map.y, Need::Number));
@@ -163,6 +173,7 @@ impl Drawing {
     fn title(&self) -> String {
         match self {
             Drawing::Curve(curve) => format!("{} against {}", curve.y, curve.x.name()),
+            Drawing::Profile(profile) => format!("runs done against {}", profile.x),
             Drawing::Map(map) => {
                 let last = |key: &str| key.rsplit('.').next().unwrap_or(key).to_string();
                 let value = map.value.as_deref().unwrap_or("verdict");
@@ -253,6 +264,9 @@ mod tests {
             (curve("x = \"solver.lr\"\ny = \"loss\"\nat = \"every\""), "at", "\"last\""),
             (curve("x = \"step\"\ny = \"loss\"\ncolour = \"arm\""), "colour", "unknown key"),
             (map("value = \"nfa.misfit.layer*\""), "value", "one layer"),
+            ("kind = \"profile\"\nx = \"work\"\ny = \"gap\"".to_string(), "tau", "list"),
+            ("kind = \"profile\"\nx = \"work\"\ny = \"gap\"\ntau = [0.0]".to_string(), "tau", "positive"),
+            ("kind = \"profile\"\nx = \"work\"\ny = \"gapp\"\ntau = [0.1]".to_string(), "y", "did you mean `gap`?"),
             (map("value = \"nfa.reason.layer0\""), "value", "words"),
             (map("value = \"verdict\"\nboundary = [\"data.ratio\"]"), "boundary", "can't name"),
             (map("value = \"verdict\"\nboundary = true"), "boundary", "list of formulas"),

@@ -6,6 +6,7 @@ pub(crate) mod fan;
 pub(crate) mod map;
 pub(crate) mod misfit;
 pub(crate) mod plots;
+mod profile;
 pub(crate) mod selection;
 pub(crate) mod strip;
 mod thinning;
