@@ -79,6 +79,19 @@ name = "flow"
 "solver.lr" = [[0, 0.1], [150, 0.3]]
 
 [[arm]]
+name = "arc"
+solver = { kind = "arc", weight_decay = 0.01, steps = 600 }
+
+[[arm]]
+name = "guided"
+solver = { kind = "r_arc_d", sketch = "guided", weight_decay = 0.01, steps = 600 }
+
+[[arm]]
+name = "r_arc"
+dtype = "f32"
+solver = { kind = "r_arc", l = 10, redraw_on_failure = false, steps = 600 }
+
+[[arm]]
 name = "lbfgs"
 "solver.kind" = "lbfgs"
 "solver.lr" = 1.0

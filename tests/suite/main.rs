@@ -33,6 +33,7 @@ mod properties;
 mod readings;
 mod readme;
 mod recurrence;
+mod second_order;
 mod sites;
 mod solvers;
 mod starts;

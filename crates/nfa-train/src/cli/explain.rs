@@ -1,12 +1,14 @@
 //! `explain`: what a kind is.
 
 use nfa_models::spec::Component;
-use nfa_models::{Registry, SpecError};
+use nfa_models::{Registry, Spec, SpecError};
 use toml::Table;
 
 use crate::cli::sections::SECTIONS;
 use crate::error::{Error, Result};
+use crate::minimise::problems::PROBLEMS;
 use crate::registries::Registries;
+use crate::train::second_order::function::FunctionSpec;
 use crate::train::solvers;
 
 /// One kind in words.
@@ -71,8 +73,20 @@ pub(crate) fn explain(kind: &str, registries: &Registries) -> Result<String> {
         match page.section {
             "model" if page.keys.lines().any(|line| line.starts_with("init = ")) => text.push_str(STARTS),
             "data" => text.push_str(&common_data(registries)),
-            "solver" => text.push_str(COMMON_SOLVER),
+            "solver" => text.push_str(&common_solver(registries, kind)),
             _ => {}
+        }
+        let columns =
+            registries.solvers.get(kind).filter(|_| page.section == "solver").map_or(&[][..], |entry| entry.columns);
+        if !columns.is_empty() {
+            text.push_str("\nColumns of its own, of the last iteration before a probe:\n");
+        }
+        for (name, _, doc) in columns {
+            text.push_str(&format!("  {:24} {doc}\n", format!("iteration.{name}")));
+        }
+        if page.section == "model" && kind == FunctionSpec::KIND {
+            text.push_str("\nProblems:\n");
+            PROBLEMS.iter().for_each(|problem| text.push_str(&format!("  {:24} {}\n", problem.name, problem.doc)));
         }
         text.push_str(&format!("\nReference: {}\n", page.reference));
     }
@@ -134,8 +148,19 @@ fn common_data(registries: &Registries) -> String {
     )
 }
 
-const COMMON_SOLVER: &str = "# and, as for every solver:\n\
-    # lr = (required; a number, or pieces [[0, 1e-3], [2000, 3e-4]]; flow: the time a step takes, lbfgs: the first length tried)\n\
-    # steps = (required; or time = lr * steps)\n\
-    # batch = \"full\" (or rows per step, reshuffled every epoch; not gd, flow, lbfgs)\n\
-    # diverged_above = 1e6\n";
+/// The keys of every solver, and what they are for kinds with defaults of their own.
+fn common_solver(registries: &Registries, kind: &str) -> String {
+    let finds_lengths = registries.solvers.get(kind).is_some_and(|entry| entry.defaults.contains("lr ="));
+    let (lr, or_time) = match finds_lengths {
+        true => ("(none: it finds the length of its steps by itself)", ""),
+        false => (
+            "(required; a number, or pieces [[0, 1e-3], [2000, 3e-4]]; flow: the time a step takes, lbfgs: the first length tried)",
+            "; or time = lr * steps",
+        ),
+    };
+    format!(
+        "# and, as for every solver:\n# lr = {lr}\n# steps = (required{or_time})\n\
+         # batch = \"full\" (or rows per step, reshuffled every epoch; not gd, flow, lbfgs, arc, r_arc, r_arc_d)\n\
+         # diverged_above = 1e6\n"
+    )
+}

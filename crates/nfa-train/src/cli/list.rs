@@ -1,6 +1,6 @@
 //! `list`: what files and options may name.
 
-use nfa_metrics::Law;
+use nfa_metrics::{Better, Law, MetricInfo};
 use nfa_models::Registry;
 use nfa_models::spec::Component;
 use serde_json::json;
@@ -28,6 +28,26 @@ pub(crate) fn list(session: &Session<'_>, what: Listed) {
                     true => out_json("nfa.metric/1", &info),
                     false => out(&format!("{:44} {}", info.name, info.doc)),
                 }
+            }
+            let mut told: Vec<&str> = Vec::new();
+            for entry in registries.solvers.entries() {
+                for &(column, unit, doc) in entry.columns.iter().filter(|(column, ..)| !told.contains(column)) {
+                    let (name, range) = (format!("iteration.{column}"), "(-inf, inf)");
+                    let info = MetricInfo {
+                        name,
+                        symbol: column,
+                        unit,
+                        range,
+                        better: Better::Neither,
+                        doc,
+                        reference: entry.reference,
+                    };
+                    match json {
+                        true => out_json("nfa.metric/1", &info),
+                        false => out(&format!("{:44} {}", info.name, info.doc)),
+                    }
+                }
+                told.extend(entry.columns.iter().map(|(column, ..)| *column));
             }
         }
         Listed::Devices => BACKENDS.into_iter().for_each(|backend| device(backend, json)),

@@ -86,6 +86,7 @@ impl Arc {
             by_slopes: false,
             accepted: false,
             residual: 0.0,
+            worst: 0.0,
             work: 0.0,
             hessians: 0.0,
             stop: None,
@@ -117,7 +118,8 @@ impl Arc {
         self.memory.reuse = stays && self.memory.escape.is_none();
         self.kept = Some(model).filter(|_| self.memory.reuse);
         self.memory.rests = iteration.stop;
-        (iteration.work, iteration.hessians) = (self.memory.work, self.memory.hessians);
+        (iteration.work, iteration.hessians, iteration.worst) =
+            (self.memory.work, self.memory.hessians, self.memory.worst);
         Ok(iteration)
     }
 

@@ -57,3 +57,36 @@ impl Basis {
         basis
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nfa_models::Stream;
+
+    /// BᵀB, which is all that a step depends on.
+    fn projector(basis: &Basis, d: usize) -> Mat {
+        let b = Mat::from_fn(basis.count, d, |k, i| basis.rows[k * d + i]);
+        b.transpose() * &b
+    }
+
+    #[test]
+    fn a_space_is_the_same_whatever_its_rows() {
+        let (l, d) = (5, 40);
+        let rows = Stream::root(1).normals(l * d);
+        let mix = Stream::root(2).normals(l * l);
+        let mixed: Vec<f64> =
+            (0..l * d).map(|at| (0..l).map(|k| mix[at / d * l + k] * rows[k * d + at % d]).sum()).collect();
+        let (a, b) = (Basis::of(rows.clone(), d, l), Basis::of(mixed, d, l));
+        assert!((projector(&a, d) - projector(&b, d)).norm_max() <= 1e-12, "S -> TS changes the space");
+        // Rows that depend on others, and a row of zeros, add nothing; the first two are told apart.
+        let mut more = vec![0.0; d];
+        more.extend_from_slice(&rows[..2 * d]);
+        more.extend(rows[..d].iter().zip(&rows[d..2 * d]).map(|(a, b)| a - 3.0 * b));
+        more.extend_from_slice(&rows[2 * d..]);
+        let c = Basis::of(more, d, 3);
+        assert_eq!((c.count, c.own), (5, 2));
+        assert!((projector(&a, d) - projector(&c, d)).norm_max() <= 1e-12);
+        let unit = Mat::from_fn(5, d, |k, i| c.rows[k * d + i]);
+        assert!((&unit * unit.transpose() - Mat::identity(5, 5)).norm_max() <= 1e-14);
+    }
+}

@@ -3,7 +3,7 @@
 use crate::minimise::iteration::Iteration;
 
 /// Name, unit and meaning of each column.
-pub const COLUMNS: [(&str, &str, &str); 12] = [
+pub const COLUMNS: [(&str, &str, &str); 13] = [
     ("value", "loss", "The loss and its penalty before the iteration."),
     ("gradient", "|g|", "The norm of the gradient along the iteration's directions; of arc the whole."),
     ("l", "1", "How many directions it looked along."),
@@ -14,6 +14,7 @@ pub const COLUMNS: [(&str, &str, &str); 12] = [
     ("ratio", "1", "The decrease over what the model promised; empty where the trial lies outside the domain."),
     ("accepted", "1", "1 where the step was taken, else 0."),
     ("residual", "1", "The residual of the reduced problem, relative to its terms."),
+    ("worst", "1", "The largest residual of all iterations so far."),
     (
         "work",
         "gradients",
@@ -23,7 +24,7 @@ pub const COLUMNS: [(&str, &str, &str); 12] = [
 ];
 
 /// The values of [`COLUMNS`], in their order.
-pub fn values(iteration: &Iteration) -> [f64; 12] {
+pub fn values(iteration: &Iteration) -> [f64; 13] {
     [
         iteration.value,
         iteration.gradient,
@@ -35,6 +36,7 @@ pub fn values(iteration: &Iteration) -> [f64; 12] {
         iteration.ratio,
         f64::from(u8::from(iteration.accepted)),
         iteration.residual,
+        iteration.worst,
         iteration.work,
         iteration.hessians,
     ]

@@ -30,6 +30,8 @@ pub struct Iteration {
     pub accepted: bool,
     /// The residual of the reduced problem.
     pub residual: f64,
+    /// The largest residual so far.
+    pub worst: f64,
     /// Work so far, in gradients.
     pub work: f64,
     /// Σ (l/D)² so far: full Hessians seen.
