@@ -8,10 +8,10 @@ use nfa_metrics::to_host;
 use nfa_models::{Activation, AnyNetwork, Parameters, Stream};
 use nfa_tests::golden::{list, matrix, number, numbers, read, text};
 use nfa_train::train::loss::Loss;
+use nfa_train::train::loss::criterion::Criterion;
 use nfa_train::train::loss::half_mse::HalfMse;
 use nfa_train::train::losses::losses;
-use nfa_train::train::objective::Objective;
-use nfa_train::train::objective::scalar;
+use nfa_train::train::objective::{LossRows, Objective, scalar};
 use nfa_train::train::rate::Rate;
 use nfa_train::train::solvers::{build, solvers};
 
@@ -36,6 +36,12 @@ impl Objective for Rows {
         let (inputs, targets) = (rows(&self.inputs), rows(&self.targets));
         let count = inputs.dims()[0];
         network.gradient(&|net| HalfMse {}.value(net.outputs(inputs.clone()), &targets, None, count))
+    }
+
+    fn rows(&self) -> Option<(LossRows, Criterion)> {
+        let (inputs, targets) = (self.inputs.clone(), self.targets.clone());
+        let count = inputs.dims()[0];
+        self.batches.is_none().then_some((LossRows { inputs, targets, weights: None, count }, Criterion::HalfMse))
     }
 }
 

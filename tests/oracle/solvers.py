@@ -232,7 +232,39 @@ def strong_wolfe(surface, p, value, slope, direction, t):
     raise ArithmeticError("no step was found")
 
 
-WHOLE = {"flow": Flow, "lbfgs": Lbfgs}
+class Arc:
+    """Cubic regularisation along all directions: Hessian by complex steps, the step by bisection.
+
+    Random subspaces of full dimension take the same steps, whatever is drawn.
+    """
+
+    sigma = 1.0
+
+    def step(self, p, surface, h):
+        value, slope = surface(p)
+        size = 1e-30
+        hessian = np.array([surface(p + 1j * size * e)[1].imag / size for e in np.eye(len(p))])
+        w, v = np.linalg.eigh((hessian + hessian.T) / 2)
+        c = v.T @ slope
+        # |u(t)| = t / sigma, u(t) = -c / (w + t), t >= max(0, -w_1)
+        low, high = max(0.0, -w[0]), max(0.0, -w[0]) + 1.0
+        longer = lambda t: np.linalg.norm(c / (w + t)) > t / self.sigma
+        while longer(high):
+            high *= 2
+        for _ in range(200):
+            middle = (low + high) / 2
+            low, high = (middle, high) if longer(middle) else (low, middle)
+        u = -c / (w + high)
+        promised = -(c @ u + w @ (u * u) / 2)
+        end = p + v @ u
+        if value - surface(end)[0] >= h["theta"] * promised:
+            self.sigma = max(self.sigma / 2, 1e-8)
+            return end
+        self.sigma *= 2
+        return p
+
+
+WHOLE = {"flow": Flow, "lbfgs": Lbfgs, "arc": Arc, "r_arc": Arc, "r_arc_d": Arc}
 
 
 def flatten(weights, biases):
@@ -355,6 +387,11 @@ def cases():
         for suffix, decay, biases in decays:
             h = {"lr": 1.0, "history": history, "weight_decay": decay, "decay_bias": biases}
             out.append(run_whole(name + suffix, "lbfgs", h))
+    # Of all 64 numbers; the Hessian's rounding and a basis of random rows leave a little more than others do.
+    for kind, h in [("arc", {}), ("r_arc", {"l": 64}), ("r_arc_d", {"l0": 64})]:
+        for suffix, decay, biases in decays:
+            h2 = {"lr": 1.0, "theta": 0.1, **h, "weight_decay": decay, "decay_bias": biases}
+            out.append(run_whole(kind + suffix, kind, h2, tolerance=1e-9))
     return out
 
 

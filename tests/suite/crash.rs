@@ -145,7 +145,7 @@ fn kill_at_any_moment_and_resume() {
     let whole = Folder::with(SOLVERS);
     whole.run(&arguments).expect(0);
     let runs = whole.runs("out/solvers");
-    assert_eq!(runs.len(), 9);
+    assert_eq!(runs.len(), 12);
     let rows = lines(&whole, &format!("{}/metrics.csv", runs[0]));
     let folder = Folder::with(SOLVERS);
     for run in &runs {

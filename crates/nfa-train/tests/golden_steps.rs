@@ -8,8 +8,9 @@ use nfa_models::{Activation, AnyNetwork, Mlp, Parameters};
 use nfa_train::observe::average::Averages;
 use nfa_train::run::checkpoint::{Checkpoint, Progress};
 use nfa_train::train::loss::Loss;
+use nfa_train::train::loss::criterion::Criterion;
 use nfa_train::train::loss::half_mse::HalfMse;
-use nfa_train::train::objective::Objective;
+use nfa_train::train::objective::{LossRows, Objective};
 use nfa_train::train::rate::Rate;
 use nfa_train::train::solver::State;
 use nfa_train::train::solvers::{build, solvers};
@@ -74,6 +75,12 @@ impl Objective for Rows {
         let (inputs, targets) = self.at(step);
         let rows = inputs.dims()[0];
         network.gradient(&|net| HalfMse {}.value(net.outputs(inputs.clone()), &targets, None, rows))
+    }
+
+    fn rows(&self) -> Option<(LossRows, Criterion)> {
+        let (inputs, targets) = (self.inputs.clone(), self.targets.clone());
+        let count = inputs.dims()[0];
+        self.batches.is_none().then_some((LossRows { inputs, targets, weights: None, count }, Criterion::HalfMse))
     }
 }
 

@@ -95,7 +95,7 @@ impl Probe<'_> {
         led: &Led,
         baseline: Option<&Baseline>,
     ) -> Result<Measured, SitesError> {
-        let (split, probed) = (&self.data.train, self.probed);
+        let probed = self.probed;
         let options = AgopOptions { layers: self.observed(), ..AgopOptions::default() };
         // A function has no layers, and nothing to see of them.
         let mut observation = match network.as_any().is::<FunctionNetwork>() {
@@ -103,33 +103,7 @@ impl Probe<'_> {
             false => observe_network(network, &probed.inputs, probed.weights.as_deref(), &options)?,
         };
         self.complete(&mut observation, network, solver, &led.averaged)?;
-        let penalty = penalty(&network.parameters(), solver.decay());
-        let metrics = || {
-            let train = scores(network, split, self.loss.loss, self.data.classes);
-            let test = self.data.test.as_ref().map(|test| scores(network, test, self.loss.loss, self.data.classes));
-            let initial_imbalance = baseline.map(|baseline| baseline.imbalance.as_slice());
-            let (update, work) = (led.update.as_ref(), led.work);
-            let first_loss = baseline.and_then(|baseline| baseline.loss);
-            let least_loss = network.as_any().downcast_ref::<FunctionNetwork>().map(FunctionNetwork::least);
-            let slope = self.needs().contains(Needs::SLOPE).then(|| self.loss.slope(network, solver.decay()));
-            let teacher = self.data.teacher.as_ref();
-            let snapshot = Snapshot {
-                observation: &observation,
-                train,
-                test,
-                penalty,
-                initial_imbalance,
-                teacher,
-                slope,
-                work,
-                first_loss,
-                least_loss,
-                update,
-            };
-            let values = self.asked_metrics().flat_map(|metric| (metric.measure)(&snapshot));
-            let wanted = values.filter(|(column, _)| self.wants(column));
-            (train, wanted.map(|(column, value)| (column, Cell::from(value))).collect::<Vec<_>>())
-        };
+        let metrics = || self.scores(network, solver, led, baseline, &observation);
         let layers: Vec<usize> = (0..observation.layers.len()).filter(|&layer| self.measures(layer)).collect();
         let intervals = self.plan.interval == ProbeInterval::Inputs;
         let weights = probed.weights.as_deref();
@@ -180,6 +154,35 @@ impl Probe<'_> {
             Baseline { imbalance: imbalance.collect(), misfit, loss: Some(train.loss) }
         });
         Ok(Measured { row, directions, observation, train, baseline: first })
+    }
+
+    /// How well it does on the training rows, and the metrics that are asked for.
+    fn scores(
+        &self,
+        network: &dyn AnyNetwork,
+        solver: &dyn Solver,
+        led: &Led,
+        baseline: Option<&Baseline>,
+        observation: &Observation,
+    ) -> (Scores, Vec<(String, Cell)>) {
+        let of = |split: &Split| scores(network, split, self.loss.loss, self.data.classes);
+        let train = of(&self.data.train);
+        let snapshot = Snapshot {
+            observation,
+            train,
+            test: self.data.test.as_ref().map(of),
+            penalty: penalty(&network.parameters(), solver.decay()),
+            initial_imbalance: baseline.map(|baseline| baseline.imbalance.as_slice()),
+            teacher: self.data.teacher.as_ref(),
+            slope: self.needs().contains(Needs::SLOPE).then(|| self.loss.slope(network, solver.decay())),
+            work: led.work,
+            first_loss: baseline.and_then(|baseline| baseline.loss),
+            least_loss: network.as_any().downcast_ref::<FunctionNetwork>().map(FunctionNetwork::least),
+            update: led.update.as_ref(),
+        };
+        let values = self.asked_metrics().flat_map(|metric| (metric.measure)(&snapshot));
+        let wanted = values.filter(|(column, _)| self.wants(column));
+        (train, wanted.map(|(column, value)| (column, Cell::from(value))).collect())
     }
 
     /// Adds what laws and metrics ask for beside AGOPs.

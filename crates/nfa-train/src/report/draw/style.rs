@@ -69,6 +69,7 @@ text { font: 11px system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue'
 .ring { fill: none; stroke: var(--ink); stroke-width: 1; }
 .ring.faint { stroke-opacity: 0.35; }
 .path { fill: none; stroke-width: 1; stroke-opacity: 0.4; }
+.stair { fill: none; stroke-width: 1.8; stroke-opacity: 0.9; }
 .hollow { fill: var(--paper); fill-opacity: 0.8; stroke: var(--soft); stroke-width: 1.1; }
 .mark.soft { fill: var(--soft); }
 .part-directions { fill: var(--directions); }

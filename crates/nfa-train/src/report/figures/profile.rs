@@ -91,18 +91,28 @@ fn panel(plot: &Plot, profile: &Profile, lines: &[Line<'_>], tau: f64, frame: &F
         points.into_iter().map(|(x, y)| (frame.x.at(x), frame.y.at(y))).collect()
     };
     let drawn: Vec<(usize, Vec<(f64, f64)>)> = lines.iter().take(HUES).map(stairs).enumerate().collect();
-    let title = format!("{} ≤ {}", profile.y, sig(tau, 1));
+    let title = format!("{} ≤ {}", in_words(&profile.y), sig(tau, 1));
     let told: Vec<String> = lines.iter().map(|line| told(profile, line, tau)).collect();
     let body = html! {
         (label((0.0, 18.0), "head", &title))
         (label((0.0, 36.0), "sub", &format!("{} of {} done", done(profile, lines, tau), lines.iter().map(|line| line.runs.len()).sum::<usize>())))
-        (frame.draw(&profile.x, "share of runs"))
-        @for (hue, points) in &drawn { (polyline(points, &format!("path s{hue}"))) }
+        (frame.draw(&in_words(&profile.x), "share of runs"))
+        @for (hue, points) in &drawn { (polyline(points, &format!("stair s{hue}"))) }
         @for (hue, points) in &drawn {
             @if let Some(end) = points.last() { (Shape::nth(*hue).draw(*end, 4.0, &format!("disc f{hue}"))) }
         }
     };
     Drawing { height: EDGE.3 + 42.0, title: format!("{}: {title}", plot.title), desc: told.join("; "), body }
+}
+
+/// A column on an axis.
+fn in_words(column: &str) -> String {
+    match column {
+        "work" => "work in gradients".into(),
+        "iteration.hessians" => "full Hessians seen".into(),
+        "gap" => "(f − f*)/(f₀ − f*)".into(),
+        other => other.into(),
+    }
 }
 
 /// Runs of all lines that are done.

@@ -11,10 +11,15 @@ use crate::train::second_order::regularised::Regularised;
 use crate::train::setting::Setting;
 use crate::train::solver::Solver;
 
+fn twenty() -> usize {
+    20
+}
+
 method! {
     /// ARC along l random directions an iteration.
     RArc {
-        /// l, how many directions an iteration looks along.
+        /// l, how many directions an iteration looks along; all, where there are fewer.
+        #[serde(default = "twenty")]
         l: usize,
         /// How they are drawn: `"gaussian"`, `"hashing"` or `"guided"`.
         #[serde(default)]
