@@ -251,6 +251,7 @@ fn near_rounding_steps_are_judged_by_their_slopes() {
 }
 
 /// (x² - 1)² - y² e^(-y²)/2 …: at (±1, 0) a saddle with a gradient of nothing.
+#[allow(clippy::type_complexity)]
 fn saddle() -> (impl Fn(&[f64]) -> f64, impl Fn(&[f64]) -> Vec<f64>) {
     let a = 3.9e-3;
     let value = move |x: &[f64]| (x[0] * x[0] - 1.0).powi(2) - a * x[1] * x[1] + x[1].powi(4) + x[2] * x[2];

@@ -129,7 +129,7 @@ impl Arc {
     }
 
     /// What has to be known before the first step.
-    fn begin(&mut self, f: &mut dyn Function, x: &mut Vec<f64>) -> Result<(), Unusable> {
+    fn begin(&mut self, f: &mut dyn Function, x: &mut [f64]) -> Result<(), Unusable> {
         let d = f.dimension();
         if x.len() != d || !(f.decay().is_empty() || f.decay().len() == d) {
             return Err(Unusable::Size(format!("a function of {d} numbers at a point of {}", x.len())));

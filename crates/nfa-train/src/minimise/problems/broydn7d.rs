@@ -3,10 +3,10 @@
 use crate::minimise::problems::problem::{Problem, multiple, unknown};
 use crate::minimise::problems::terms::Terms;
 
-/// Broyden's equations to the power 7/3, with coupled halves: the Hessian is Hoelder continuous of exponent 1/3 (CUTEst BROYDN7D).
+/// Broyden's equations to the power 7/3, with coupled halves: the Hessian is Hoelder continuous of exponent 1/3 (after CUTEst BROYDN7D).
 pub const BROYDN7D: Problem = Problem {
     name: "broydn7d",
-    doc: "Broyden's equations to the power 7/3, with coupled halves: the Hessian is Hoelder continuous of exponent 1/3 (CUTEst BROYDN7D).",
+    doc: "Broyden's equations to the power 7/3, with coupled halves: the Hessian is Hoelder continuous of exponent 1/3 (after CUTEst BROYDN7D).",
     size: |r| multiple(r, 2),
     start: |r| vec![-1.0; r],
     minimum: unknown,

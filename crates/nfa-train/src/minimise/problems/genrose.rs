@@ -3,10 +3,10 @@
 use crate::minimise::problems::problem::{Problem, at_least, in_turn, zero};
 use crate::minimise::problems::terms::Terms;
 
-/// Rosenbrock's valley in a chain, without the constant 1 (CUTEst GENROSE).
+/// Rosenbrock's valley in a chain, without the constant 1 (after CUTEst GENROSE).
 pub const GENROSE: Problem = Problem {
     name: "genrose",
-    doc: "Rosenbrock's valley in a chain, without the constant 1 (CUTEst GENROSE).",
+    doc: "Rosenbrock's valley in a chain, without the constant 1 (after CUTEst GENROSE).",
     size: |r| at_least(r, 2),
     start: |r| in_turn(r, [-1.2, 1.0]),
     minimum: zero,

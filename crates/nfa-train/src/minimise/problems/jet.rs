@@ -106,6 +106,8 @@ impl<const K: usize> Sub for Jet<K> {
 impl<const K: usize> Mul for Jet<K> {
     type Output = Self;
 
+    // The product rule adds.
+    #[allow(clippy::suspicious_arithmetic_impl)]
     fn mul(self, other: Self) -> Self {
         let (a, b) = (self, other);
         Jet {

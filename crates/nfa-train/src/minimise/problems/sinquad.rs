@@ -3,10 +3,10 @@
 use crate::minimise::problems::problem::{Problem, at_least, zero};
 use crate::minimise::problems::terms::Terms;
 
-/// Sines and squares that meet in the first and the last variable (CUTEst SINQUAD).
+/// Sines and squares that meet in the first and the last variable (CUTEst SINQUAD2).
 pub const SINQUAD: Problem = Problem {
     name: "sinquad",
-    doc: "Sines and squares that meet in the first and the last variable (CUTEst SINQUAD).",
+    doc: "Sines and squares that meet in the first and the last variable (CUTEst SINQUAD2).",
     size: |r| at_least(r, 3),
     start: |r| vec![0.1; r],
     minimum: zero,

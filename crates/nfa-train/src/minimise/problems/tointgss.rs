@@ -1,15 +1,16 @@
 //! TOINTGSS.
 
-use crate::minimise::problems::problem::{Problem, at_least, unknown};
+use crate::minimise::problems::problem::{Problem, at_least};
 use crate::minimise::problems::terms::Terms;
 
-/// Toint's Gaussian walls (CUTEst TOINTGSS).
+/// Toint's Gaussian walls (after CUTEst TOINTGSS).
 pub const TOINTGSS: Problem = Problem {
     name: "tointgss",
-    doc: "Toint's Gaussian walls (CUTEst TOINTGSS).",
+    doc: "Toint's Gaussian walls (after CUTEst TOINTGSS).",
     size: |r| at_least(r, 3),
     start: |r| vec![3.0; r],
-    minimum: unknown,
+    // Every term is 10/(r + 2) at least, and that at 0.
+    minimum: |r| Some(10.0 * (r - 2) as f64 / (r + 2) as f64),
     terms,
 };
 

@@ -19,6 +19,8 @@ use crate::train::second_order::tensor_chain::TensorChain;
 use crate::train::surface::penalised::flatten;
 
 const WIDTHS: [usize; 4] = [5, 7, 6, 3];
+/// So wide that other solvers keep transposed copies of the weights.
+const WIDE: [usize; 4] = [70, 66, 65, 3];
 const ROWS: usize = 11;
 const L: usize = 4;
 
@@ -29,14 +31,19 @@ struct Case {
 }
 
 fn case(activation: Activation, loss: &str, biases: bool, dtype: DType) -> Case {
+    sized(WIDTHS, activation, loss, biases, dtype)
+}
+
+fn sized(widths: [usize; 4], activation: Activation, loss: &str, biases: bool, dtype: DType) -> Case {
     let device = Device::flex();
     let stream = Stream::root(11).fork(loss);
     let place = (&device, dtype);
     let tensor = |name: &str, rows: usize, cols: usize| -> Tensor<2> {
         Tensor::from_data(TensorData::new(stream.fork(name).normals(rows * cols), [rows, cols]), place)
     };
-    let weight = |l: usize| tensor(&format!("w{l}"), WIDTHS[l + 1], WIDTHS[l]).mul_scalar(0.6);
-    let bias = |l: usize| biases.then(|| tensor(&format!("b{l}"), 1, WIDTHS[l + 1]).reshape([WIDTHS[l + 1]]));
+    let weight =
+        |l: usize| tensor(&format!("w{l}"), widths[l + 1], widths[l]).mul_scalar(1.3 / (widths[l] as f64).sqrt());
+    let bias = |l: usize| biases.then(|| tensor(&format!("b{l}"), 1, widths[l + 1]).reshape([widths[l + 1]]));
     let network = Mlp::new((0..3).map(weight).collect(), (0..3).map(bias).collect(), vec![activation; 2]);
     let classes: Vec<f64> = (0..ROWS * 3).map(|i| f64::from(u8::from(i % 3 == i / 3 % 3))).collect();
     let targets = match loss {
@@ -48,7 +55,7 @@ fn case(activation: Activation, loss: &str, biases: bool, dtype: DType) -> Case 
     let table = Table::from_iter([("kind".to_string(), loss.into())]);
     Case {
         network: network.expect("widths chain"),
-        split: Split { inputs: tensor("x", ROWS, WIDTHS[0]), targets, weights: biases.then(|| weights.into()) },
+        split: Split { inputs: tensor("x", ROWS, widths[0]), targets, weights: biases.then_some(weights) },
         loss: losses().build(table, &()).expect("known"),
     }
 }
@@ -130,6 +137,20 @@ fn every_form_of_every_activation_and_loss_is_the_same_hessian() {
             }
         }
     }
+}
+
+#[test]
+fn wide_layers_too() {
+    let case = sized(WIDE, Activation::Silu, "mse", true, DType::F64);
+    with(&case, Curvature::Hessian, |x, forms| {
+        let v = directions(x.len());
+        let exact = forms[0].products(x, &v);
+        assert!(apart(&forms[1].products(x, &v), &exact) <= 1e-12);
+        assert!(apart(&forms[2].products(x, &v), &exact) <= 1e-6);
+        let (host, tensors) = (forms[0].block(x, &v), forms[1].block(x, &v));
+        assert!(apart(&flat(&host), &flat(&tensors)) <= 1e-12);
+        assert!((forms[0].value(x) - forms[2].value(x)).abs() <= 1e-13 * (1.0 + forms[2].value(x)));
+    });
 }
 
 #[test]

@@ -53,8 +53,11 @@ impl<T: Real> HostChain<T> {
     /// Of a problem whose rows are at hand; λ of each parameter.
     pub(super) fn new(problem: &Problem<'_>, rows: HostRows, decay: Vec<f64>, curvature: Curvature) -> Self {
         let narrow = |values: Vec<f64>| values.into_iter().map(T::from_f64).collect::<Vec<T>>();
+        let mut shape = Shape::new(&problem.widths, &problem.biases, &problem.activations, true);
+        // Weights change with every call: no copy of them is kept.
+        shape.layers.iter_mut().for_each(|layer| layer.turned = false);
         HostChain {
-            shape: Shape::new(&problem.widths, &problem.biases, &problem.activations, true),
+            shape,
             criterion: problem.criterion,
             inputs: narrow(rows.inputs),
             targets: narrow(rows.targets),
