@@ -59,6 +59,8 @@ fn text(session: &Session<'_>, args: &InitArgs) -> Result<String> {
     let lr = match args.solver.as_str() {
         // Finds the length of its steps by itself.
         kind if known.get(kind).is_some_and(|entry| entry.defaults.contains("lr =")) => "",
+        // Test problems are steep.
+        _ if args.model == FunctionSpec::KIND => "lr = 0.0001\n",
         "adam" | "adamw" | "rmsprop" => "lr = 0.001\n",
         "muon" => "lr = 0.02\n",
         "lbfgs" => "lr = 1\n",

@@ -1,9 +1,16 @@
 //! An orthonormal basis of a sketch's rows: a step depends on nothing else of it.
 
+use std::cmp::Ordering;
+
 use nfa_metrics::Mat;
+use nfa_models::host::Cores;
+use nfa_models::host::gemm::{Into, View, product};
 
 /// A row whose part outside those before it is below this share of its length is no new direction.
 const DEPENDENT: f64 = 1e-10;
+
+/// Squared lengths that are left of rows, as a share: above it Cholesky's second pass leaves rounding.
+const FAR: f64 = 1e-4;
 
 /// Orthonormal rows.
 #[derive(Clone, Debug)]
@@ -21,6 +28,13 @@ impl Basis {
     /// apart from the rest.
     pub(super) fn of(rows: Vec<f64>, d: usize, first: usize) -> Self {
         let l = rows.len() / d.max(1);
+        // Twice by Cholesky, which is matrix products; by reflections where rows are nearly dependent.
+        if 4 * l <= d
+            && let Some(once) = by_cholesky(&rows, d)
+            && let Some(rows) = by_cholesky(&once, d)
+        {
+            return Basis { rows, count: l, own: first };
+        }
         if l <= d {
             let tall = Mat::from_fn(d, l, |i, k| rows[k * d + i]);
             let length = |k: usize| (0..d).map(|i| tall[(i, k)] * tall[(i, k)]).sum::<f64>().sqrt();
@@ -58,6 +72,40 @@ impl Basis {
     }
 }
 
+/// L⁻¹R of rows R with RRᵀ = LLᵀ: of one rounding less than the square of their condition; `None` where that is too
+/// little.
+///
+/// # Shapes
+/// rows: `[l, D]`
+fn by_cholesky(rows: &[f64], d: usize) -> Option<Vec<f64>> {
+    let l = rows.len() / d.max(1);
+    let view = View::new(rows, l, d);
+    let mut gram = vec![0.0; l * l];
+    product(&mut gram, l, Into::Set, view, view.t(), Cores::All);
+    let mut lower = vec![0.0; l * l];
+    for i in 0..l {
+        for j in 0..=i {
+            let rest: f64 = (0..j).map(|k| lower[i * l + k] * lower[j * l + k]).sum();
+            let left = gram[i * l + j] - rest;
+            lower[i * l + j] = if i > j { left / lower[j * l + j] } else { left.sqrt() };
+            if i == j && left.partial_cmp(&(FAR * gram[i * l + i])) != Some(Ordering::Greater) {
+                return None;
+            }
+        }
+    }
+    let mut inverse = vec![0.0; l * l];
+    for j in 0..l {
+        inverse[j * l + j] = 1.0 / lower[j * l + j];
+        for i in j + 1..l {
+            let sum: f64 = (j..i).map(|k| lower[i * l + k] * inverse[k * l + j]).sum();
+            inverse[i * l + j] = -sum / lower[i * l + i];
+        }
+    }
+    let mut unit = vec![0.0; l * d];
+    product(&mut unit, d, Into::Set, View::new(&inverse, l, l), view, Cores::All);
+    Some(unit)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -78,6 +126,8 @@ mod tests {
             (0..l * d).map(|at| (0..l).map(|k| mix[at / d * l + k] * rows[k * d + at % d]).sum()).collect();
         let (a, b) = (Basis::of(rows.clone(), d, l), Basis::of(mixed, d, l));
         assert!((projector(&a, d) - projector(&b, d)).norm_max() <= 1e-12, "S -> TS changes the space");
+        let unit = Mat::from_fn(a.count, d, |k, i| a.rows[k * d + i]);
+        assert!((&unit * unit.transpose() - Mat::identity(l, l)).norm_max() <= 1e-14);
         // Rows that depend on others, and a row of zeros, add nothing; the first two are told apart.
         let mut more = vec![0.0; d];
         more.extend_from_slice(&rows[..2 * d]);

@@ -1,6 +1,7 @@
 //! Random subspaces: the rows that an iteration looks along.
 
 use nfa_models::Stream;
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 /// How the rows of a sketch are drawn.
@@ -32,12 +33,12 @@ impl Sketch {
     }
 }
 
-/// Rows of standard normals.
+/// Rows of standard normals, a stream each.
 ///
 /// # Shapes
 /// `[l, D]`
 pub(super) fn gaussian(stream: &Stream, l: usize, d: usize) -> Vec<f64> {
-    stream.normals(l * d)
+    (0..l as u64).into_par_iter().map(|row| stream.fork_index(row).normals(d)).collect::<Vec<_>>().concat()
 }
 
 /// An s-hashing matrix: in each column `nonzeros` entries ±1 (at most l) in distinct rows.

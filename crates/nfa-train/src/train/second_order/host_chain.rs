@@ -140,11 +140,11 @@ impl<T: Real> HostChain<T> {
             let mut delta = vec![T::from_f64(0.0); base.n * layer.out];
             let at_z = View::new(&deltas[l + 1], base.n, next.out);
             next.dense(x, &[]).back_to_h(at_z, &mut delta, Cores::One);
-            base.bends[l] = delta
-                .iter()
-                .zip(&zs[l])
-                .map(|(&e, z)| e * T::from_f64(layer.activation.second_derivative(z.to_f64())))
-                .collect();
+            let seen = zs[l].iter().zip(&base.inputs[l + 1]).zip(&base.slopes[l]);
+            let second = |((z, a), s): ((&T, &T), &T)| {
+                layer.activation.second_derivative_from(z.to_f64(), a.to_f64(), s.to_f64())
+            };
+            base.bends[l] = delta.iter().zip(seen).map(|(&e, seen)| e * T::from_f64(second(seen))).collect();
             layer.dense(x, &[]).back_to_z(&mut delta, &base.slopes[l]);
             deltas[l] = delta;
         }
