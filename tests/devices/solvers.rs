@@ -96,7 +96,7 @@ pub fn ten_steps(place: &Place) {
         };
         let losses = numbers(&case["batch_losses"]);
         let f64 = case["tolerance"].as_f64().unwrap_or(1e-12);
-        let tolerance = place.either(f64, f64.max(1e-5));
+        let tolerance = place.either(f64, case["single"].as_f64().unwrap_or(1e-5).max(f64));
         for step in 0..10u64 {
             let done = solver.step(network.as_mut(), &rows, step).unwrap();
             let error = (scalar(done.loss) - losses[step as usize]).abs();
