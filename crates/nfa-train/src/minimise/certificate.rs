@@ -105,6 +105,8 @@ impl fmt::Display for Certificate {
                 write!(f, "(estimated: not below {bound:.1e} with probability {probability})")?;
             }
             (Known::Proven, Some(bound), _) => write!(f, "(proven: not below {bound:.1e})")?,
+            // Single precision, or differences of gradients.
+            _ if self.precision > 1e-12 => write!(f, "(exact, of a Hessian to {:.0e})", self.precision)?,
             _ => f.write_str("(exact)")?,
         }
         write!(f, ", worst residual of a step {:.1e}", self.residual)
