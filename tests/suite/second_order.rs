@@ -129,6 +129,21 @@ fn what_makes_no_sense_is_refused_with_its_key() {
     }
 }
 
+/// Gauss-Newton's model has no negative curvature; the certificate, which is of the Hessian, may.
+#[test]
+fn a_model_of_the_outputs_part_does_not_certify_itself() {
+    let folder = Folder::with(SPEC);
+    let solver = "solver={kind='arc',curvature='gauss_newton',weight_decay=1e-3,steps=1}";
+    let (record, status, _) = run(&folder, &["--set", solver]);
+    assert!(record.number(-1, "iteration.curvature").expect("known") >= 0.0);
+    assert!(status["certificate"]["curvature"].as_f64().unwrap() < -1e-3, "{status}");
+    let function = ["model={kind='function',problem='genrose',rank=4}", "data={kind='none'}", "loss.kind='output'"];
+    let mut arguments = vec!["run", "spec.toml", "--out", "out", "--set", solver, "--set", "probe.metrics=['loss']"];
+    function.iter().for_each(|set| arguments.extend(["--set", set]));
+    let ended = folder.run(&arguments).expect(2);
+    assert!(ended.stderr.contains("gauss_newton"), "{}", ended.stderr);
+}
+
 /// Every solver minimises a function that is its parameters; those that know curvature take few iterations.
 #[test]
 fn functions_are_models() {

@@ -302,8 +302,10 @@ impl Arc {
     /// tried from here before, it is an end that says so.
     fn conclude(&mut self, f: &mut dyn Function, x: &[f64], model: &Model, cause: Stop) -> Option<Stop> {
         let (value, norm, direction) = match &model.basis {
-            None => (model.spectrum.values().first().copied().unwrap_or(0.0), model.spectrum.norm(), None),
-            Some(_) => {
+            None if f.models_itself() => {
+                (model.spectrum.values().first().copied().unwrap_or(0.0), model.spectrum.norm(), None)
+            }
+            _ => {
                 let found = lowest(f, x, &self.stream.fork("curvature"));
                 self.memory.work += found.work;
                 (found.value, found.norm, Some(found.direction))
@@ -312,7 +314,8 @@ impl Arc {
         if value >= -self.settings.curvature_floor(f, norm) {
             return Some(cause);
         }
-        if cause == Stop::Rounding && std::mem::replace(&mut self.memory.tried, true) {
+        // A model without negative curvature can make nothing of it.
+        if !f.models_itself() || cause == Stop::Rounding && std::mem::replace(&mut self.memory.tried, true) {
             return Some(Stop::Curvature);
         }
         self.memory.escape = direction.map(|mut direction| {

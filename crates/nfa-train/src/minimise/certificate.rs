@@ -128,7 +128,7 @@ pub(super) struct Lowest {
 pub(super) fn lowest(f: &mut dyn Function, x: &[f64], stream: &Stream) -> Lowest {
     let cost = f.costs().product;
     if x.len() <= DENSE {
-        let mut hessian = dense(f, x);
+        let mut hessian = dense(f, x, |f, x, rows| f.products(x, rows));
         add_decay(&mut hessian, f.decay(), None);
         let work = x.len() as f64 * cost;
         let Some(spectrum) = Spectrum::of(&hessian) else {

@@ -72,6 +72,20 @@ pub trait Function {
         Block::of(rows, &gradient, &products)
     }
 
+    /// Hv of the model's own Hessian, where that is another than f's, as Gauss-Newton's: it makes steps, and
+    /// [`Function::products`] certificates.
+    ///
+    /// # Shapes
+    /// rows: `[l, D]` → `[l, D]`
+    fn model_products(&mut self, x: &[f64], rows: &[f64]) -> Vec<f64> {
+        self.products(x, rows)
+    }
+
+    /// Whether blocks and [`Function::model_products`] are of f's own Hessian.
+    fn models_itself(&self) -> bool {
+        true
+    }
+
     /// The relative error of products and blocks: rounding alone where they are derivatives.
     fn precision(&self) -> f64 {
         differences::precision(self.epsilon())

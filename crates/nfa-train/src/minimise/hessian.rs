@@ -7,19 +7,21 @@ use crate::minimise::function::Function;
 /// Rows of the identity that are multiplied together.
 const CHUNK: usize = 64;
 
-/// f's own Hessian, symmetric to the bit.
+/// Products of a function's Hessian with rows.
+pub(super) type Products = fn(&mut dyn Function, &[f64], &[f64]) -> Vec<f64>;
+
+/// A Hessian by its products, without the penalty's; symmetric to the bit.
 ///
 /// # Shapes
 /// `[D, D]`
-pub(super) fn dense(f: &mut dyn Function, x: &[f64]) -> Mat {
+pub(super) fn dense(f: &mut dyn Function, x: &[f64], products: Products) -> Mat {
     let d = x.len();
     let mut hessian = Mat::zeros(d, d);
     for start in (0..d).step_by(CHUNK) {
         let count = CHUNK.min(d - start);
         let mut rows = vec![0.0; count * d];
         (0..count).for_each(|k| rows[k * d + start + k] = 1.0);
-        let products = f.products(x, &rows);
-        for (k, column) in products.chunks_exact(d).enumerate() {
+        for (k, column) in products(f, x, &rows).chunks_exact(d).enumerate() {
             hessian.col_mut(start + k).iter_mut().zip(column).for_each(|(to, from)| *to = *from);
         }
     }

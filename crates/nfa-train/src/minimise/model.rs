@@ -46,7 +46,7 @@ impl Model {
         let (costs, d) = (f.costs(), x.len());
         if settings.size == Size::Full {
             let gradient = slope(f, x);
-            let hessian = dense(f, x);
+            let hessian = dense(f, x, |f, x, rows| f.model_products(x, rows));
             let work = 1.0 + d as f64 * costs.product;
             return Ok((Model::new(f, None, gradient, hessian, d)?, work));
         }

@@ -65,6 +65,8 @@ pub enum StepError {
     Parameters(ParameterError),
     /// The device did not hand out its numbers.
     Device(String),
+    /// What was asked for does not go with this network, in words.
+    Refused(String),
     /// The run has diverged, in words; the network stands at its last sound parameters.
     Diverged(String),
 }
@@ -74,7 +76,7 @@ impl fmt::Display for StepError {
         match self {
             StepError::Parameters(error) => error.fmt(f),
             StepError::Device(what) => write!(f, "the device did not hand out a tensor: {what}"),
-            StepError::Diverged(what) => f.write_str(what),
+            StepError::Refused(what) | StepError::Diverged(what) => f.write_str(what),
         }
     }
 }

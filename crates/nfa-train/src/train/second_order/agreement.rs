@@ -180,9 +180,15 @@ fn gauss_newton_is_the_outputs_part_alone() {
             for form in &mut forms[..2] {
                 let off = apart(&flat(&form.block(x, &v)), &block);
                 assert!(off <= 1e-12, "{loss}: {off:.1e}");
-                let products = form.products(x, &v);
+                let products = form.model_products(x, &v);
                 let off = apart(&flat(&Block::of(&v, &form.gradient(x), &products)), &block);
                 assert!(off <= 1e-12, "{loss}: {off:.1e}");
+            }
+            // What certifies is the Hessian all the same.
+            let exact = forms[2].products(x, &v);
+            for form in &mut forms[..2] {
+                assert!(!form.models_itself() && apart(&form.products(x, &v), &exact) <= 1e-6, "{loss}");
+                assert!(apart(&form.model_products(x, &v), &exact) > 1e-2, "{loss}: the outputs' part is all");
             }
             let mut network = case.network.clone();
             let like = AnyNetwork::parameters(&network);

@@ -236,7 +236,7 @@ impl<T: Real> HostChain<T> {
     }
 
     /// HVᵀ of some rows, forward and back (Pearlmutter 1994).
-    fn forward_and_back(&self, x: &[T], v: &[T], rows: Range<usize>) -> Vec<T> {
+    fn forward_and_back(&self, x: &[T], v: &[T], rows: Range<usize>, curvature: Curvature) -> Vec<T> {
         let base = self.base(x, rows, false);
         let (n, last, d) = (base.n, self.shape.layers.len() - 1, self.shape.numbers);
         let l = v.len() / d;
@@ -250,7 +250,7 @@ impl<T: Real> HostChain<T> {
             rzs.push(rz);
             ras.push(ra);
         }
-        let is_exact = self.curvature == Curvature::Hessian;
+        let is_exact = curvature == Curvature::Hessian;
         let mut found = vec![T::from_f64(0.0); l * d];
         let mut rdelta = ras.pop().unwrap_or_default();
         base.bend.apply(&mut rdelta, self.shape.outputs());
@@ -288,6 +288,14 @@ impl<T: Real> HostChain<T> {
             rdelta = next;
         }
         found
+    }
+}
+
+impl<T: Real> HostChain<T> {
+    fn all_products(&self, x: &[f64], rows: &[f64], curvature: Curvature) -> Vec<f64> {
+        let (x, v) = (Self::narrow(x), Self::narrow(rows));
+        let zeros = vec![0.0; v.len()];
+        self.sum(v.len() / x.len(), zeros, |rows| self.forward_and_back(&x, &v, rows, curvature))
     }
 }
 
@@ -330,8 +338,11 @@ impl<T: Real> Function for HostChain<T> {
     }
 
     fn products(&mut self, x: &[f64], rows: &[f64]) -> Vec<f64> {
-        let (x, v) = (Self::narrow(x), Self::narrow(rows));
-        self.sum(v.len() / x.len(), vec![0.0; v.len()], |rows| self.forward_and_back(&x, &v, rows))
+        self.all_products(x, rows, Curvature::Hessian)
+    }
+
+    fn model_products(&mut self, x: &[f64], rows: &[f64]) -> Vec<f64> {
+        self.all_products(x, rows, self.curvature)
     }
 
     fn block(&mut self, x: &[f64], rows: &[f64]) -> Block {
@@ -341,6 +352,10 @@ impl<T: Real> Function for HostChain<T> {
         let half = gradient.split_off(l);
         let hessian = nfa_metrics::Mat::from_fn(l, l, |i, j| half[i * l + j] + half[j * l + i]);
         Block { gradient, hessian }
+    }
+
+    fn models_itself(&self) -> bool {
+        self.curvature == Curvature::Hessian
     }
 
     fn precision(&self) -> f64 {

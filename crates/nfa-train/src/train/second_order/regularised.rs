@@ -33,6 +33,8 @@ enum Known {
 struct Penalised {
     own: Box<dyn Function + Send>,
     decay: Vec<f64>,
+    /// Whether its unknowns are kept in single precision.
+    single: bool,
 }
 
 impl Function for Penalised {
@@ -66,6 +68,16 @@ impl Function for Penalised {
 
     fn decay(&self) -> &[f64] {
         &self.decay
+    }
+
+    fn epsilon(&self) -> f64 {
+        if self.single { f64::from(f32::EPSILON) } else { self.own.epsilon() }
+    }
+
+    fn round(&self, x: &mut [f64]) {
+        if self.single {
+            x.iter_mut().for_each(|x| *x = f64::from(*x as f32));
+        }
     }
 }
 
@@ -120,7 +132,7 @@ impl Regularised {
         }
         let decays = decays(&self.like, self.decay);
         self.known = Some(match objective.function() {
-            Some(own) => Known::Own(Box::new(Penalised { own, decay: decays })),
+            Some(own) => Known::Own(Box::new(Penalised { own, decay: decays, single: is_single(network) })),
             None => match (network.chain().filter(|_| is_chain(network)), objective.rows()) {
                 (Some(chain), Some((rows, criterion))) => {
                     Known::Tensors(Box::new(TensorChain::new(&chain, rows, criterion, decays, self.curvature)))
@@ -171,6 +183,10 @@ impl Regularised {
     }
 }
 
+fn is_single(network: &dyn AnyNetwork) -> bool {
+    placement(network).is_some_and(|(_, dtype)| dtype == DType::F32)
+}
+
 /// λ of each number.
 fn decays(like: &Parameters, decay: Decay) -> Vec<f64> {
     let each = like.iter().map(|parameter| (decay.of(parameter.is_bias()), parameter.value.dims()[0]));
@@ -190,6 +206,12 @@ fn is_chain(network: &dyn AnyNetwork) -> bool {
 impl Solver for Regularised {
     fn step(&mut self, network: &mut dyn AnyNetwork, objective: &dyn Objective, step: u64) -> Result<Step, StepError> {
         self.learn(network, objective);
+        let knows_outputs = matches!(self.known, Some(Known::Host(_) | Known::Tensors(_)));
+        if self.curvature == Curvature::GaussNewton && !knows_outputs {
+            let what = "curvature = \"gauss_newton\" is known of chains of dense layers under half_mse, mse and \
+                        cross_entropy alone; leave it out";
+            return Err(StepError::Refused(what.into()));
+        }
         let mut x = flatten(&network.parameters())?;
         let before = self.arc.memory.work;
         let (start, mut value) = (x.clone(), self.arc.memory.value.unwrap_or(f64::NAN));

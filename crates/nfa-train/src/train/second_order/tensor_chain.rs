@@ -279,11 +279,17 @@ impl TensorChain {
     }
 
     /// HVᵀ of some rows, `[l, D]`: as on the host.
-    fn forward_and_back(&self, parts: &Parts<2, 1>, v: &Parts<3, 3>, rows: &LossRows) -> Tensor<2> {
+    fn forward_and_back(
+        &self,
+        parts: &Parts<2, 1>,
+        v: &Parts<3, 3>,
+        rows: &LossRows,
+        curvature: Curvature,
+    ) -> Tensor<2> {
         let base = self.base(parts, rows);
         let last = self.layers.len() - 1;
         let [l, ..] = v.weights[0].dims();
-        let is_exact = self.curvature == Curvature::Hessian;
+        let is_exact = curvature == Curvature::Hessian;
         let (mut rzs, mut ras): (Vec<Tensor<3>>, Vec<Tensor<3>>) = (Vec::new(), Vec::new());
         for layer in 0..=last {
             let rz = self.forward(parts, &base, layer, v, ras.last().cloned());
@@ -322,6 +328,18 @@ impl TensorChain {
         }
         found.reverse();
         Tensor::cat(found, 1)
+    }
+}
+
+impl TensorChain {
+    fn all_products(&mut self, x: &[f64], rows: &[f64], curvature: Curvature) -> Vec<f64> {
+        let (parts, v) = (self.parts(x), self.directions(rows, x.len()));
+        let mut total = vec![0.0; rows.len()];
+        for chunk in self.chunks(rows.len() / x.len()) {
+            let part = self.read(self.forward_and_back(&parts, &v, &chunk, curvature));
+            total.iter_mut().zip(part).for_each(|(sum, term)| *sum += term);
+        }
+        total
     }
 }
 
@@ -373,13 +391,11 @@ impl Function for TensorChain {
     }
 
     fn products(&mut self, x: &[f64], rows: &[f64]) -> Vec<f64> {
-        let (parts, v) = (self.parts(x), self.directions(rows, x.len()));
-        let mut total = vec![0.0; rows.len()];
-        for chunk in self.chunks(rows.len() / x.len()) {
-            let part = self.read(self.forward_and_back(&parts, &v, &chunk));
-            total.iter_mut().zip(part).for_each(|(sum, term)| *sum += term);
-        }
-        total
+        self.all_products(x, rows, Curvature::Hessian)
+    }
+
+    fn model_products(&mut self, x: &[f64], rows: &[f64]) -> Vec<f64> {
+        self.all_products(x, rows, self.curvature)
     }
 
     fn block(&mut self, x: &[f64], rows: &[f64]) -> Block {
@@ -394,6 +410,10 @@ impl Function for TensorChain {
             half.iter_mut().zip(part).for_each(|(sum, term)| *sum += term);
         }
         Block { gradient, hessian: Mat::from_fn(l, l, |i, j| half[i * l + j] + half[j * l + i]) }
+    }
+
+    fn models_itself(&self) -> bool {
+        self.curvature == Curvature::Hessian
     }
 
     fn precision(&self) -> f64 {
