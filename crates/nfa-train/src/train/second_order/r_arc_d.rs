@@ -69,9 +69,10 @@ impl RArcD {
 
 impl Spec<dyn Solver> for RArcD {
     const KIND: &'static str = "r_arc_d";
-    const DOC: &'static str = "R-ARC with as many random directions as the Hessian's rank asks for: with R the largest rank that was seen along \
-                               them (of the loss alone, without decay), l <- max(l, c R + d), so l climbs to the rank + 1 by itself and stays. \
-                               rule = \"double\" gets there in log2 iterations.";
+    const DOC: &'static str = "R-ARC with as many random directions as the Hessian's rank asks for, the rank that is seen along them (of the loss \
+                               alone, without decay): it ends at l = rank + 1. rule = \"additive\" is the paper's, l <- max(l, c R + d) of the largest \
+                               rank R so far. The default, rule = \"double\", is this project's: l doubles while the rank seen is l, and is c r + d of \
+                               the rank r seen else, so that it gets there in log2 iterations and may shrink again.";
     const REFERENCE: &'static str = "arXiv:2501.03718";
     const EXAMPLE: &'static str = "l0 = 2\nrule = \"double\"\n";
     const DEFAULTS: &'static str = DEFAULTS;
