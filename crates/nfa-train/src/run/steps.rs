@@ -307,7 +307,7 @@ impl Steps<'_> {
         let stretch = self.solver.advance(self.network.as_mut(), self.objective, self.at.step..stop, watch);
         let stretch = stretch.map_err(|(step, error)| match error {
             StepError::Diverged(what) => Ended::Diverged(step, what),
-            StepError::Refused(what) => Ended::Failed(Error::input(format!("{}: {what}", self.run.id))),
+            StepError::Refused(what) => Ended::Failed(Error::input(what)),
             error => Ended::Failed(Error::environment(format!("{}: {error}", self.run.id))),
         })?;
         if let Some((step, what)) = wrong {
